@@ -1,0 +1,37 @@
+// The normalizers of tokenizer.json: each rewrites a NormalizedString as the reference's does.
+// Which pieces of a text are normalized (between added tokens) is tokenizer.cc's affair.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "base/json.h"
+#include "tokens/normalized.h"
+
+namespace inlay::tokens {
+
+struct BertNormalizerOptions {
+  bool clean_text = true;             // drops control characters, makes all white space U+0020
+  bool handle_chinese_chars = true;   // puts spaces around CJK ideographs
+  std::optional<bool> strip_accents;  // nullopt: as `lowercase`
+  bool lowercase = true;
+};
+
+// Immutable; normalize() may be called from many threads at once, each with its own
+// NormalizedString.
+class Normalizer {
+ public:
+  virtual ~Normalizer() = default;
+  virtual void normalize(NormalizedString& text) const = 0;
+
+  // From the "normalizer" member of tokenizer.json; nullptr when it is null. Knows BertNormalizer
+  // (also spelled Bert), NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Strip, Replace, Prepend,
+  // Nmt, Precompiled, ByteLevel and Sequence. Throws kBadInput for a broken member, kUnsupported
+  // for another type, both naming the place.
+  static std::unique_ptr<Normalizer> from_json(const JsonValue& json);
+};
+
+// For vocab.txt, where no JSON says what to do.
+std::unique_ptr<Normalizer> make_bert_normalizer(const BertNormalizerOptions& options);
+
+}  // namespace inlay::tokens
