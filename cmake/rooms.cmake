@@ -1,0 +1,58 @@
+# A room is a static library made of one folder of src/. The libraries that it may use are its arrows in
+# src/README.md; tools/check_layers.py checks the includes themselves.
+
+# inlay_room(NAME SOURCES a.cc b.cc USES inlay_base ...)
+function(inlay_room name)
+  cmake_parse_arguments(ROOM "" "" "SOURCES;USES" ${ARGN})
+  add_library(inlay_${name} STATIC ${ROOM_SOURCES})
+  target_include_directories(inlay_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR}/generated)
+  target_link_libraries(inlay_${name} PUBLIC ${ROOM_USES} PRIVATE inlay_settings)
+endfunction()
+
+# inlay_unit_test(ROOM): one gtest program of all tests/unit/ROOM/*_test.cc, linked with the room.
+function(inlay_unit_test room)
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/unit/${room}/*_test.cc)
+  if(NOT sources)
+    return()
+  endif()
+  add_executable(${room}_test ${sources})
+  target_link_libraries(${room}_test PRIVATE inlay_${room} inlay_settings GTest::gtest GTest::gmock GTest::gtest_main ${ARGN})
+  target_compile_definitions(${room}_test PRIVATE INLAY_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" INLAY_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  gtest_discover_tests(${room}_test PROPERTIES LABELS unit TIMEOUT 300 DISCOVERY_TIMEOUT 60)
+endfunction()
+
+# inlay_registry(FOLDER TYPE NAME...): writes FOLDER_registry.cc, which returns the constants kName of each file
+# NAME.cc in the order given, and sets INLAY_REGISTRY_SOURCES. A plain list: no static initialisers to lose.
+function(inlay_registry folder type)
+  set(declarations "")
+  set(entries "")
+  set(sources "")
+  foreach(name ${ARGN})
+    string(REPLACE "_" ";" words ${name})
+    set(constant "k")
+    foreach(word ${words})
+      string(SUBSTRING ${word} 0 1 first)
+      string(SUBSTRING ${word} 1 -1 rest)
+      string(TOUPPER ${first} first)
+      string(APPEND constant ${first}${rest})
+    endforeach()
+    string(APPEND declarations "extern const ${type} ${constant};\n")
+    string(APPEND entries "    &${constant},\n")
+    list(APPEND sources ${name}.cc)
+  endforeach()
+  set(file ${PROJECT_BINARY_DIR}/generated/${folder}/registry.cc)
+  file(CONFIGURE OUTPUT ${file} CONTENT
+"// Generated from src/${folder}/CMakeLists.txt: the list there is the registry.
+#include \"${folder}/${folder}.h\"
+
+namespace inlay::${folder} {
+${declarations}
+std::span<const ${type}* const> all() {
+  static constexpr const ${type}* kAll[] = {
+${entries}  };
+  return kAll;
+}
+}  // namespace inlay::${folder}
+" @ONLY)
+  set(INLAY_REGISTRY_SOURCES ${sources} ${file} PARENT_SCOPE)
+endfunction()

@@ -1,0 +1,27 @@
+# Language level, warnings, sanitizers and the libraries that Inlay stands on.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 99)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+add_library(inlay_settings INTERFACE)
+# -ffp-contract=off: a fused multiply-add happens where the code says fma, never where a compiler likes it, so that
+# every instruction set and compiler computes the same bits.
+target_compile_options(inlay_settings INTERFACE -Wall -Wextra -ffp-contract=off $<$<BOOL:${INLAY_WERROR}>:-Werror>)
+if(INLAY_SANITIZE)
+  string(REPLACE ";" "," INLAY_SANITIZE_LIST "${INLAY_SANITIZE}")
+  target_compile_options(inlay_settings INTERFACE -fsanitize=${INLAY_SANITIZE_LIST} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(inlay_settings INTERFACE -fsanitize=${INLAY_SANITIZE_LIST})
+endif()
+
+find_package(Threads REQUIRED)
+find_package(simdjson REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)

@@ -1,0 +1,242 @@
+// Inlay's C++ API: text in, dense vectors out, and the truth about how it was done.
+//
+// Everything that a frontend needs is here; every other header is private. Types are plain values
+// unless they say otherwise. All functions report failure by throwing inlay::Error; nothing prints,
+// exits or aborts. Source compatibility holds within a major version (none is promised before 1.0);
+// the stable binary border is inlay.h.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#if defined(_WIN32)
+#define INLAY_API
+#else
+#define INLAY_API __attribute__((visibility("default")))
+#endif
+
+namespace inlay {
+
+// ----------------------------------------------------------------------------------------------------
+// errors
+
+// One table (src/base/error.cc) gives each code its name, C int, HTTP status and process exit code.
+enum class ErrorCode : int {
+  kUsage = 1,     // the caller's arguments contradict each other or name something unknown (exit 2)
+  kBadInput = 2,  // a text or a model file is malformed (exit 65)
+  kUnsupported =
+      3,  // well-formed, but a family, task, step or format that Inlay does not have (exit 65)
+  kNotFound = 4,     // a file or a model is missing (exit 66)
+  kUnavailable = 5,  // a device or service cannot be had (exit 69)
+  kInternal = 6,     // a bug in Inlay (exit 70)
+  kMemoryLimit = 7,  // the memory limit does not allow it (exit 71)
+  kCannotWrite = 8,  // an output cannot be written (exit 73)
+  kCancelled = 9,    // the caller cancelled, or the deadline passed (exit 130)
+};
+
+// The only exception type. what() reads "[where] expected X, got Y. Remedy."
+class INLAY_API Error : public std::runtime_error {
+ public:
+  Error(ErrorCode code, std::string_view where, std::string_view message);
+  ErrorCode code() const noexcept { return code_; }
+  const std::string& where() const noexcept {
+    return where_;
+  }  // a file with place, an option, a step
+  int exit_code() const noexcept;
+  int http_status() const noexcept;
+
+ private:
+  ErrorCode code_;
+  std::string where_;
+};
+
+INLAY_API const char* error_code_name(ErrorCode code) noexcept;  // "bad_input"
+INLAY_API const char* version() noexcept;                        // "0.1.0"
+
+// --------------------------------------------------------------------------------------------------
+// requests
+
+enum class Truncate { kRight, kLeft, kError };  // what gives way when a text is too long
+enum class Role { kNone, kQuery, kDocument };   // which of the model's prompts to add
+enum class OutputDtype { kFloat32, kFloat16, kInt8, kUint8, kBinary, kUbinary };
+
+struct INLAY_API EngineOptions {
+  std::string model;  // folder, org/name[@revision] or short name; empty: the default dense model
+  std::string device = "auto";  // auto | ref | cpu | ...
+  std::string dtype = "auto";   // auto | fp32
+  std::string disable;          // comma-separated rooms that must not be used
+  int threads = 0;              // 0: affinity mask and cgroup quota decide
+  std::int64_t batch_tokens =
+      0;               // tokens computed together; 0: 16384, or less where the memory limit asks
+  int max_length = 0;  // tokens a text, special tokens included; 0: the model's own limit
+  Truncate truncate = Truncate::kRight;
+  std::int64_t memory_limit = 0;  // bytes of resident memory for the process; 0: none
+  bool allow_nonfinite = false;   // load weights that hold NaN or infinity
+};
+
+struct INLAY_API EmbedOptions {
+  int dimensions = 0;             // Matryoshka: keep the first N, then normalise; 0: all
+  std::optional<bool> normalize;  // unset: as the model's modules say
+  std::string pooling;            // unset: as the model says; else
+                        // cls|mean|max|mean_sqrt_len|weightedmean|lasttoken, several joined by '+'
+};
+
+// How vectors are stored; by sentence-transformers' quantize_embeddings formulas. int8 and uint8
+// need ranges.
+struct INLAY_API Quantization {
+  OutputDtype dtype = OutputDtype::kFloat32;
+  std::vector<float> minimum, maximum;  // [dim], from a calibration file
+};
+
+// Set from any thread; work that has not begun is dropped and its future holds kCancelled.
+class INLAY_API CancelToken {
+ public:
+  void cancel() noexcept;
+  bool cancelled() const noexcept;
+  CancelToken();
+
+ private:
+  std::shared_ptr<void> flag_;
+};
+
+struct INLAY_API Request {
+  std::vector<std::string> texts;     // UTF-8; an empty text is a text
+  std::optional<std::string> prompt;  // name of one of the model's prompts, or "none"; unset: role,
+                                      // then the model's default
+  Role role = Role::kNone;
+  int priority = 0;  // higher first; equal in order of arrival
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+  std::optional<CancelToken> cancel;
+};
+
+// What happened to one text.
+struct TextInfo {
+  int tokens = 0;  // used, special tokens and prompt included
+  bool truncated = false;
+  std::optional<std::string> prompt;  // name of the prompt that was added
+  std::string
+      error;  // not empty: this text has no result (non-finite values); neighbours are unharmed
+};
+
+struct INLAY_API EmbedResult {
+  std::int64_t dim = 0;        // width of one vector
+  std::vector<float> vectors;  // [texts, dim], in request order
+  std::vector<TextInfo> texts;
+};
+
+// What an engine is and has done since it was loaded. Seconds are summed over requests.
+struct INLAY_API Stats {
+  std::string model, revision, device, backend, isa, dtype;
+  int threads = 0;
+  std::int64_t dim = 0, max_length = 0, batch_tokens = 0;
+  std::int64_t texts = 0, tokens = 0, truncated = 0, nonfinite = 0;
+  double padded_share = 0;  // padding tokens over computed tokens
+  std::int64_t partitions = 1, fallback_ops = 0;
+  double load_seconds = 0, tokenize_seconds = 0, compute_seconds = 0;
+  std::int64_t packed_bytes = 0, arena_bytes = 0, peak_rss = 0;
+  std::vector<std::string> refusals;  // why devices before the chosen one were passed over
+};
+
+// -----------------------------------------------------------------------------------------------------
+// models
+
+struct ModelEntry {
+  std::string name;  // short name
+  std::string id;    // org/name
+  std::string task;  // dense
+  std::string path;  // where it lies, empty when it is not on this machine
+};
+
+// Finding models; no state, thread-safe.
+class INLAY_API Model {
+ public:
+  // The folder that a locator means. Order: a folder path; Inlay's own models; the shared Hugging
+  // Face cache.
+  static std::string find(std::string_view locator);
+  // Built-in short names and what of them is present.
+  static std::vector<ModelEntry> list();
+  // A JSON object: family, sizes, modules, pooling, prompts, limits. `with_program` adds the
+  // Program as text.
+  static std::string show(std::string_view locator, bool with_program);
+};
+
+// -------------------------------------------------------------------------------------------------
+// tokenizers
+
+struct TokenizeOptions {
+  bool add_special_tokens = true;
+  int max_length = 0;  // 0: no cut
+  Truncate truncate = Truncate::kRight;
+};
+
+struct Tokens {
+  std::vector<std::int32_t> ids, type_ids;
+  std::vector<std::pair<std::uint32_t, std::uint32_t>>
+      offsets;  // byte range in the text; (0,0) for special tokens
+  bool truncated = false;
+};
+
+// Immutable after construction; every member may be called from many threads.
+class INLAY_API Tokenizer {
+ public:
+  explicit Tokenizer(std::string_view model_locator);
+  ~Tokenizer();
+  Tokenizer(Tokenizer&&) noexcept;
+  Tokenizer& operator=(Tokenizer&&) noexcept;
+  Tokens encode(std::string_view text, const TokenizeOptions& options = {}) const;
+  Tokens encode_pair(std::string_view first, std::string_view second,
+                     const TokenizeOptions& options = {}) const;
+  std::string decode(std::span<const std::int32_t> ids, bool skip_special_tokens = true) const;
+  std::string token(std::int32_t id) const;  // throws kBadInput for an id outside the vocabulary
+  std::int64_t vocab_size() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// -----------------------------------------------------------------------------------------------------
+// engine
+
+// A loaded model on a device. Every member is thread-safe; requests from many threads share
+// batches, and a text's vector is bit-identical whatever it shared a batch with.
+class INLAY_API Engine {
+ public:
+  // Loads, compiles and warms up. Throws kNotFound, kBadInput, kUnsupported, kUnavailable,
+  // kMemoryLimit.
+  explicit Engine(const EngineOptions& options, const EmbedOptions& embed = {});
+  ~Engine();  // finishes what was submitted
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  std::future<EmbedResult> submit(Request request);
+  EmbedResult embed(Request request);  // submit and wait
+  std::int64_t dim() const;            // width of one vector
+  Stats stats() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+// Converts float vectors [n, dim] to bytes by sentence-transformers' formulas (float32 and float16
+// too, little endian). Row width: 4, 2 or 1 bytes a value; binary and ubinary ceil(dim / 8) bytes,
+// the last padded with zero bits.
+INLAY_API std::vector<std::uint8_t> quantize(std::span<const float> vectors, std::int64_t dim,
+                                             const Quantization& how);
+
+// What this machine offers, as `inlay status --json` prints it.
+INLAY_API std::string status_json(std::string_view model_locator, std::string_view disable,
+                                  bool verbose);
+
+}  // namespace inlay

@@ -1,0 +1,76 @@
+// The four doors of every room that can run a Program: probe, supports, compile, run. A room knows
+// steps, weights and packed batches; it knows no text, no model name and no task.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/tensor.h"
+#include "batch/packed_batch.h"
+#include "program/program.h"
+
+namespace inlay::backend {
+
+enum class State { kOk, kAbsent, kDisabled, kRefused };
+
+// What a room finds on this machine.
+struct Probe {
+  State state = State::kOk;
+  std::string reason, remedy;  // when not kOk
+  std::string isa;             // "avx512", "avx2", "generic"; empty where it means nothing
+  std::string version;
+  std::vector<std::string> dtypes;  // "fp32"
+  std::vector<std::string> notes;   // for --verbose: every candidate passed over, with the reason
+};
+
+struct CompileOptions {
+  std::string dtype = "fp32";
+  int threads = 1;                  // worker threads that run() may use, the caller's own included
+  std::int64_t max_tokens = 16384;  // tokens a run() at most
+  std::int64_t max_texts = 16384;   // texts a run() at most
+  std::int64_t max_text_tokens = 512;  // tokens of one text at most
+};
+
+// What compile() would take, in bytes, known from the Program alone.
+struct MemoryPlan {
+  std::int64_t packed = 0;  // weights as this room stores them
+  std::int64_t arena = 0;   // everything else, at the options' limits
+};
+
+// A Program ready to run. run() allocates nothing and may be called by one thread at a time.
+class Executable {
+ public:
+  virtual ~Executable() = default;
+  // Writes [texts, output_width] in batch order. A batch over the compiled limits throws kInternal.
+  // Bit-identical for a text whatever its neighbours, the place in the batch and the number of
+  // threads.
+  virtual void run(const PackedBatch& batch, std::span<float> out) = 0;
+  virtual MemoryPlan memory() const = 0;
+  virtual double padded_share() const { return 0; }  // padding tokens over computed tokens, so far
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual std::string_view name() const = 0;  // "cpu", as --device spells it
+  virtual Probe probe() const = 0;            // thread-safe, cheap after the first call
+  // Why this Program cannot run here; empty: it can. One reason a line: "step layer.0.attention:
+  // ...".
+  virtual std::vector<std::string> supports(const Program& program,
+                                            const CompileOptions& options) const = 0;
+  virtual MemoryPlan plan(const Program& program, const CompileOptions& options) const = 0;
+  // Packs the weights and sizes the arena. Copies what it needs: the Program may release its
+  // weights afterwards.
+  virtual std::unique_ptr<Executable> compile(const Program& program,
+                                              const CompileOptions& options) const = 0;
+};
+
+// The rooms of this build in order of preference; ref is last and never chosen by `auto`. Static
+// storage.
+std::span<const Backend* const> all_backends();
+
+}  // namespace inlay::backend

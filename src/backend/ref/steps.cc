@@ -1,0 +1,275 @@
+// Plain loops. Each follows the formula in program.h; nothing here is fast.
+#include "backend/ref/steps.h"
+
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
+#include <variant>
+
+namespace inlay::backend::ref {
+namespace {
+
+double gelu(double x) { return 0.5 * x * (1.0 + std::erf(x / std::sqrt(2.0))); }
+double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
+double softplus(double x) { return x > 20.0 ? x : std::log1p(std::exp(x)); }  // torch's threshold
+
+float dot(const float* a, const float* b, std::int64_t n) {
+  double sum = 0;
+  for (std::int64_t i = 0; i < n; ++i) sum += static_cast<double>(a[i]) * b[i];
+  return static_cast<float>(sum);
+}
+
+void pool_into(const Matrix& x, std::int64_t begin, PoolMode mode, float* out) {
+  const std::int64_t kept = x.rows - begin;
+  if (kept < 1) return;  // nothing left to pool: zeros
+  for (std::int64_t d = 0; d < x.width; ++d) {
+    double sum = 0;
+    double weights = 0;
+    float largest = x.row(begin)[d];
+    for (std::int64_t r = begin; r < x.rows; ++r) {
+      const double weight = mode == PoolMode::kWeightedMean ? static_cast<double>(r + 1) : 1.0;
+      sum += weight * x.row(r)[d];
+      weights += weight;
+      largest = std::max(largest, x.row(r)[d]);
+    }
+    switch (mode) {
+      case PoolMode::kCls:
+        out[d] = x.row(begin)[d];
+        break;
+      case PoolMode::kLastToken:
+        out[d] = x.row(x.rows - 1)[d];
+        break;
+      case PoolMode::kMax:
+        out[d] = largest;
+        break;
+      case PoolMode::kMean:
+      case PoolMode::kWeightedMean:
+        out[d] = static_cast<float>(sum / weights);
+        break;
+      case PoolMode::kMeanSqrtLen:
+        out[d] = static_cast<float>(sum / std::sqrt(weights));
+        break;
+    }
+  }
+}
+
+}  // namespace
+
+Text text_of(const PackedBatch& batch, std::int64_t index) {
+  const auto t = static_cast<std::size_t>(index);
+  const auto begin = static_cast<std::size_t>(batch.offsets[t]);
+  const std::size_t count = static_cast<std::size_t>(batch.offsets[t + 1]) - begin;
+  Text text{batch.ids.subspan(begin, count), {}, 0};
+  if (!batch.type_ids.empty()) text.type_ids = batch.type_ids.subspan(begin, count);
+  if (!batch.pool_begin.empty()) text.pool_begin = batch.pool_begin[t];
+  return text;
+}
+
+const float* Context::weight(const WeightRef& ref) const {
+  return ref.present() ? weights.at(ref.name).data() : nullptr;
+}
+
+double activate(Activation activation, double x) {
+  switch (activation) {
+    case Activation::kNone:
+      return x;
+    case Activation::kGelu:
+      return gelu(x);
+    case Activation::kGeluTanh:
+      return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
+    case Activation::kGeluQuick:
+      return x * sigmoid(1.702 * x);
+    case Activation::kGelu10:
+      return std::clamp(gelu(x), -10.0, 10.0);
+    case Activation::kRelu:
+      return std::max(x, 0.0);
+    case Activation::kRelu2:
+      return std::max(x, 0.0) * std::max(x, 0.0);
+    case Activation::kRelu6:
+      return std::clamp(x, 0.0, 6.0);
+    case Activation::kLeakyRelu:
+      return x < 0 ? 0.01 * x : x;
+    case Activation::kSilu:
+      return x * sigmoid(x);
+    case Activation::kMish:
+      return x * std::tanh(softplus(x));
+    case Activation::kTanh:
+      return std::tanh(x);
+    case Activation::kSigmoid:
+      return sigmoid(x);
+    case Activation::kHardswish:
+      return x * std::clamp(x + 3.0, 0.0, 6.0) / 6.0;
+    case Activation::kSqrtSoftplus:
+      return std::sqrt(softplus(x));
+    case Activation::kLaplace:
+      return 0.5 * (1.0 + std::erf((x - 0.707107) / (0.282095 * std::sqrt(2.0))));
+  }
+  return x;
+}
+
+void run_step(const Context& c, const EmbedStep& step, Matrix* out) {
+  const float* tokens = c.weight(step.tokens);
+  const float* positions = c.weight(step.positions);
+  const float* types = c.weight(step.types);
+  std::int64_t position = step.position_offset;
+  for (std::int64_t r = 0; r < out->rows; ++r) {
+    const auto i = static_cast<std::size_t>(r);
+    const std::int32_t id = c.text.ids[i];
+    const std::int32_t type = c.text.type_ids.empty() ? 0 : c.text.type_ids[i];
+    const bool pad = step.position_pad_id >= 0 && id == step.position_pad_id;
+    const std::int64_t at = pad ? step.position_pad_id : position++;
+    for (std::int64_t d = 0; d < out->width; ++d) {
+      float sum = tokens[id * out->width + d];
+      if (types != nullptr) sum += types[type * out->width + d];
+      if (positions != nullptr) sum += positions[at * out->width + d];
+      out->row(r)[d] = sum;
+    }
+  }
+}
+
+void run_step(const Context& c, const NormStep& step, Matrix* out) {
+  const Matrix& x = c.value(step.input);
+  const float* weight = c.weight(step.weight);
+  const float* bias = c.weight(step.bias);
+  std::vector<double> row(static_cast<std::size_t>(out->width));
+  for (std::int64_t r = 0; r < out->rows; ++r) {
+    double mean = 0;
+    for (std::int64_t d = 0; d < out->width; ++d) {
+      double sum = x.row(r)[d];
+      if (step.residual != kNoValue) sum += c.value(step.residual).row(r)[d];
+      row[static_cast<std::size_t>(d)] = sum;
+      mean += sum;
+    }
+    mean = step.kind == NormKind::kLayer ? mean / static_cast<double>(out->width) : 0.0;
+    double variance = 0;
+    for (const double v : row) variance += (v - mean) * (v - mean);
+    const double scale = 1.0 / std::sqrt(variance / static_cast<double>(out->width) + step.eps);
+    for (std::int64_t d = 0; d < out->width; ++d) {
+      double v = (row[static_cast<std::size_t>(d)] - mean) * scale;
+      if (weight != nullptr) v *= weight[d];
+      if (bias != nullptr) v += bias[d];
+      out->row(r)[d] = static_cast<float>(v);
+    }
+  }
+}
+
+void run_step(const Context& c, const LinearStep& step, Matrix* out) {
+  const Matrix& x = c.value(step.input);
+  std::int64_t column = 0;
+  for (std::size_t i = 0; i < step.weights.size(); ++i) {
+    const float* weight = c.weight(step.weights[i]);
+    const float* bias = step.biases.empty() ? nullptr : c.weight(step.biases[i]);
+    const std::int64_t n = step.weights[i].tensor.shape[0];
+    for (std::int64_t r = 0; r < out->rows; ++r) {
+      for (std::int64_t j = 0; j < n; ++j) {
+        const double sum = static_cast<double>(dot(x.row(r), weight + j * x.width, x.width)) +
+                           (bias != nullptr ? bias[j] : 0.0F);
+        out->row(r)[column + j] = static_cast<float>(activate(step.activation, sum));
+      }
+    }
+    column += n;
+  }
+}
+
+void run_step(const Context& c, const AttentionStep& step, Matrix* out) {
+  const Matrix& query = c.value(step.query.value);
+  const Matrix& key = c.value(step.key.value);
+  const Matrix& value = c.value(step.value.value);
+  const std::int64_t group = step.heads / step.kv_heads;
+  std::vector<double> scores(static_cast<std::size_t>(key.rows));
+  for (std::int64_t r = 0; r < out->rows; ++r) {
+    // Where this query stands in its text: a single selected row stands first or last.
+    const bool selected = c.program.value(step.query.value).rows == Rows::kTexts;
+    const std::int64_t position =
+        !selected ? r : (step.query_row == SelectKind::kFirst ? 0 : key.rows - 1);
+    const std::int64_t visible = step.causal ? position + 1 : key.rows;
+    for (std::int64_t h = 0; h < step.heads; ++h) {
+      const std::int64_t kv = h / group * step.head_size;
+      const float* q = query.row(r) + step.query.begin + h * step.head_size;
+      double largest = -INFINITY;
+      for (std::int64_t k = 0; k < visible; ++k) {
+        const double score = static_cast<double>(step.scale) *
+                             dot(q, key.row(k) + step.key.begin + kv, step.head_size);
+        scores[static_cast<std::size_t>(k)] = score;
+        largest = std::max(largest, score);
+      }
+      double total = 0;
+      for (std::int64_t k = 0; k < visible; ++k) {
+        double& score = scores[static_cast<std::size_t>(k)];
+        score = std::exp(score - largest);
+        total += score;
+      }
+      for (std::int64_t d = 0; d < step.head_size; ++d) {
+        double sum = 0;
+        for (std::int64_t k = 0; k < visible; ++k) {
+          sum += scores[static_cast<std::size_t>(k)] * value.row(k)[step.value.begin + kv + d];
+        }
+        out->row(r)[h * step.head_size + d] = static_cast<float>(sum / total);
+      }
+    }
+  }
+}
+
+void run_step(const Context& c, const ResidualStep& step, Matrix* out) {
+  const Matrix& a = c.value(step.a);
+  const Matrix& b = c.value(step.b);
+  for (std::size_t i = 0; i < out->data.size(); ++i) out->data[i] = a.data[i] + b.data[i];
+}
+
+void run_step(const Context& c, const SelectRowsStep& step, Matrix* out) {
+  const Matrix& x = c.value(step.input);
+  const float* row = x.row(step.select == SelectKind::kFirst ? 0 : x.rows - 1);
+  std::copy(row, row + x.width, out->row(0));
+}
+
+void run_step(const Context& c, const PoolStep& step, Matrix* out) {
+  const Matrix& x = c.value(step.input);
+  for (std::size_t m = 0; m < step.modes.size(); ++m) {
+    pool_into(x, c.text.pool_begin, step.modes[m],
+              out->row(0) + static_cast<std::int64_t>(m) * x.width);
+  }
+}
+
+void run_step(const Context& c, const NormalizeStep& step, Matrix* out) {
+  const Matrix& x = c.value(step.input);
+  for (std::int64_t r = 0; r < out->rows; ++r) {
+    double squares = 0;
+    for (std::int64_t d = 0; d < out->width; ++d)
+      squares += static_cast<double>(x.row(r)[d]) * x.row(r)[d];
+    const double norm = std::max(std::sqrt(squares), 1e-12);
+    for (std::int64_t d = 0; d < out->width; ++d)
+      out->row(r)[d] = static_cast<float>(x.row(r)[d] / norm);
+  }
+}
+
+void run_step(const Context& c, const TruncateStep& step, Matrix* out) {
+  const Matrix& x = c.value(step.input);
+  for (std::int64_t r = 0; r < out->rows; ++r)
+    std::copy(x.row(r), x.row(r) + step.width, out->row(r));
+}
+
+std::vector<const WeightRef*> step_weights(const StepArgs& args) {
+  std::vector<const WeightRef*> found;
+  const auto add = [&](const WeightRef& weight) {
+    if (weight.present()) found.push_back(&weight);
+  };
+  std::visit(
+      [&](const auto& step) {
+        using S = std::decay_t<decltype(step)>;
+        if constexpr (std::is_same_v<S, EmbedStep>) {
+          add(step.tokens);
+          add(step.positions);
+          add(step.types);
+        } else if constexpr (std::is_same_v<S, NormStep>) {
+          add(step.weight);
+          add(step.bias);
+        } else if constexpr (std::is_same_v<S, LinearStep>) {
+          for (const WeightRef& weight : step.weights) add(weight);
+          for (const WeightRef& bias : step.biases) add(bias);
+        }
+      },
+      args);
+  return found;
+}
+
+}  // namespace inlay::backend::ref

@@ -1,0 +1,55 @@
+// Every step of the Program as a plain loop over one text.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "batch/packed_batch.h"
+#include "program/program.h"
+
+namespace inlay::backend::ref {
+
+struct Matrix {  // [rows, width], row-major
+  std::int64_t rows = 0, width = 0;
+  std::vector<float> data;
+  float* row(std::int64_t r) { return data.data() + r * width; }
+  const float* row(std::int64_t r) const { return data.data() + r * width; }
+};
+
+struct Text {
+  std::span<const std::int32_t> ids, type_ids;  // type_ids may be empty: all zero
+  std::int64_t pool_begin = 0;
+};
+Text text_of(const PackedBatch& batch, std::int64_t index);
+
+using WeightMap = std::map<std::string, std::vector<float>>;
+
+struct Context {
+  const Text& text;
+  const Program& program;
+  const WeightMap& weights;
+  const std::vector<Matrix>& values;
+  const Matrix& value(ValueId id) const { return values[static_cast<std::size_t>(id)]; }
+  const float* weight(const WeightRef& ref) const;  // null when absent
+};
+
+// Each fills `out`, which has its shape already and is zero.
+void run_step(const Context& context, const EmbedStep& step, Matrix* out);
+void run_step(const Context& context, const NormStep& step, Matrix* out);
+void run_step(const Context& context, const LinearStep& step, Matrix* out);
+void run_step(const Context& context, const AttentionStep& step, Matrix* out);
+void run_step(const Context& context, const ResidualStep& step, Matrix* out);
+void run_step(const Context& context, const SelectRowsStep& step, Matrix* out);
+void run_step(const Context& context, const PoolStep& step, Matrix* out);
+void run_step(const Context& context, const NormalizeStep& step, Matrix* out);
+void run_step(const Context& context, const TruncateStep& step, Matrix* out);
+
+double activate(Activation activation, double x);
+
+// The present weights of a step.
+std::vector<const WeightRef*> step_weights(const StepArgs& args);
+
+}  // namespace inlay::backend::ref

@@ -1,0 +1,55 @@
+// UTF-8: checking and stepping. Code points are char32_t; lengths are bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace inlay {
+
+// True for well-formed UTF-8 by the Unicode standard, table 3-7: no overlong forms, no surrogates,
+// at most 10FFFF.
+bool utf8_valid(std::string_view text) noexcept;
+// Offset of the first byte that is not part of well-formed UTF-8; text.size() when all is well.
+std::size_t utf8_valid_prefix(std::string_view text) noexcept;
+
+struct CodePoint {
+  char32_t value;
+  std::uint32_t bytes;
+};
+
+// The code point at text[at]; text must be valid UTF-8 and `at` the start of a character.
+inline CodePoint utf8_decode(std::string_view text, std::size_t at) noexcept {
+  const auto byte = [&](std::size_t i) {
+    return static_cast<char32_t>(static_cast<unsigned char>(text[at + i]));
+  };
+  const char32_t first = byte(0);
+  if (first < 0x80) return {first, 1};
+  if (first < 0xE0) return {((first & 0x1FU) << 6U) | (byte(1) & 0x3FU), 2};
+  if (first < 0xF0)
+    return {((first & 0x0FU) << 12U) | ((byte(1) & 0x3FU) << 6U) | (byte(2) & 0x3FU), 3};
+  return {((first & 0x07U) << 18U) | ((byte(1) & 0x3FU) << 12U) | ((byte(2) & 0x3FU) << 6U) |
+              (byte(3) & 0x3FU),
+          4};
+}
+
+inline void utf8_append(std::string& out, char32_t c) {
+  if (c < 0x80) {
+    out += static_cast<char>(c);
+  } else if (c < 0x800) {
+    out += static_cast<char>(0xC0U | (c >> 6U));
+    out += static_cast<char>(0x80U | (c & 0x3FU));
+  } else if (c < 0x10000) {
+    out += static_cast<char>(0xE0U | (c >> 12U));
+    out += static_cast<char>(0x80U | ((c >> 6U) & 0x3FU));
+    out += static_cast<char>(0x80U | (c & 0x3FU));
+  } else {
+    out += static_cast<char>(0xF0U | (c >> 18U));
+    out += static_cast<char>(0x80U | ((c >> 12U) & 0x3FU));
+    out += static_cast<char>(0x80U | ((c >> 6U) & 0x3FU));
+    out += static_cast<char>(0x80U | (c & 0x3FU));
+  }
+}
+
+}  // namespace inlay

@@ -1,0 +1,90 @@
+// The Program as text: one step a line, value = kind(inputs) with what matters, then rows and
+// width.
+#include <type_traits>
+
+#include "program/program.h"
+
+namespace inlay {
+namespace {
+
+std::string value_name(ValueId id) { return "%" + std::to_string(id); }
+std::string number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%g", value);
+  return text;
+}
+
+std::string columns(const Columns& c) {
+  return c.begin == 0 ? value_name(c.value)
+                      : value_name(c.value) + "[" + std::to_string(c.begin) + ":]";
+}
+
+const char* mode_name(PoolMode mode) {
+  static constexpr const char* kNames[] = {
+      "cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"};
+  return kNames[static_cast<std::size_t>(mode)];
+}
+
+struct Describe {
+  std::string operator()(const EmbedStep& s) const {
+    std::string text = s.tokens.name;
+    if (s.positions.present())
+      text += ", " + s.positions.name + " from " + std::to_string(s.position_offset);
+    if (s.position_pad_id >= 0) text += " skipping id " + std::to_string(s.position_pad_id);
+    if (s.types.present()) text += ", " + s.types.name;
+    return text;
+  }
+  std::string operator()(const NormStep& s) const {
+    std::string text = value_name(s.input);
+    if (s.residual != kNoValue) text += " + " + value_name(s.residual);
+    text += s.kind == NormKind::kLayer ? ", layer" : ", rms";
+    if (s.weight.present()) text += ", " + s.weight.name;
+    return text + ", eps " + number(s.eps);
+  }
+  std::string operator()(const LinearStep& s) const {
+    std::string text = value_name(s.input);
+    for (const WeightRef& weight : s.weights) text += ", " + weight.name;
+    if (s.biases.empty()) text += ", no bias";
+    if (s.activation != Activation::kNone)
+      text += std::string(", ") + activation_name(s.activation);
+    return text;
+  }
+  std::string operator()(const AttentionStep& s) const {
+    std::string text = "q " + columns(s.query) + ", k " + columns(s.key) + ", v " +
+                       columns(s.value) + ", " + std::to_string(s.heads) + " heads";
+    if (s.kv_heads != s.heads) text += " over " + std::to_string(s.kv_heads);
+    text += " of " + std::to_string(s.head_size) + ", scale " + number(s.scale);
+    return s.causal ? text + ", causal" : text;
+  }
+  std::string operator()(const ResidualStep& s) const {
+    return value_name(s.a) + ", " + value_name(s.b);
+  }
+  std::string operator()(const SelectRowsStep& s) const {
+    return value_name(s.input) + (s.select == SelectKind::kFirst ? ", first" : ", last");
+  }
+  std::string operator()(const PoolStep& s) const {
+    std::string text = value_name(s.input);
+    for (const PoolMode mode : s.modes) text += std::string(", ") + mode_name(mode);
+    return text;
+  }
+  std::string operator()(const NormalizeStep& s) const { return value_name(s.input); }
+  std::string operator()(const TruncateStep& s) const {
+    return value_name(s.input) + ", " + std::to_string(s.width);
+  }
+};
+
+}  // namespace
+
+std::string Program::text() const {
+  std::string out;
+  for (const Step& step : steps_) {
+    const Value& result = value(step.output);
+    out += value_name(step.output) + " = " + step_kind_name(step.args) + "(" +
+           std::visit(Describe{}, step.args) + ")  [" +
+           (result.rows == Rows::kTokens ? "tokens" : "texts") + ", " +
+           std::to_string(result.width) + "]  # " + step.name + "\n";
+  }
+  return out + "return " + value_name(output_) + "\n";
+}
+
+}  // namespace inlay

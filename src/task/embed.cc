@@ -1,0 +1,232 @@
+// The dense head after sentence-transformers: Pooling, Dense, Normalize in the folder's order;
+// Matryoshka cuts before the last normalisation.
+#include "task/embed.h"
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+#include "base/error.h"
+
+namespace inlay::task {
+namespace {
+
+struct ModeName {
+  std::string_view name;
+  PoolMode mode;
+};
+// The first spelling of a mode is the file format's; the others are what the command line takes
+// too.
+constexpr std::array<ModeName, 10> kModes{{{"cls", PoolMode::kCls},
+                                           {"max", PoolMode::kMax},
+                                           {"mean", PoolMode::kMean},
+                                           {"mean_sqrt_len_tokens", PoolMode::kMeanSqrtLen},
+                                           {"mean_sqrt_len", PoolMode::kMeanSqrtLen},
+                                           {"weightedmean", PoolMode::kWeightedMean},
+                                           {"weighted", PoolMode::kWeightedMean},
+                                           {"lasttoken", PoolMode::kLastToken},
+                                           {"last", PoolMode::kLastToken},
+                                           {"last_token", PoolMode::kLastToken}}};
+
+std::optional<PoolMode> mode_from_name(std::string_view name) {
+  for (const auto& entry : kModes) {
+    if (entry.name == name) return entry.mode;
+  }
+  return std::nullopt;
+}
+
+std::vector<PoolMode> modes_from_option(std::string_view option) {
+  std::vector<PoolMode> modes;
+  std::size_t begin = 0;
+  while (begin <= option.size()) {
+    const std::size_t end = std::min(option.find('+', begin), option.size());
+    const std::string_view name = option.substr(begin, end - begin);
+    const auto mode = mode_from_name(name);
+    if (!mode) {
+      fail(ErrorCode::kUsage, "--pooling",
+           "expected cls, mean, max, mean_sqrt_len, weightedmean or last, several joined by '+', "
+           "got \"" +
+               printable(name) + "\".");
+    }
+    modes.push_back(*mode);
+    begin = end + 1;
+  }
+  return modes;
+}
+
+std::vector<PoolMode> modes_from_folder(const files::ModelFiles& model) {
+  std::vector<PoolMode> modes;
+  if (model.pooling()) {
+    for (const std::string& name : model.pooling()->modes) {
+      const auto mode = mode_from_name(name);
+      if (!mode) {
+        fail(ErrorCode::kUnsupported, model.name() + ": pooling",
+             "expected a pooling mode of sentence-transformers, got \"" + printable(name) + "\".");
+      }
+      modes.push_back(*mode);
+    }
+    return modes;
+  }
+  // Without a Pooling module: what sentence-transformers falls back to.
+  for (const std::string& name : model.architectures()) {
+    if (name.ends_with("ForCausalLM")) return {PoolMode::kLastToken};
+  }
+  return {PoolMode::kMean};
+}
+
+struct KnownPrompt {
+  std::string_view id_prefix;  // of org/name
+  std::string_view query, document;
+};
+// Prompts that model cards state but older folders do not carry, by the start of the model's id.
+constexpr std::string_view kBgeQuery = "Represent this sentence for searching relevant passages: ";
+constexpr std::array<KnownPrompt, 15> kKnownPrompts{{
+    {"BAAI/bge-small-en", kBgeQuery, ""},
+    {"BAAI/bge-base-en", kBgeQuery, ""},
+    {"BAAI/bge-large-en", kBgeQuery, ""},
+    {"BAAI/bge-small-zh", "为这个句子生成表示以用于检索相关文章：", ""},
+    {"BAAI/bge-base-zh", "为这个句子生成表示以用于检索相关文章：", ""},
+    {"BAAI/bge-large-zh", "为这个句子生成表示以用于检索相关文章：", ""},
+    {"mixedbread-ai/mxbai-embed-large", kBgeQuery, ""},
+    {"WhereIsAI/UAE-Large", kBgeQuery, ""},
+    {"Snowflake/snowflake-arctic-embed-l-v2", "query: ", ""},
+    {"Snowflake/snowflake-arctic-embed", kBgeQuery, ""},
+    {"snowflake/snowflake-arctic-embed", kBgeQuery, ""},
+    {"intfloat/e5-", "query: ", "passage: "},
+    {"intfloat/multilingual-e5-small", "query: ", "passage: "},
+    {"intfloat/multilingual-e5-base", "query: ", "passage: "},
+    {"intfloat/multilingual-e5-large", "query: ", "passage: "},
+}};
+
+const files::Prompt* find_prompt(const files::ModelFiles& model, std::string_view name) {
+  for (const files::Prompt& prompt : model.prompts()) {
+    if (prompt.name == name) return &prompt;
+  }
+  return nullptr;
+}
+
+PromptChoice prompt_for_role(const files::ModelFiles& model, Role role) {
+  // sentence-transformers' encode_query and encode_document look for these names in this order.
+  static constexpr std::array<std::string_view, 1> kQuery{"query"};
+  static constexpr std::array<std::string_view, 3> kDocument{"document", "passage", "corpus"};
+  const std::span<const std::string_view> names =
+      role == Role::kQuery ? std::span<const std::string_view>(kQuery)
+                           : std::span<const std::string_view>(kDocument);
+  for (const std::string_view name : names) {
+    if (const files::Prompt* prompt = find_prompt(model, name)) return {prompt->name, prompt->text};
+  }
+  for (const KnownPrompt& known : kKnownPrompts) {
+    if (!model.name().starts_with(known.id_prefix) || model.name().ends_with("-instruct")) continue;
+    const std::string_view text = role == Role::kQuery ? known.query : known.document;
+    if (text.empty()) return {};
+    return {std::string(role == Role::kQuery ? "query" : "document"), std::string(text)};
+  }
+  return {};
+}
+
+}  // namespace
+
+std::optional<SelectKind> EmbedHead::read_row() const {
+  if (modes.size() != 1 || !include_prompt) return std::nullopt;
+  if (modes[0] == PoolMode::kCls) return SelectKind::kFirst;
+  if (modes[0] == PoolMode::kLastToken) return SelectKind::kLast;
+  return std::nullopt;
+}
+
+EmbedHead plan_head(const files::ModelFiles& model, const EmbedOptions& options) {
+  EmbedHead head;
+  head.modes =
+      options.pooling.empty() ? modes_from_folder(model) : modes_from_option(options.pooling);
+  if (model.pooling()) head.include_prompt = model.pooling()->include_prompt;
+  for (const files::Module& module : model.modules()) {
+    if (module.type == "Transformer" || module.type == "Pooling" || module.type == "Dropout")
+      continue;
+    EmbedHead::Module step;
+    step.name = module.folder.filename().string();
+    if (module.type == "Normalize") {
+      step.normalize = true;
+    } else if (module.type == "Dense") {
+      step.dense = model.dense(module);
+    } else {
+      fail(ErrorCode::kUnsupported, model.name() + ": modules.json",
+           "expected Transformer, Pooling, Dense or Normalize modules, got \"" +
+               printable(module.type) + "\".");
+    }
+    head.modules.push_back(std::move(step));
+  }
+  // A Normalize at the end comes after the Matryoshka cut; the scale of the uncut vector does not
+  // matter to it.
+  if (!head.modules.empty() && head.modules.back().normalize) {
+    head.modules.pop_back();
+    head.normalize = true;
+  }
+  head.normalize = options.normalize.value_or(head.normalize);
+  head.dimensions = options.dimensions != 0 ? options.dimensions : model.truncate_dim().value_or(0);
+  return head;
+}
+
+void append_head(Program* program, ValueId hidden, const EmbedHead& head) {
+  ValueId x = hidden;
+  if (program->value(x).rows == Rows::kTokens) x = program->pool("pool", {x, head.modes});
+  for (const EmbedHead::Module& module : head.modules) {
+    if (module.normalize) {
+      x = program->normalize(module.name, {x});
+      continue;
+    }
+    const files::DenseConfig& dense = module.dense;
+    const auto activation = activation_from_name(dense.activation);
+    if (!activation) {
+      fail(ErrorCode::kUnsupported, module.name + "/config.json: /activation_function",
+           "expected an activation that Inlay has, got \"" + printable(dense.activation) + "\".");
+    }
+    LinearStep linear{x, {}, {}, *activation};
+    const auto take = [&](const char* name) -> WeightRef {
+      const Weights::Entry* entry = dense.weights->find(name);
+      if (entry == nullptr) {
+        fail(ErrorCode::kBadInput, module.name,
+             std::string("expected a tensor ") + name + ", got none.");
+      }
+      return {module.name + "." + name, entry->tensor};
+    };
+    linear.weights.push_back(take("linear.weight"));
+    if (dense.bias) linear.biases.push_back(take("linear.bias"));
+    program->hold(dense.weights);
+    x = program->linear(module.name, std::move(linear));
+    if (program->value(x).width != dense.out_features) {
+      fail(ErrorCode::kBadInput, module.name + "/config.json: /out_features",
+           "expected " + std::to_string(program->value(x).width) + " as the weight has, got " +
+               std::to_string(dense.out_features) + ".");
+    }
+  }
+  const std::int64_t width = program->value(x).width;
+  if (head.dimensions > width || head.dimensions < 0) {
+    fail(ErrorCode::kUsage, "--dimensions",
+         "expected 1 to " + std::to_string(width) + ", got " + std::to_string(head.dimensions) +
+             ".");
+  }
+  if (head.dimensions != 0 && head.dimensions < width)
+    x = program->truncate("dimensions", {x, head.dimensions});
+  if (head.normalize) x = program->normalize("normalize", {x});
+  program->set_output(x);
+}
+
+PromptChoice choose_prompt(const files::ModelFiles& model, const std::optional<std::string>& name,
+                           Role role) {
+  if (name && *name == "none" && find_prompt(model, *name) == nullptr) return {};
+  const auto by_name = [&](const std::string& wanted) -> PromptChoice {
+    if (const files::Prompt* prompt = find_prompt(model, wanted))
+      return {prompt->name, prompt->text};
+    std::string known;
+    for (const files::Prompt& prompt : model.prompts())
+      known += (known.empty() ? "" : ", ") + prompt.name;
+    fail(ErrorCode::kUsage, "--prompt",
+         "expected one of the model's prompts (" + (known.empty() ? "it has none" : known) +
+             ") or none, got \"" + printable(wanted) + "\".");
+  };
+  if (name) return by_name(*name);
+  if (role != Role::kNone) return prompt_for_role(model, role);
+  if (model.default_prompt_name()) return by_name(*model.default_prompt_name());
+  return {};
+}
+
+}  // namespace inlay::task
