@@ -117,6 +117,7 @@ struct INLAY_API Request {
   int priority = 0;  // higher first; equal in order of arrival
   std::optional<std::chrono::steady_clock::time_point> deadline;
   std::optional<CancelToken> cancel;
+  std::int64_t first_index = 0;      // what error messages call texts[0] ("text 512"); results do not depend on it
 };
 
 // What happened to one text.
@@ -157,6 +158,11 @@ struct ModelEntry {
   std::string path;  // where it lies, empty when it is not on this machine
 };
 
+// A prompt of a model: `text` is put before the user's text.
+struct PromptText {
+  std::string name, text;
+};
+
 // Finding models; no state, thread-safe.
 class INLAY_API Model {
  public:
@@ -168,6 +174,9 @@ class INLAY_API Model {
   // A JSON object: family, sizes, modules, pooling, prompts, limits. `with_program` adds the
   // Program as text.
   static std::string show(std::string_view locator, bool with_program);
+  // The prompt that an Engine on this model would add for these fields of a Request; nullopt: none. Throws kUsage
+  // for a name that the model does not have.
+  static std::optional<PromptText> prompt(std::string_view locator, const std::optional<std::string>& name, Role role);
 };
 
 // -------------------------------------------------------------------------------------------------

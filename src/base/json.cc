@@ -86,7 +86,7 @@ struct JsonDocument::State {
   simdjson::dom::element root;
 };
 
-JsonDocument JsonDocument::parse(std::string_view text, std::string_view file) {
+JsonDocument JsonDocument::parse(std::string_view text, std::string_view file, std::string_view remedy) {
   auto state = std::make_shared<State>();
   state->file = std::make_shared<const std::string>(file);
   simdjson::error_code error = state->parser.allocate(text.size(), kMaxDepth);
@@ -96,8 +96,7 @@ JsonDocument JsonDocument::parse(std::string_view text, std::string_view file) {
   }
   if (error != simdjson::SUCCESS) {
     fail(ErrorCode::kBadInput, file,
-         std::string("expected valid JSON, got: ") + simdjson::error_message(error) +
-             " The file is damaged or is not JSON; fetch it again.");
+         std::string("expected valid JSON, got: ") + simdjson::error_message(error) + " " + std::string(remedy));
   }
   check_tree(state->root, *state->file);
   JsonDocument document;

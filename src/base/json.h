@@ -70,7 +70,9 @@ class JsonDocument {
  public:
   // Throws kBadInput naming `file` for bad UTF-8, bad syntax, depth over 256, lone surrogates or a
   // repeated key.
-  static JsonDocument parse(std::string_view text, std::string_view file);
+  // `remedy` ends the message about bad syntax.
+  static JsonDocument parse(std::string_view text, std::string_view file,
+                            std::string_view remedy = "The file is damaged or is not JSON; fetch it again.");
   JsonValue root() const;
 
  private:

@@ -1,0 +1,288 @@
+// The option table and the checks of its kinds. Texts made from the table are in options_text.cc.
+#include "base/options.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+
+#include "base/error.h"
+
+namespace inlay {
+namespace {
+
+constexpr std::uint32_t kReads = kCommandEmbed | kCommandTokens | kCommandModelCalibrate;
+constexpr std::uint32_t kComputes = kCommandEmbed | kCommandModelCalibrate;
+constexpr std::uint32_t kPrints = kReads | kCommandStatus | kCommandModelList | kCommandModelShow;
+
+constexpr std::array<CommandInfo, 6> kCommands{{
+    {kCommandEmbed, "embed", "[TEXT ...]", "texts to dense vectors"},
+    {kCommandTokens, "tokens", "[TEXT ...]",
+     "texts to token ids, or back with --decode; runs no model, so device options have no effect"},
+    {kCommandStatus, "status", "", "what this machine offers, and why not more"},
+    {kCommandModelList, "model list", "",
+     "built-in short names, and which of them are on this machine"},
+    {kCommandModelShow, "model show", "MODEL", "what a model folder says, as JSON"},
+    {kCommandModelCalibrate, "model calibrate", "[MODEL]",
+     "ranges of a model's vectors over texts, for int8 and uint8 output"},
+}};
+
+constexpr OptionKind kFlag = OptionKind::kFlag;
+constexpr OptionKind kText = OptionKind::kText;
+constexpr OptionKind kInteger = OptionKind::kInteger;
+constexpr OptionKind kSize = OptionKind::kSize;
+constexpr OptionKind kChoice = OptionKind::kChoice;
+constexpr std::int64_t kIntMaximum = 2147483647;
+
+// clang-format off
+// name, letter, metavar, kind, choices, default, help, commands, environment, engine key, minimum, maximum
+constexpr std::array<OptionSpec, 30> kOptions{{
+    {"input", 'i', "FILE", kText, "", "standard input", "read texts from FILE; - is standard input", kReads, false, false, 0, 0},
+    {"input-format", 0, "FORMAT", kChoice, "txt|jsonl|csv", "by the extension of -i, else txt", "txt: one text a line; jsonl: a string or an object a line; csv: with a header row", kReads, false, false, 0, 0},
+    {"field", 0, "NAME", kText, "", "text (ids with --decode)", "the jsonl member or csv column that holds the text", kReads, false, false, 0, 0},
+    {"max-line", 0, "SIZE", kSize, "", "16MiB", "longest line or csv record that is accepted", kReads, true, false, 0, 0},
+    {"output", 'o', "FILE", kText, "", "standard output", "write results to FILE, complete or not at all", kPrints, false, false, 0, 0},
+    {"format", 0, "FORMAT", kChoice, "jsonl|csv|npy", "by the extension of -o, else jsonl", "how results are written; csv and npy are for embed", kCommandEmbed | kCommandTokens, false, false, 0, 0},
+    {"model", 'm', "MODEL", kText, "", "minilm", "a folder in Hugging Face form, org/name[@revision], or a built-in short name", kPrints & ~kCommandModelList, true, true, 0, 0},
+    {"as", 0, "ROLE", kChoice, "query|document", "neither", "add the model's prompt for this role", kReads, false, false, 0, 0},
+    {"prompt", 0, "NAME", kText, "", "the model's default prompt, if it has one", "add the model's prompt of this name; none adds nothing", kReads, false, false, 0, 0},
+    {"device", 0, "DEVICE", kChoice, "auto|ref|cpu|cuda[:N]|onnxruntime[:cpu|:cuda|:coreml]|mlx[:cpu|:gpu]|torch[:cpu|:cuda|:mps]", "auto", "where the model runs; a device that cannot be had is an error, never replaced", kReads, true, true, 0, 0},
+    {"dtype", 0, "DTYPE", kChoice, "auto|fp32|bf16|fp16|int8|fp8", "auto", "precision of the computation", kReads, true, true, 0, 0},
+    {"disable", 0, "LIST", kText, "", "nothing", "devices that must not be used: a,b:c", kReads | kCommandStatus, true, true, 0, 0},
+    {"threads", 0, "N", kInteger, "", "the cores this process may use", "threads that compute", kReads, true, true, 1, 4096},
+    {"batch-tokens", 0, "N", kInteger, "", "16384, or less where the memory limit asks", "tokens computed together", kReads, true, true, 1, kIntMaximum},
+    {"max-length", 0, "N", kInteger, "", "the model's own limit (tokens: no cut)", "tokens of a text that are used, special tokens included", kReads, true, true, 1, kIntMaximum},
+    {"truncate", 0, "HOW", kChoice, "right|left|error", "right", "which end of a text that is too long gives way", kReads, true, true, 0, 0},
+    {"memory-limit", 0, "SIZE", kSize, "", "none", "resident memory of the process: 300MB, 2GiB; refused before loading when it cannot be kept", kReads, true, true, 0, 0},
+    {"allow-nonfinite", 0, "", kFlag, "", "", "load weights that hold NaN or infinity", kComputes, true, true, 0, 0},
+    {"dimensions", 0, "N", kInteger, "", "all", "keep the first N dimensions (Matryoshka), then normalise", kComputes, false, true, 1, kIntMaximum},
+    {"no-normalize", 0, "", kFlag, "", "", "leave vectors at the length the model gives them", kComputes, false, true, 0, 0},
+    {"pooling", 0, "HOW", kText, "", "as the model says", "cls, mean, max, mean_sqrt_len, weightedmean or last; several joined by +", kComputes, false, true, 0, 0},
+    {"output-dtype", 0, "DTYPE", kChoice, "float32|float16|int8|uint8|binary|ubinary", "float32", "how vectors are stored; int8 and uint8 need --calibration", kCommandEmbed, false, false, 0, 0},
+    {"calibration", 0, "FILE", kText, "", "none", "ranges made by inlay model calibrate", kCommandEmbed, false, false, 0, 0},
+    {"decode", 0, "", kFlag, "", "", "read ids (JSON arrays, or numbers with spaces between) and print text", kCommandTokens, false, false, 0, 0},
+    {"json", 0, "", kFlag, "", "", "print JSON", kCommandStatus | kCommandModelList, false, false, 0, 0},
+    {"verbose", 0, "", kFlag, "", "", "say more", kCommandStatus, false, false, 0, 0},
+    {"program", 0, "", kFlag, "", "", "print the model's Program, step by step, in place of the JSON", kCommandModelShow, false, false, 0, 0},
+    {"report", 0, "FILE", kText, "", "none", "write what ran, how fast and with how much memory to FILE, as JSON", kReads, false, false, 0, 0},
+    {"quiet", 'q', "", kFlag, "", "", "no progress and no summary on standard error", kPrints, true, false, 0, 0},
+    {"help", 'h', "", kFlag, "", "", "print this and stop", kPrints, false, false, 0, 0},
+}};
+// clang-format on
+
+[[noreturn]] void refuse(std::string_view spelled, const std::string& expected,
+                         std::string_view got) {
+  fail(ErrorCode::kUsage, spelled, "expected " + expected + ", got \"" + printable(got) + "\".");
+}
+
+bool same_word(std::string_view a, std::string_view lower) {
+  if (a.size() != lower.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const char c = a[i] >= 'A' && a[i] <= 'Z' ? static_cast<char>(a[i] - 'A' + 'a') : a[i];
+    if (c != lower[i]) return false;
+  }
+  return true;
+}
+
+bool is_number(std::string_view text) {
+  if (text.empty() || text.size() > 9) return false;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return false;
+  }
+  return true;
+}
+
+// One alternative: "name", "name[:a|:b]" or "name[:N]".
+bool matches_one(std::string_view pattern, std::string_view value) {
+  const std::size_t open = pattern.find('[');
+  const std::string_view name = pattern.substr(0, open);
+  if (value.substr(0, name.size()) != name) return false;
+  value.remove_prefix(name.size());
+  if (value.empty()) return true;
+  if (open == std::string_view::npos) return false;
+  std::string_view suffixes = pattern.substr(open + 1, pattern.size() - open - 2);
+  while (!suffixes.empty()) {
+    const std::size_t bar = suffixes.find('|');
+    const std::string_view suffix = suffixes.substr(0, bar);
+    if (suffix == ":N" ? value.front() == ':' && is_number(value.substr(1)) : value == suffix)
+      return true;
+    suffixes.remove_prefix(bar == std::string_view::npos ? suffixes.size() : bar + 1);
+  }
+  return false;
+}
+
+bool parse_flag(std::string_view value, std::string_view spelled) {
+  for (const char* yes : {"1", "true", "yes", "on"}) {
+    if (same_word(value, yes)) return true;
+  }
+  for (const char* no : {"0", "false", "no", "off"}) {
+    if (same_word(value, no)) return false;
+  }
+  refuse(spelled, "true or false", value);
+}
+
+}  // namespace
+
+std::span<const CommandInfo> command_table() { return kCommands; }
+std::span<const OptionSpec> option_table() { return kOptions; }
+
+const OptionSpec* find_option(std::string_view name) {
+  std::string dashed(name);
+  for (char& c : dashed) c = c == '_' ? '-' : c;
+  for (const OptionSpec& option : kOptions) {
+    if (dashed == option.name) return &option;
+  }
+  return nullptr;
+}
+
+std::string flag_name(const OptionSpec& option) { return std::string("--") + option.name; }
+
+std::string key_name(const OptionSpec& option) {
+  std::string key(option.name);
+  for (char& c : key) c = c == '-' ? '_' : c;
+  return key;
+}
+
+std::string environment_name(const OptionSpec& option) {
+  std::string name = "INLAY_" + key_name(option);
+  for (char& c : name) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+  return name;
+}
+
+std::int64_t parse_integer(std::string_view text, std::int64_t minimum, std::int64_t maximum,
+                           std::string_view spelled) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < minimum ||
+      value > maximum) {
+    refuse(spelled, "an integer from " + std::to_string(minimum) + " to " + std::to_string(maximum),
+           text);
+  }
+  return value;
+}
+
+std::int64_t parse_size(std::string_view text, std::string_view spelled) {
+  struct Unit {
+    const char* name;
+    double bytes;
+  };
+  static constexpr Unit kUnits[] = {
+      {"", 1},       {"b", 1},        {"k", 0x1p10},   {"kib", 0x1p10}, {"kb", 1e3},
+      {"m", 0x1p20}, {"mib", 0x1p20}, {"mb", 1e6},     {"g", 0x1p30},   {"gib", 0x1p30},
+      {"gb", 1e9},   {"t", 0x1p40},   {"tib", 0x1p40}, {"tb", 1e12},
+  };
+  const std::string expected = "a size above 0 such as 300MB or 2GiB";
+  double number = 0;
+  const char* const last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, number, std::chars_format::fixed);
+  if (error != std::errc() || !std::isfinite(number)) refuse(spelled, expected, text);
+  std::string_view unit(end, static_cast<std::size_t>(last - end));
+  while (!unit.empty() && unit.front() == ' ') unit.remove_prefix(1);
+  for (const Unit& known : kUnits) {
+    if (!same_word(unit, known.name)) continue;
+    const double bytes = std::floor(number * known.bytes);
+    if (bytes < 1 || bytes >= 0x1p63) refuse(spelled, expected, text);
+    return static_cast<std::int64_t>(bytes);
+  }
+  refuse(spelled, expected, text);
+}
+
+bool matches_choice(std::string_view choices, std::string_view value) {
+  std::size_t start = 0;
+  int depth = 0;
+  for (std::size_t i = 0; i <= choices.size(); ++i) {
+    const char c = i < choices.size() ? choices[i] : '|';
+    if (c == '[') ++depth;
+    if (c == ']') --depth;
+    if (c != '|' || depth != 0) continue;
+    if (matches_one(choices.substr(start, i - start), value)) return true;
+    start = i + 1;
+  }
+  return false;
+}
+
+void OptionValues::set(const OptionSpec& option, std::string_view value, std::string_view spelled) {
+  Value out{std::string(value), 0};
+  switch (option.kind) {
+    case OptionKind::kFlag:
+      out.number = parse_flag(value, spelled) ? 1 : 0;
+      break;
+    case OptionKind::kText:
+      if (value.empty()) refuse(spelled, option.metavar, value);
+      break;
+    case OptionKind::kInteger:
+      out.number = parse_integer(value, option.minimum, option.maximum, spelled);
+      break;
+    case OptionKind::kSize:
+      out.number = parse_size(value, spelled);
+      break;
+    case OptionKind::kChoice:
+      if (!matches_choice(option.choices, value)) refuse(spelled, option.choices, value);
+      break;
+  }
+  values_[option.name] = std::move(out);
+}
+
+void OptionValues::fill_from_environment(bool (*wanted)(const OptionSpec&, std::uint32_t),
+                                         std::uint32_t argument) {
+  for (const OptionSpec& option : kOptions) {
+    if (!option.environment || !wanted(option, argument) || has(option.name)) continue;
+    const std::string name = environment_name(option);
+    const char* value = std::getenv(name.c_str());
+    if (value != nullptr && *value != '\0') set(option, value, name);
+  }
+}
+
+const OptionValues::Value* OptionValues::find(std::string_view name) const {
+  if (find_option(name) == nullptr) {
+    fail(ErrorCode::kInternal, "options",
+         "expected a name of the option table, got \"" + std::string(name) + "\".");
+  }
+  const auto at = values_.find(name);
+  return at == values_.end() ? nullptr : &at->second;
+}
+
+bool OptionValues::has(std::string_view name) const { return find(name) != nullptr; }
+
+bool OptionValues::flag(std::string_view name) const {
+  const Value* value = find(name);
+  return value != nullptr && value->number != 0;
+}
+
+std::string OptionValues::text(std::string_view name, std::string_view fallback) const {
+  const Value* value = find(name);
+  return value != nullptr ? value->text : std::string(fallback);
+}
+
+std::int64_t OptionValues::integer(std::string_view name, std::int64_t fallback) const {
+  const Value* value = find(name);
+  return value != nullptr ? value->number : fallback;
+}
+
+EngineOptions OptionValues::engine_options() const {
+  EngineOptions options;
+  options.model = text("model");
+  options.device = text("device", options.device);
+  options.dtype = text("dtype", options.dtype);
+  options.disable = text("disable");
+  options.threads = static_cast<int>(integer("threads", 0));
+  options.batch_tokens = integer("batch-tokens", 0);
+  options.max_length = static_cast<int>(integer("max-length", 0));
+  options.memory_limit = integer("memory-limit", 0);
+  options.allow_nonfinite = flag("allow-nonfinite");
+  const std::string truncate = text("truncate", "right");
+  options.truncate = truncate == "left"    ? Truncate::kLeft
+                     : truncate == "error" ? Truncate::kError
+                                           : Truncate::kRight;
+  return options;
+}
+
+EmbedOptions OptionValues::embed_options() const {
+  EmbedOptions options;
+  options.dimensions = static_cast<int>(integer("dimensions", 0));
+  if (flag("no-normalize")) options.normalize = false;
+  options.pooling = text("pooling");
+  return options;
+}
+
+}  // namespace inlay
