@@ -2,7 +2,6 @@
 #include "program/program.h"
 
 #include <algorithm>
-#include <type_traits>
 
 #include "base/error.h"
 
@@ -42,27 +41,6 @@ struct InputsOf {
     return {s.input};
   }
 };
-
-// Calls f on every weight of a step.
-template <typename F>
-void for_each_weight(StepArgs& args, const F& f) {
-  std::visit(
-      [&](auto& step) {
-        using S = std::decay_t<decltype(step)>;
-        if constexpr (std::is_same_v<S, EmbedStep>) {
-          f(step.tokens);
-          f(step.positions);
-          f(step.types);
-        } else if constexpr (std::is_same_v<S, NormStep>) {
-          f(step.weight);
-          f(step.bias);
-        } else if constexpr (std::is_same_v<S, LinearStep>) {
-          for (auto& weight : step.weights) f(weight);
-          for (auto& bias : step.biases) f(bias);
-        }
-      },
-      args);
-}
 
 }  // namespace
 
@@ -221,7 +199,7 @@ void Program::set_output(ValueId value) {
 
 void Program::release_weights() {
   for (Step& step : steps_) {
-    for_each_weight(step.args, [](WeightRef& weight) { weight.tensor.data = nullptr; });
+    visit_weights(step.args, [](WeightRef& weight) { weight.tensor.data = nullptr; });
   }
   weights_.clear();
 }

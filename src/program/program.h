@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -175,5 +176,26 @@ class Program {
   ValueId output_ = kNoValue;
   std::int64_t vocab_size_ = 0, type_count_ = 0, max_tokens_ = 0;
 };
+
+// Args may be const or not; f gets each WeightRef in the order of the struct.
+template <typename Args, typename F>
+void visit_weights(Args& args, const F& f) {
+  std::visit(
+      [&](auto& step) {
+        using S = std::decay_t<decltype(step)>;
+        if constexpr (std::is_same_v<S, EmbedStep>) {
+          f(step.tokens);
+          f(step.positions);
+          f(step.types);
+        } else if constexpr (std::is_same_v<S, NormStep>) {
+          f(step.weight);
+          f(step.bias);
+        } else if constexpr (std::is_same_v<S, LinearStep>) {
+          for (auto& weight : step.weights) f(weight);
+          for (auto& bias : step.biases) f(bias);
+        }
+      },
+      args);
+}
 
 }  // namespace inlay

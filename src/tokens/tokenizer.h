@@ -46,6 +46,13 @@ struct SpecialIds {
   std::optional<std::int32_t> unk, cls, sep, pad, mask, bos, eos;
 };
 
+// What the model's other files ask of the pipeline.
+struct LoadOptions {
+  // sentence_bert_config.json's do_lower_case: a Lowercase normalizer goes first, unless the pipeline lower-cases
+  // already (a Lowercase, or a BertNormalizer with lowercase, anywhere in it).
+  bool lowercase = false;
+};
+
 // Immutable; every member may be called from many threads at once.
 class Tokenizer {
  public:
@@ -54,11 +61,11 @@ class Tokenizer {
   // ignored. Throws kBadInput for a broken file, kUnsupported for a component that Inlay does not
   // have (BPE dropout).
   static Tokenizer from_json(std::string_view tokenizer_json, std::string_view where,
-                             std::string_view config_json = {});
+                             std::string_view config_json = {}, const LoadOptions& options = {});
   // A BERT vocabulary, one token a line, with the pipeline that transformers' BertTokenizer builds
   // (do_lower_case, strip_accents, tokenize_chinese_chars and special tokens from config_json).
   static Tokenizer from_vocab_txt(std::string_view vocab, std::string_view where,
-                                  std::string_view config_json = {});
+                                  std::string_view config_json = {}, const LoadOptions& options = {});
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;

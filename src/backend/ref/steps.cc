@@ -3,8 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <type_traits>
-#include <variant>
 
 namespace inlay::backend::ref {
 namespace {
@@ -250,25 +248,9 @@ void run_step(const Context& c, const TruncateStep& step, Matrix* out) {
 
 std::vector<const WeightRef*> step_weights(const StepArgs& args) {
   std::vector<const WeightRef*> found;
-  const auto add = [&](const WeightRef& weight) {
+  visit_weights(args, [&](const WeightRef& weight) {
     if (weight.present()) found.push_back(&weight);
-  };
-  std::visit(
-      [&](const auto& step) {
-        using S = std::decay_t<decltype(step)>;
-        if constexpr (std::is_same_v<S, EmbedStep>) {
-          add(step.tokens);
-          add(step.positions);
-          add(step.types);
-        } else if constexpr (std::is_same_v<S, NormStep>) {
-          add(step.weight);
-          add(step.bias);
-        } else if constexpr (std::is_same_v<S, LinearStep>) {
-          for (const WeightRef& weight : step.weights) add(weight);
-          for (const WeightRef& bias : step.biases) add(bias);
-        }
-      },
-      args);
+  });
   return found;
 }
 

@@ -1,0 +1,35 @@
+// Packed batches.
+#include "batch/pack.h"
+
+#include <algorithm>
+
+namespace inlay::batch {
+
+void BatchBuffer::clear() {
+  ids_.clear();
+  type_ids_.clear();
+  offsets_.assign(1, 0);
+  pool_begin_.clear();
+  any_type_ = any_pool_begin_ = false;
+}
+
+void BatchBuffer::add(std::span<const std::int32_t> ids, std::span<const std::int32_t> type_ids,
+                      std::int32_t pool_begin) {
+  ids_.insert(ids_.end(), ids.begin(), ids.end());
+  type_ids_.insert(type_ids_.end(), type_ids.begin(), type_ids.end());
+  type_ids_.resize(ids_.size(), 0);
+  offsets_.push_back(static_cast<std::int32_t>(ids_.size()));
+  pool_begin_.push_back(pool_begin);
+  any_type_ = any_type_ ||
+              std::any_of(type_ids.begin(), type_ids.end(), [](std::int32_t t) { return t != 0; });
+  any_pool_begin_ = any_pool_begin_ || pool_begin != 0;
+}
+
+PackedBatch BatchBuffer::view() const {
+  PackedBatch batch{ids_, {}, offsets_, {}};
+  if (any_type_) batch.type_ids = type_ids_;
+  if (any_pool_begin_) batch.pool_begin = pool_begin_;
+  return batch;
+}
+
+}  // namespace inlay::batch

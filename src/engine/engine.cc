@@ -1,0 +1,61 @@
+// The public Engine: a pipeline over a loaded model, and what it can tell about itself.
+#include <utility>
+
+#include "base/process.h"
+#include "engine/loader.h"
+#include "engine/pipeline.h"
+#include "inlay/inlay.hpp"
+
+namespace inlay {
+
+CancelToken::CancelToken() : flag_(std::make_shared<std::atomic<bool>>(false)) {}
+void CancelToken::cancel() noexcept { static_cast<std::atomic<bool>*>(flag_.get())->store(true); }
+bool CancelToken::cancelled() const noexcept {
+  return static_cast<std::atomic<bool>*>(flag_.get())->load();
+}
+
+struct Engine::Impl {
+  engine::Pipeline pipeline;
+};
+
+Engine::Engine(const EngineOptions& options, const EmbedOptions& embed)
+    : impl_(new Impl{engine::Pipeline(engine::load(options, embed), options.truncate)}) {}
+Engine::~Engine() = default;
+
+std::future<EmbedResult> Engine::submit(Request request) {
+  return impl_->pipeline.submit(std::move(request));
+}
+EmbedResult Engine::embed(Request request) { return submit(std::move(request)).get(); }
+std::int64_t Engine::dim() const { return impl_->pipeline.model().dim; }
+
+Stats Engine::stats() const {
+  const engine::LoadedModel& model = impl_->pipeline.model();
+  const engine::Counters& counters = impl_->pipeline.counters();
+  const backend::MemoryPlan memory = model.executable->memory();
+  Stats stats;
+  stats.model = model.files.name();
+  stats.revision = model.files.revision();
+  stats.device = model.device;
+  stats.backend = model.backend;
+  stats.isa = model.isa;
+  stats.dtype = model.dtype;
+  stats.threads = model.limits.threads;
+  stats.dim = model.dim;
+  stats.max_length = model.max_length;
+  stats.batch_tokens = model.limits.max_tokens;
+  stats.texts = counters.texts;
+  stats.tokens = counters.tokens;
+  stats.truncated = counters.truncated;
+  stats.nonfinite = counters.nonfinite;
+  stats.padded_share = model.executable->padded_share();
+  stats.load_seconds = model.load_seconds;
+  stats.tokenize_seconds = static_cast<double>(counters.tokenize_ns) * 1e-9;
+  stats.compute_seconds = static_cast<double>(counters.compute_ns) * 1e-9;
+  stats.packed_bytes = memory.packed;
+  stats.arena_bytes = memory.arena;
+  stats.peak_rss = peak_resident_bytes();
+  stats.refusals = model.refusals;
+  return stats;
+}
+
+}  // namespace inlay

@@ -1,0 +1,196 @@
+// Loading. Nothing large is allocated before the plan has been held against the memory limit.
+#include "engine/loader.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "arch/arch.h"
+#include "backend/select.h"
+#include "base/error.h"
+#include "base/process.h"
+#include "base/threads.h"
+#include "files/locate.h"
+
+namespace inlay::engine {
+namespace {
+
+// Tokens computed together by default: enough chunks of about a thousand tokens to keep many cores
+// busy.
+constexpr std::int64_t kDefaultBatchTokens = 16384;
+constexpr std::int64_t kMinBatchTokens = 512;
+constexpr std::int64_t kMaxBatchTokens = std::int64_t{1} << 24;
+constexpr int kMaxThreads = 1024;
+// Without a position table a text may be this long unless the folder says less.
+constexpr std::int64_t kUnboundedLength = 32768;
+// Room for what is not planned: requests in flight, results, allocator slack, stacks.
+constexpr std::int64_t kHeadroom = std::int64_t{32} << 20;
+
+std::string megabytes(std::int64_t bytes) {
+  return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB";
+}
+
+int resolve_threads(int wish) {
+  if (wish == 0) return available_threads();
+  if (wish < 1 || wish > kMaxThreads) {
+    fail(ErrorCode::kUsage, "--threads",
+         "expected 1 to " + std::to_string(kMaxThreads) + ", got " + std::to_string(wish) + ".");
+  }
+  return wish;
+}
+
+std::int64_t resolve_length(const EngineOptions& options, const LengthLimits& limits,
+                            int special_tokens) {
+  if (options.max_length == 0) return limits.standard;
+  if (options.max_length <= special_tokens || options.max_length > limits.largest) {
+    fail(ErrorCode::kUsage, "--max-length",
+         "expected " + std::to_string(special_tokens + 1) + " to " +
+             std::to_string(limits.largest) + " as this model allows, got " +
+             std::to_string(options.max_length) + ".");
+  }
+  return options.max_length;
+}
+
+// The largest token budget whose plan fits the memory limit; kMemoryLimit when none does.
+void fit_memory(const EngineOptions& options, const backend::Backend& room, const Program& program,
+                std::int64_t weight_file_bytes, backend::CompileOptions* limits) {
+  const std::int64_t smallest = std::max(kMinBatchTokens, limits->max_text_tokens);
+  limits->max_tokens =
+      std::max(options.batch_tokens != 0 ? options.batch_tokens : kDefaultBatchTokens,
+               limits->max_text_tokens);
+  limits->max_texts = limits->max_tokens;
+  if (options.memory_limit == 0) return;
+  const std::int64_t base = resident_bytes() + kHeadroom;
+  std::int64_t needed = 0;
+  for (;;) {
+    const backend::MemoryPlan plan = room.plan(program, *limits);
+    // While packing, the mapped file and the packed copy are both resident.
+    needed = base + plan.packed + std::max(plan.arena, weight_file_bytes);
+    if (needed <= options.memory_limit) return;
+    if (options.batch_tokens != 0 || limits->max_tokens <= smallest) break;
+    limits->max_tokens = limits->max_texts = std::max(smallest, limits->max_tokens / 2);
+  }
+  fail(ErrorCode::kMemoryLimit, "--memory-limit",
+       "expected at least " + megabytes(needed) + " for this model, got " +
+           megabytes(options.memory_limit) +
+           ". Raise the limit, or lower --batch-tokens, --max-length or --threads.");
+}
+
+// A first run touches every page of weights and arena, so that no request pays for it.
+void warm_up(LoadedModel* model) {
+  const std::vector<std::int32_t> ids(
+      static_cast<std::size_t>(std::min<std::int64_t>(16, model->max_length)), 0);
+  const std::vector<std::int32_t> offsets{0, static_cast<std::int32_t>(ids.size())};
+  std::vector<float> out(static_cast<std::size_t>(model->dim));
+  model->executable->run({ids, {}, offsets, {}}, out);
+}
+
+}  // namespace
+
+tokens::Tokenizer load_tokenizer(const files::ModelFiles& model) {
+  const files::TokenizerFiles files = model.tokenizer();
+  tokens::LoadOptions options;
+  options.lowercase = model.do_lower_case();
+  if (!files.json.empty())
+    return tokens::Tokenizer::from_json(files.json, files.json_path, files.config, options);
+  return tokens::Tokenizer::from_vocab_txt(files.vocab, files.vocab_path, files.config, options);
+}
+
+Program build_program(const files::ModelFiles& model, const task::EmbedHead& head) {
+  arch::Body body = arch::find(model).build(model, model.load_weights(), {head.read_row()});
+  task::append_head(&body.program, body.hidden, head);
+  return std::move(body.program);
+}
+
+LengthLimits length_limits(const files::ModelFiles& model, const Program& program) {
+  LengthLimits limits;
+  limits.largest = program.max_tokens() != 0 ? program.max_tokens() : kUnboundedLength;
+  limits.standard = limits.largest;
+  if (model.max_seq_length()) {
+    limits.standard = std::min(limits.standard, *model.max_seq_length());
+  } else if (const auto tokenizer_limit = model.tokenizer().model_max_length) {
+    limits.standard = std::min(limits.standard, *tokenizer_limit);
+  }
+  return limits;
+}
+
+void check_finite(const Program& program) {
+  const auto scan = [](const WeightRef& weight) {
+    if (!weight.present() || weight.tensor.dtype == DType::kF64) return;
+    const auto* bytes = static_cast<const char*>(weight.tensor.data);
+    const std::int64_t count = weight.tensor.elements();
+    bool finite = true;
+    if (weight.tensor.dtype == DType::kF32) {
+      std::uint32_t worst = 0;  // the largest exponent field; all ones means NaN or infinity
+      for (std::int64_t i = 0; i < count; ++i) {
+        std::uint32_t bits = 0;
+        std::memcpy(&bits, bytes + i * 4, 4);
+        worst = std::max(worst, bits & 0x7F800000U);
+      }
+      finite = worst != 0x7F800000U;
+    } else {
+      const unsigned mask = weight.tensor.dtype == DType::kF16 ? 0x7C00U : 0x7F80U;
+      unsigned worst = 0;
+      for (std::int64_t i = 0; i < count; ++i) {
+        std::uint16_t bits = 0;
+        std::memcpy(&bits, bytes + i * 2, 2);
+        worst = std::max(worst, bits & mask);
+      }
+      finite = worst != mask;
+    }
+    if (!finite) {
+      fail(ErrorCode::kBadInput, weight.name,
+           "expected finite weights, got NaN or infinity. Fetch the file again, or load it with "
+           "--allow-nonfinite.");
+    }
+  };
+  for (const Step& step : program.steps()) visit_weights(step.args, scan);
+}
+
+LoadedModel load(const EngineOptions& options, const EmbedOptions& embed) {
+  const auto begin = std::chrono::steady_clock::now();
+  const files::Located located = files::locate(options.model);
+  files::ModelFiles files = files::ModelFiles::open(located.folder, located.name);
+  tokens::Tokenizer tokenizer = load_tokenizer(files);
+  task::EmbedHead head = task::plan_head(files, embed);
+  Program program = build_program(files, head);
+
+  backend::CompileOptions limits;
+  limits.threads = resolve_threads(options.threads);
+  limits.max_text_tokens =
+      resolve_length(options, length_limits(files, program), tokenizer.special_tokens_added(false));
+  if (options.batch_tokens < 0 || options.batch_tokens > kMaxBatchTokens) {
+    fail(ErrorCode::kUsage, "--batch-tokens",
+         "expected 1 to " + std::to_string(kMaxBatchTokens) + ", got " +
+             std::to_string(options.batch_tokens) + ".");
+  }
+  const backend::Choice choice =
+      backend::select({options.device, options.dtype, options.disable}, program, &limits);
+  fit_memory(options, *choice.backend, program, files.weight_bytes(), &limits);
+  if (!options.allow_nonfinite) check_finite(program);
+  std::unique_ptr<backend::Executable> executable = choice.backend->compile(program, limits);
+
+  const std::string name(choice.backend->name());
+  LoadedModel model{std::move(files),
+                    std::move(tokenizer),
+                    std::move(head),
+                    std::move(executable),
+                    name,
+                    name,
+                    choice.backend->probe().isa,
+                    choice.dtype,
+                    choice.refusals,
+                    limits,
+                    limits.max_text_tokens,
+                    program.output_width(),
+                    program.vocab_size(),
+                    program.type_count(),
+                    0};
+  program = Program();  // lets go of the file map: what the room needs it has packed
+  warm_up(&model);
+  model.load_seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  return model;
+}
+
+}  // namespace inlay::engine

@@ -1,0 +1,51 @@
+// From options to a model ready to run: files -> arch -> task head -> backend, within the memory
+// limit.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "files/model_files.h"
+#include "inlay/inlay.hpp"
+#include "program/program.h"
+#include "task/embed.h"
+#include "tokens/tokenizer.h"
+
+namespace inlay::engine {
+
+// Everything a pipeline needs; immutable but for the executable, which one thread runs.
+struct LoadedModel {
+  files::ModelFiles files;
+  tokens::Tokenizer tokenizer;
+  task::EmbedHead head;
+  std::unique_ptr<backend::Executable> executable;
+  std::string device, backend, isa, dtype;
+  std::vector<std::string> refusals;
+  backend::CompileOptions limits;  // what it was compiled for
+  std::int64_t max_length = 0;     // tokens a text, special tokens included
+  std::int64_t dim = 0, vocab_size = 0, type_count = 0;
+  double load_seconds = 0;
+};
+
+LoadedModel load(const EngineOptions& options, const EmbedOptions& embed);
+
+// A model's tokenizer, with the lower-casing that the folder may ask for.
+tokens::Tokenizer load_tokenizer(const files::ModelFiles& model);
+
+// The Program of a folder: body and head. Weights are mapped, not read.
+Program build_program(const files::ModelFiles& model, const task::EmbedHead& head);
+
+// The limit that holds without --max-length, and the largest that --max-length may ask for (0:
+// none).
+struct LengthLimits {
+  std::int64_t standard = 0, largest = 0;
+};
+LengthLimits length_limits(const files::ModelFiles& model, const Program& program);
+
+// Throws kBadInput naming the first weight that holds NaN or infinity.
+void check_finite(const Program& program);
+
+}  // namespace inlay::engine

@@ -1,0 +1,295 @@
+// Requests to results. A request is cut into jobs of a few texts; encoders take jobs by priority
+// and push encoded texts; the computing thread packs whatever is ready, and the thread that
+// finishes a request's last text fulfils its promise.
+#include "engine/pipeline.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/utf8.h"
+
+namespace inlay::engine {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Small enough that a query's job does not wait long behind a bulk request's, large enough to
+// amortise the lock.
+constexpr std::size_t kTextsPerJob = 32;
+// One encoder feeds some four computing threads: encoding a token costs a few per cent of computing
+// it.
+constexpr int kThreadsPerEncoder = 4;
+// Batches' worth of encoded tokens held ready.
+constexpr std::int64_t kBatchesAhead = 4;
+// Tokens a computing thread should find ready before a batch starts: one chunk each and one to even
+// out.
+constexpr std::int64_t kTokensPerThread = 2048;
+
+std::int64_t since(Clock::time_point begin) {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count();
+}
+
+}  // namespace
+
+struct Pipeline::State {
+  Request request;
+  task::PromptChoice prompt;
+  std::int32_t pool_begin = 0;
+  std::uint64_t order = 0;
+  EmbedResult result;
+  std::promise<EmbedResult> promise;
+  std::atomic<std::size_t> remaining{0};
+  std::mutex mutex;  // guards error
+  std::exception_ptr error;
+
+  void fail(std::exception_ptr cause) {
+    const std::lock_guard lock(mutex);
+    if (!error) error = std::move(cause);
+  }
+  bool failed() {
+    const std::lock_guard lock(mutex);
+    return error != nullptr;
+  }
+  // Cancelled or past its deadline: the request fails, and its texts are dropped wherever they are.
+  bool dropped() {
+    if (failed()) return true;
+    const bool cancelled = request.cancel && request.cancel->cancelled();
+    const bool late = request.deadline && Clock::now() > *request.deadline;
+    if (!cancelled && !late) return false;
+    fail(std::make_exception_ptr(Error(
+        ErrorCode::kCancelled, "request",
+        cancelled ? "expected to finish, got cancelled by the caller."
+                  : "expected to finish by its deadline, got no time left. Allow more time.")));
+    return true;
+  }
+  // `count` texts are done with; the last one settles the promise.
+  void finish(std::size_t count) {
+    if (count == 0 || remaining.fetch_sub(count) != count) return;
+    if (error) {
+      promise.set_exception(error);
+    } else {
+      promise.set_value(std::move(result));
+    }
+  }
+};
+
+// Heap order: the top is the highest priority, then the earliest request, then its earliest text.
+bool Pipeline::later(const Job& a, const Job& b) {
+  const int first = a.state->request.priority;
+  const int second = b.state->request.priority;
+  if (first != second) return first < second;
+  return a.state->order != b.state->order ? a.state->order > b.state->order : a.begin > b.begin;
+}
+
+Pipeline::Pipeline(LoadedModel model, Truncate truncate)
+    : model_(std::move(model)),
+      truncate_(truncate),
+      ready_(kBatchesAhead * model_.limits.max_tokens,
+             std::min<std::int64_t>(model_.limits.max_tokens,
+                                    kTokensPerThread * model_.limits.threads)) {
+  const int encoders = std::max(1, model_.limits.threads / kThreadsPerEncoder);
+  for (int i = 0; i < encoders; ++i) encoders_.emplace_back([this] { encode_loop(); });
+  computer_ = std::thread([this] { compute_loop(); });
+}
+
+Pipeline::~Pipeline() {
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
+  job_arrived_.notify_all();
+  for (std::thread& encoder : encoders_) encoder.join();
+  ready_.close();
+  computer_.join();
+}
+
+std::future<EmbedResult> Pipeline::submit(Request request) {
+  auto state = std::make_shared<State>();
+  state->request = std::move(request);
+  const Request& r = state->request;
+  std::future<EmbedResult> future = state->promise.get_future();
+  for (std::size_t i = 0; i < r.texts.size(); ++i) {
+    const std::size_t valid = utf8_valid_prefix(r.texts[i]);
+    if (valid == r.texts[i].size()) continue;
+    fail(ErrorCode::kBadInput, "text " + std::to_string(i),
+         "expected UTF-8, got another byte at offset " + std::to_string(valid) + ".");
+  }
+  state->prompt = task::choose_prompt(model_.files, r.prompt, r.role);
+  if (!model_.head.include_prompt && !state->prompt.text.empty())
+    state->pool_begin = prompt_tokens(state->prompt.text);
+  state->result.dim = model_.dim;
+  state->result.texts.resize(r.texts.size());
+  state->result.vectors.resize(r.texts.size() * static_cast<std::size_t>(model_.dim));
+  state->remaining = r.texts.size();
+  if (r.texts.empty()) {
+    state->promise.set_value(std::move(state->result));
+    return future;
+  }
+  ready_.expect(static_cast<std::int64_t>(r.texts.size()));
+  {
+    const std::lock_guard lock(mutex_);
+    state->order = next_order_++;
+    for (std::size_t begin = 0; begin < r.texts.size(); begin += kTextsPerJob) {
+      jobs_.push_back({state, begin, std::min(begin + kTextsPerJob, r.texts.size())});
+      std::push_heap(jobs_.begin(), jobs_.end(), later);
+    }
+  }
+  job_arrived_.notify_all();
+  return future;
+}
+
+// Tokens that a prompt takes alone, less the special token that closes it: what
+// sentence-transformers leaves out of pooling (modules/transformer.py, _get_prompt_length).
+std::int32_t Pipeline::prompt_tokens(const std::string& prompt) const {
+  tokens::EncodeOptions options;
+  options.max_length = static_cast<int>(model_.max_length);
+  const tokens::Encoding encoding = model_.tokenizer.encode(prompt, options);
+  auto count = static_cast<std::int32_t>(encoding.ids.size());
+  if (count > 0 && encoding.special.back() != 0) --count;
+  return count;
+}
+
+void Pipeline::encode_loop() {
+  tokens::Encoding scratch;
+  for (;;) {
+    Job job;
+    {
+      std::unique_lock lock(mutex_);
+      job_arrived_.wait(lock, [&] { return closed_ || !jobs_.empty(); });
+      if (jobs_.empty()) return;
+      std::pop_heap(jobs_.begin(), jobs_.end(), later);
+      job = std::move(jobs_.back());
+      jobs_.pop_back();
+    }
+    encode(job, &scratch);
+  }
+}
+
+void Pipeline::encode(const Job& job, tokens::Encoding* scratch) {
+  for (std::size_t i = job.begin; i < job.end; ++i) {
+    if (!job.state->dropped()) {
+      try {
+        encode_text(job.state, i, scratch);
+        continue;
+      } catch (...) {
+        job.state->fail(std::current_exception());
+      }
+    }
+    const std::size_t rest = job.end - i;
+    ready_.withdraw(static_cast<std::int64_t>(rest));
+    job.state->finish(rest);
+    return;
+  }
+}
+
+void Pipeline::check_ids(const tokens::Encoding& encoding, std::size_t index) const {
+  const auto bad = [](const std::vector<std::int32_t>& values, std::int64_t count) {
+    return std::find_if(values.begin(), values.end(),
+                        [&](std::int32_t v) { return v < 0 || v >= count; });
+  };
+  const auto id = bad(encoding.ids, model_.vocab_size);
+  if (id != encoding.ids.end()) {
+    fail(ErrorCode::kBadInput, "text " + std::to_string(index),
+         "expected token ids below " + std::to_string(model_.vocab_size) +
+             " as the checkpoint has rows, got " + std::to_string(*id) +
+             ". The tokenizer and the checkpoint do not belong together.");
+  }
+  if (model_.type_count == 0) return;
+  const auto type = bad(encoding.type_ids, model_.type_count);
+  if (type != encoding.type_ids.end()) {
+    fail(ErrorCode::kBadInput, "text " + std::to_string(index),
+         "expected token types below " + std::to_string(model_.type_count) + ", got " +
+             std::to_string(*type) + ". The tokenizer and the checkpoint do not belong together.");
+  }
+}
+
+void Pipeline::encode_text(const std::shared_ptr<State>& state, std::size_t index,
+                           tokens::Encoding* scratch) {
+  const auto begin = Clock::now();
+  tokens::EncodeOptions options;
+  options.max_length = static_cast<int>(model_.max_length);
+  options.direction = truncate_ == Truncate::kLeft ? tokens::TruncationDirection::kLeft
+                                                   : tokens::TruncationDirection::kRight;
+  const std::string& text = state->request.texts[index];
+  if (state->prompt.text.empty()) {
+    model_.tokenizer.encode(text, options, scratch);
+  } else {
+    model_.tokenizer.encode(state->prompt.text + text, options, scratch);
+  }
+  counters_.tokenize_ns += since(begin);
+  if (scratch->truncated && truncate_ == Truncate::kError) {
+    fail(ErrorCode::kBadInput, "text " + std::to_string(index),
+         "expected at most " + std::to_string(model_.max_length) +
+             " tokens under --truncate error, got more. Shorten the text, raise --max-length or "
+             "allow the cut.");
+  }
+  check_ids(*scratch, index);
+  TextInfo& info = state->result.texts[index];
+  info.tokens = static_cast<int>(scratch->ids.size());
+  info.truncated = scratch->truncated;
+  info.prompt = state->prompt.name;
+  counters_.texts += 1;
+  counters_.tokens += info.tokens;
+  counters_.truncated += info.truncated ? 1 : 0;
+  if (scratch->ids.empty()) {  // nothing to read: the zero vector, as a mean over no rows
+    ready_.withdraw(1);
+    state->finish(1);
+    return;
+  }
+  batch::ReadyText ready;
+  ready.ids = scratch->ids;
+  if (model_.type_count > 1) ready.type_ids = scratch->type_ids;
+  ready.pool_begin = std::min(state->pool_begin, static_cast<std::int32_t>(scratch->ids.size()));
+  ready.priority = state->request.priority;
+  ready.order = (state->order << 20U) + index;
+  ready.owner = state;
+  ready.index = index;
+  ready_.push(std::move(ready));
+}
+
+void Pipeline::compute_loop() {
+  std::vector<batch::ReadyText> texts;
+  while (ready_.pop(model_.limits.max_tokens, model_.limits.max_texts, &texts)) {
+    const auto gone = std::partition(texts.begin(), texts.end(), [](const batch::ReadyText& text) {
+      return !static_cast<State*>(text.owner.get())->dropped();
+    });
+    for (auto text = gone; text != texts.end(); ++text)
+      static_cast<State*>(text->owner.get())->finish(1);
+    texts.erase(gone, texts.end());
+    if (texts.empty()) continue;
+    try {
+      compute(&texts);
+    } catch (...) {
+      for (const batch::ReadyText& text : texts)
+        static_cast<State*>(text.owner.get())->fail(std::current_exception());
+    }
+    for (const batch::ReadyText& text : texts) static_cast<State*>(text.owner.get())->finish(1);
+    texts.clear();
+  }
+}
+
+void Pipeline::compute(std::vector<batch::ReadyText>* texts) {
+  const auto begin = Clock::now();
+  const auto dim = static_cast<std::size_t>(model_.dim);
+  buffer_.clear();
+  for (const batch::ReadyText& text : *texts) buffer_.add(text.ids, text.type_ids, text.pool_begin);
+  output_.resize(texts->size() * dim);
+  model_.executable->run(buffer_.view(), output_);
+  counters_.compute_ns += since(begin);
+  for (std::size_t i = 0; i < texts->size(); ++i) {
+    auto* state = static_cast<State*>((*texts)[i].owner.get());
+    const float* vector = output_.data() + i * dim;
+    if (!std::all_of(vector, vector + dim, [](float v) { return std::isfinite(v); })) {
+      state->result.texts[(*texts)[i].index].error =
+          "expected a finite vector, got NaN or infinity: the model overflows on this text";
+      counters_.nonfinite += 1;
+      continue;  // its vector stays zero
+    }
+    std::copy(vector, vector + dim,
+              state->result.vectors.begin() + static_cast<std::ptrdiff_t>((*texts)[i].index * dim));
+  }
+}
+
+}  // namespace inlay::engine

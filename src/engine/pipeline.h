@@ -1,0 +1,71 @@
+// The road from requests to results: an encoding stage that runs ahead, a queue bounded by tokens,
+// a computing stage that owns the executable. Requests of many callers share batches.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "batch/pack.h"
+#include "batch/ready_queue.h"
+#include "engine/loader.h"
+#include "inlay/inlay.hpp"
+
+namespace inlay::engine {
+
+struct Counters {
+  std::atomic<std::int64_t> texts{0}, tokens{0}, truncated{0}, nonfinite{0};
+  std::atomic<std::int64_t> tokenize_ns{0}, compute_ns{0};
+};
+
+// Thread-safe. The destructor finishes what was submitted.
+class Pipeline {
+ public:
+  Pipeline(LoadedModel model, Truncate truncate);
+  ~Pipeline();
+  Pipeline(const Pipeline&) = delete;
+  Pipeline& operator=(const Pipeline&) = delete;
+
+  std::future<EmbedResult> submit(Request request);
+  const LoadedModel& model() const { return model_; }
+  const Counters& counters() const { return counters_; }
+
+ private:
+  struct State;  // one request on its way
+  struct Job {   // texts [begin, end) of a request, to be encoded
+    std::shared_ptr<State> state;
+    std::size_t begin = 0, end = 0;
+  };
+
+  static bool later(const Job& a, const Job& b);
+  void encode_loop();
+  void encode(const Job& job, tokens::Encoding* scratch);
+  void encode_text(const std::shared_ptr<State>& state, std::size_t index,
+                   tokens::Encoding* scratch);
+  void compute_loop();
+  void compute(std::vector<batch::ReadyText>* texts);
+  std::int32_t prompt_tokens(const std::string& prompt) const;
+  void check_ids(const tokens::Encoding& encoding, std::size_t index) const;
+
+  LoadedModel model_;
+  const Truncate truncate_;
+  Counters counters_;
+  batch::ReadyQueue ready_;
+  std::mutex mutex_;  // guards jobs_, next_order_, closed_
+  std::condition_variable job_arrived_;
+  std::vector<Job> jobs_;  // a heap: highest priority, then earliest
+  std::uint64_t next_order_ = 0;
+  bool closed_ = false;
+  batch::BatchBuffer buffer_;  // the computing thread's
+  std::vector<float> output_;
+  std::vector<std::thread> encoders_;
+  std::thread computer_;
+};
+
+}  // namespace inlay::engine
