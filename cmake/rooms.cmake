@@ -38,6 +38,23 @@ function(inlay_unit_test room)
   gtest_discover_tests(${room}_test PROPERTIES LABELS unit TIMEOUT 300 DISCOVERY_TIMEOUT 60)
 endfunction()
 
+# inlay_fuzz_target(NAME): tests/fuzz/NAME_fuzz.cc with its corpus tests/fuzz/corpus/NAME. With INLAY_FUZZERS (clang)
+# a libFuzzer program, which CTest runs for $INLAY_FUZZ_SECONDS after the corpus; otherwise a program that replays the
+# corpus. All are built by the target `fuzzers`.
+function(inlay_fuzz_target name)
+  set(corpus ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
+  add_executable(${name}_fuzz ${name}_fuzz.cc)
+  target_link_libraries(${name}_fuzz PRIVATE inlay_engine inlay_io inlay_settings)
+  if(INLAY_FUZZERS)
+    target_link_options(${name}_fuzz PRIVATE -fsanitize=fuzzer)
+  else()
+    target_sources(${name}_fuzz PRIVATE replay.cc)
+  endif()
+  add_test(NAME fuzz.${name} COMMAND ${PROJECT_SOURCE_DIR}/tests/fuzz/fuzz.sh $<TARGET_FILE:${name}_fuzz> ${corpus} $<BOOL:${INLAY_FUZZERS}>)
+  set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz TIMEOUT 900)
+  add_dependencies(fuzzers ${name}_fuzz)
+endfunction()
+
 # inlay_registry(FOLDER TYPE NAME...): writes FOLDER_registry.cc, which returns the constants kName of each file
 # NAME.cc in the order given, and sets INLAY_REGISTRY_SOURCES. A plain list: no static initialisers to lose.
 function(inlay_registry folder type)
