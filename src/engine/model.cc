@@ -149,6 +149,13 @@ std::string Model::show(std::string_view locator, bool with_program) {
   return std::move(out).finish();
 }
 
+std::optional<PromptText> Model::prompt(std::string_view locator,
+                                        const std::optional<std::string>& name, Role role) {
+  task::PromptChoice choice = task::choose_prompt(open_model(locator), name, role);
+  if (!choice.name) return std::nullopt;
+  return PromptText{*std::move(choice.name), std::move(choice.text)};
+}
+
 struct Tokenizer::Impl {
   tokens::Tokenizer tokenizer;
 };

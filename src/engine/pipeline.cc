@@ -27,6 +27,10 @@ constexpr std::int64_t kBatchesAhead = 4;
 // out.
 constexpr std::int64_t kTokensPerThread = 2048;
 
+std::string text_name(const Request& request, std::size_t index) {
+  return "text " + std::to_string(request.first_index + static_cast<std::int64_t>(index));
+}
+
 std::int64_t since(Clock::time_point begin) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count();
 }
@@ -113,7 +117,7 @@ std::future<EmbedResult> Pipeline::submit(Request request) {
   for (std::size_t i = 0; i < r.texts.size(); ++i) {
     const std::size_t valid = utf8_valid_prefix(r.texts[i]);
     if (valid == r.texts[i].size()) continue;
-    fail(ErrorCode::kBadInput, "text " + std::to_string(i),
+    fail(ErrorCode::kBadInput, text_name(r, i),
          "expected UTF-8, got another byte at offset " + std::to_string(valid) + ".");
   }
   state->prompt = task::choose_prompt(model_.files, r.prompt, r.role);
@@ -184,14 +188,14 @@ void Pipeline::encode(const Job& job, tokens::Encoding* scratch) {
   }
 }
 
-void Pipeline::check_ids(const tokens::Encoding& encoding, std::size_t index) const {
+void Pipeline::check_ids(const tokens::Encoding& encoding, const std::string& where) const {
   const auto bad = [](const std::vector<std::int32_t>& values, std::int64_t count) {
     return std::find_if(values.begin(), values.end(),
                         [&](std::int32_t v) { return v < 0 || v >= count; });
   };
   const auto id = bad(encoding.ids, model_.vocab_size);
   if (id != encoding.ids.end()) {
-    fail(ErrorCode::kBadInput, "text " + std::to_string(index),
+    fail(ErrorCode::kBadInput, where,
          "expected token ids below " + std::to_string(model_.vocab_size) +
              " as the checkpoint has rows, got " + std::to_string(*id) +
              ". The tokenizer and the checkpoint do not belong together.");
@@ -199,7 +203,7 @@ void Pipeline::check_ids(const tokens::Encoding& encoding, std::size_t index) co
   if (model_.type_count == 0) return;
   const auto type = bad(encoding.type_ids, model_.type_count);
   if (type != encoding.type_ids.end()) {
-    fail(ErrorCode::kBadInput, "text " + std::to_string(index),
+    fail(ErrorCode::kBadInput, where,
          "expected token types below " + std::to_string(model_.type_count) + ", got " +
              std::to_string(*type) + ". The tokenizer and the checkpoint do not belong together.");
   }
@@ -220,12 +224,12 @@ void Pipeline::encode_text(const std::shared_ptr<State>& state, std::size_t inde
   }
   counters_.tokenize_ns += since(begin);
   if (scratch->truncated && truncate_ == Truncate::kError) {
-    fail(ErrorCode::kBadInput, "text " + std::to_string(index),
+    fail(ErrorCode::kBadInput, text_name(state->request, index),
          "expected at most " + std::to_string(model_.max_length) +
              " tokens under --truncate error, got more. Shorten the text, raise --max-length or "
              "allow the cut.");
   }
-  check_ids(*scratch, index);
+  check_ids(*scratch, text_name(state->request, index));
   TextInfo& info = state->result.texts[index];
   info.tokens = static_cast<int>(scratch->ids.size());
   info.truncated = scratch->truncated;

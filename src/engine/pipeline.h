@@ -51,7 +51,7 @@ class Pipeline {
   void compute_loop();
   void compute(std::vector<batch::ReadyText>* texts);
   std::int32_t prompt_tokens(const std::string& prompt) const;
-  void check_ids(const tokens::Encoding& encoding, std::size_t index) const;
+  void check_ids(const tokens::Encoding& encoding, const std::string& where) const;
 
   LoadedModel model_;
   const Truncate truncate_;

@@ -1,0 +1,94 @@
+// Packing, and the queue's three promises: budget, priority, no deadlock.
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "batch/pack.h"
+#include "batch/ready_queue.h"
+
+namespace inlay::batch {
+namespace {
+
+TEST(BatchBuffer, PacksWithoutPadding) {
+  BatchBuffer buffer;
+  const std::vector<std::int32_t> a{1, 2, 3};
+  const std::vector<std::int32_t> b{4};
+  buffer.add(a, {}, 0);
+  buffer.add(b, std::vector<std::int32_t>{1}, 1);
+  const PackedBatch batch = buffer.view();
+  EXPECT_EQ(batch.texts(), 2);
+  EXPECT_EQ(batch.tokens(), 4);
+  EXPECT_EQ(std::vector<std::int32_t>(batch.offsets.begin(), batch.offsets.end()),
+            (std::vector<std::int32_t>{0, 3, 4}));
+  EXPECT_EQ(std::vector<std::int32_t>(batch.type_ids.begin(), batch.type_ids.end()),
+            (std::vector<std::int32_t>{0, 0, 0, 1}));
+  EXPECT_EQ(std::vector<std::int32_t>(batch.pool_begin.begin(), batch.pool_begin.end()),
+            (std::vector<std::int32_t>{0, 1}));
+  buffer.clear();
+  buffer.add(a, std::vector<std::int32_t>{0, 0, 0}, 0);
+  EXPECT_TRUE(buffer.view().type_ids.empty());
+  EXPECT_TRUE(buffer.view().pool_begin.empty());
+}
+
+ReadyText text(std::size_t length, int priority, std::uint64_t order) {
+  ReadyText t;
+  t.ids.assign(length, 7);
+  t.priority = priority;
+  t.order = order;
+  t.index = static_cast<std::size_t>(order);
+  return t;
+}
+
+TEST(ReadyQueue, TakesByPriorityThenArrivalWithinTheBudget) {
+  ReadyQueue queue(1000, 1);
+  queue.expect(4);
+  queue.push(text(10, 0, 1));
+  queue.push(text(20, 0, 2));
+  queue.push(text(5, 9, 3));
+  queue.push(text(50, 0, 4));
+  std::vector<ReadyText> batch;
+  ASSERT_TRUE(queue.pop(35, 10, &batch));
+  ASSERT_EQ(batch.size(), 3U);    // 5 + 10 + 20; the fourth exceeds the budget
+  EXPECT_EQ(batch[0].index, 2U);  // longest first
+  EXPECT_EQ(batch[2].index, 3U);
+  ASSERT_TRUE(queue.pop(35, 10, &batch));  // longer than the budget, but never starved
+  EXPECT_EQ(batch[0].index, 4U);
+  queue.close();
+  EXPECT_FALSE(queue.pop(35, 10, &batch));
+}
+
+TEST(ReadyQueue, WaitsForTextsOnTheirWayUpToTheTarget) {
+  ReadyQueue queue(1000, 30);
+  queue.expect(3);
+  queue.push(text(10, 0, 1));
+  std::thread late([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    queue.push(text(10, 0, 2));
+    queue.withdraw(1);
+  });
+  std::vector<ReadyText> batch;
+  ASSERT_TRUE(queue.pop(100, 10, &batch));
+  EXPECT_EQ(batch.size(), 2U);
+  late.join();
+}
+
+TEST(ReadyQueue, BoundsWhatIsHeld) {
+  ReadyQueue queue(20, 10);
+  constexpr int kTexts = 200;
+  queue.expect(kTexts);
+  std::thread producer([&] {
+    for (int i = 0; i < kTexts; ++i) queue.push(text(7, 0, static_cast<std::uint64_t>(i)));
+    queue.close();
+  });
+  std::vector<ReadyText> batch;
+  std::size_t seen = 0;
+  while (queue.pop(100, 100, &batch)) {
+    EXPECT_LE(batch.size(), 2U);  // 20 tokens hold two texts of 7
+    seen += batch.size();
+  }
+  producer.join();
+  EXPECT_EQ(seen, static_cast<std::size_t>(kTexts));
+}
+
+}  // namespace
+}  // namespace inlay::batch
