@@ -20,7 +20,8 @@ using Type = simdjson::dom::element_type;
 void check_tree(simdjson::dom::element element, const std::string& file) {
   switch (element.type()) {
     case Type::OBJECT: {
-      const simdjson::dom::object object = element.get_object().value_unsafe();
+      simdjson::dom::object object;
+      if (element.get(object) != simdjson::SUCCESS) return;
       std::unordered_set<std::string_view> seen;
       const bool large = object.size() > 16;
       std::vector<std::string_view> few;
@@ -43,14 +44,19 @@ void check_tree(simdjson::dom::element element, const std::string& file) {
       }
       return;
     }
-    case Type::ARRAY:
-      for (const auto item : element.get_array().value_unsafe()) check_tree(item, file);
+    case Type::ARRAY: {
+      simdjson::dom::array array;
+      if (element.get(array) != simdjson::SUCCESS) return;
+      for (const auto item : array) check_tree(item, file);
       return;
-    case Type::STRING:
-      if (!utf8_valid(element.get_string().value_unsafe())) {
+    }
+    case Type::STRING: {
+      std::string_view text;
+      if (element.get(text) != simdjson::SUCCESS || !utf8_valid(text)) {
         fail(ErrorCode::kBadInput, file, "expected text, got a string with a lone surrogate.");
       }
       return;
+    }
     default:
       return;
   }
@@ -86,7 +92,8 @@ struct JsonDocument::State {
   simdjson::dom::element root;
 };
 
-JsonDocument JsonDocument::parse(std::string_view text, std::string_view file, std::string_view remedy) {
+JsonDocument JsonDocument::parse(std::string_view text, std::string_view file,
+                                 std::string_view remedy) {
   auto state = std::make_shared<State>();
   state->file = std::make_shared<const std::string>(file);
   simdjson::error_code error = state->parser.allocate(text.size(), kMaxDepth);
@@ -96,7 +103,8 @@ JsonDocument JsonDocument::parse(std::string_view text, std::string_view file, s
   }
   if (error != simdjson::SUCCESS) {
     fail(ErrorCode::kBadInput, file,
-         std::string("expected valid JSON, got: ") + simdjson::error_message(error) + " " + std::string(remedy));
+         std::string("expected valid JSON, got: ") + simdjson::error_message(error) + " " +
+             std::string(remedy));
   }
   check_tree(state->root, *state->file);
   JsonDocument document;
