@@ -41,10 +41,11 @@ class NormalizedString {
   // it. Throws kBadInput for 4 GiB and more.
   void reset(std::string_view original, bool track, std::uint32_t shift = 0);
 
-  std::string_view text() const noexcept { return text_; }  // valid until the next change
+  // Valid until the next change.
+  std::string_view text() const noexcept { return owned_ ? std::string_view(buffer_) : original_; }
   std::string_view original() const noexcept { return original_; }
   bool tracking() const noexcept { return tracking_; }
-  bool empty() const noexcept { return text_.empty(); }
+  bool empty() const noexcept { return text().empty(); }
   // Where original() begins in the longest text that this one was cut from.
   std::uint32_t shift() const noexcept { return shift_; }
   // The original's bytes in that longest text: the reference's offsets_original.
@@ -91,17 +92,20 @@ class NormalizedString {
    public:
     explicit Transform(NormalizedString& target, std::size_t removed_first = 0);
     void emit(char32_t c, std::ptrdiff_t change) {
-      if (target_.tracking_) align(c, change);
+      const std::size_t before = target_.next_.size();
       utf8_append(target_.next_, c);
+      if (target_.tracking_) align(target_.next_.size() - before, change);
     }
-    // Old text [begin, end) as it is, every character with change 0. The caller's bytes must lie in
-    // the old text at the place that the transformation has come to.
+    // Old text [begin, end), every character with change 0; quick where the transformation has come
+    // to `begin`.
     void keep(std::size_t begin, std::size_t end);
     void finish();
 
    private:
-    void align(char32_t c, std::ptrdiff_t change);
+    void align(std::size_t bytes, std::ptrdiff_t change);
+    void skip(std::size_t characters);
     NormalizedString& target_;
+    std::string_view old_;
     std::size_t cursor_;  // in the old text: the next old character
   };
 
@@ -123,11 +127,11 @@ class NormalizedString {
   struct Align {
     std::uint32_t begin, end;
   };
-  void take_next();  // next_ and next_aligns_ become the text
-  bool plain() const { return prefix_ == 0; }
+  void take_next();     // next_ and next_aligns_ become the text
+  std::string& edit();  // the text as something to write to
 
   std::string_view original_;
-  std::string_view text_;  // original_, or all of buffer_
+  bool owned_ = false;  // the text is buffer_; otherwise still original_
   std::string buffer_, next_;
   std::vector<Align> aligns_;  // one a byte of text_, when tracking
   std::vector<Align> next_aligns_;
@@ -144,22 +148,23 @@ template <typename Keep>
 void NormalizedString::filter(Keep&& keep) {
   // A kept character swallows the dropped ones that follow it; those before the first are dropped
   // at the start.
+  const std::string_view old = text();
   std::size_t removed_first = 0;
   std::size_t at = 0;
-  while (at < text_.size()) {
-    const CodePoint c = utf8_decode(text_, at);
+  while (at < old.size()) {
+    const CodePoint c = utf8_decode(old, at);
     if (keep(c.value)) break;
     ++removed_first;
     at += c.bytes;
   }
-  if (at == text_.size()) removed_first = 0;
+  if (at == old.size()) removed_first = 0;
   Transform transform(*this, removed_first);
-  while (at < text_.size()) {
-    const CodePoint kept = utf8_decode(text_, at);
+  while (at < old.size()) {
+    const CodePoint kept = utf8_decode(old, at);
     at += kept.bytes;
     std::ptrdiff_t removed = 0;
-    while (at < text_.size()) {
-      const CodePoint c = utf8_decode(text_, at);
+    while (at < old.size()) {
+      const CodePoint c = utf8_decode(old, at);
       if (keep(c.value)) break;
       ++removed;
       at += c.bytes;
@@ -171,9 +176,10 @@ void NormalizedString::filter(Keep&& keep) {
 
 template <typename Map>
 void NormalizedString::map(Map&& map) {
+  const std::string_view old = text();
   Transform transform(*this);
-  for (std::size_t at = 0; at < text_.size();) {
-    const CodePoint c = utf8_decode(text_, at);
+  for (std::size_t at = 0; at < old.size();) {
+    const CodePoint c = utf8_decode(old, at);
     at += c.bytes;
     transform.emit(map(c.value), 0);
   }

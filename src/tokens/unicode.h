@@ -84,12 +84,16 @@ struct CodeRange {
 };
 
 // The code points of a class as Oniguruma in the wheel sees it, in ascending ranges that neither
-// touch nor hold surrogates. Names: general categories ("L", "Lu", ... "Cn"), POSIX brackets in
-// lower case ("alpha", "punct", ..., "word"), "s", "d", "w", "h" for the escapes of that letter,
-// and scripts ("Han", "Hiragana", "Latin", ...). As in Oniguruma, case, '_', '-' and spaces in
-// names of more than one letter mean nothing. Empty span: no such name.
+// touch nor hold surrogates. Names:
+//   \p{...}     general categories ("L", "Lu", ... "Cn", "LC"), POSIX names ("alpha", "punct",
+//   ...),
+//               scripts ("Han", "Hiragana", ...), a few properties ("Alphabetic", "Emoji", ...);
+//   [[:...:]]   "[:alpha:]": two of them are wider than the \p of the name ("[:punct:]",
+//   "[:word:]"); \s \d \w \h  "s", "d", "w", "h": the one-letter names in lower case.
+// As in Oniguruma, case, '_', '-' and spaces in names of more than one letter mean nothing. Empty
+// span: no such name.
 //
-// Case-insensitive groups, (?i:'s|'t|...): see fold_partners().
+// Case-insensitive groups such as (?i:'s|'t): see fold_partner().
 std::span<const CodeRange> unicode_class(std::string_view name) noexcept;
 
 // What else (?i:x) matches for an ASCII letter x, beside its other ASCII case: U+017F for s, U+212A
