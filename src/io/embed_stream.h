@@ -1,0 +1,31 @@
+// A stream of texts through an engine, results in input order, in memory that does not grow with
+// the stream.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "inlay/inlay.hpp"
+#include "io/progress.h"
+#include "io/text_reader.h"
+
+namespace inlay::io {
+
+struct StreamOptions {
+  std::optional<std::string> prompt;  // as in Request
+  Role role = Role::kNone;
+};
+
+// Called with each result in order; `first_index` is that of its first text. False stops the
+// stream.
+using ResultSink = std::function<bool(EmbedResult& result, std::int64_t first_index)>;
+
+// Reads ahead of the engine by a bounded number of texts and bytes. When the input pauses, what has
+// come is computed and handed out rather than held back. The first error, of input, engine or sink,
+// cancels what is under way and is rethrown. Returns the number of texts handed out.
+std::int64_t embed_stream(Engine& engine, TextReader& reader, const StreamOptions& options,
+                          const ResultSink& sink, Progress& progress);
+
+}  // namespace inlay::io
