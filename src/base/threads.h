@@ -47,12 +47,13 @@ class ThreadPool {
  private:
   void work(int rank);
   void call(int rank) noexcept;
+  void stop_workers() noexcept;
   std::vector<std::thread> workers_;
   std::mutex mutex_;
   std::condition_variable wake_, done_;
   const std::function<void(int)>* task_ = nullptr;
-  std::uint64_t round_ = 0;
-  int running_ = 0;
+  std::atomic<std::uint64_t> round_{0};
+  std::atomic<int> running_{0};
   bool stop_ = false;
   std::exception_ptr error_;
 };

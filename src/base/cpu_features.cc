@@ -1,0 +1,73 @@
+// CPUID, the operating system's saved register state (XGETBV), and cache sizes.
+#include "base/cpu_features.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+#if defined(__linux__)
+#include <unistd.h>
+#endif
+
+namespace inlay {
+namespace {
+
+#if defined(__x86_64__)
+bool bit(unsigned word, unsigned index) { return ((word >> index) & 1U) != 0; }
+
+std::uint64_t saved_state() {
+  unsigned low = 0;
+  unsigned high = 0;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (std::uint64_t{high} << 32U) | low;
+}
+
+void read_cpuid(CpuFeatures* features) {
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0) return;
+  const bool fma = bit(c, 12);
+  const bool osxsave = bit(c, 27);
+  const bool avx = bit(c, 28);
+  if (!osxsave || !avx) return;
+  const std::uint64_t state = saved_state();
+  if ((state & 0x6U) != 0x6U) return;  // xmm and ymm
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return;
+  features->avx2_fma = bit(b, 5) && fma;
+  // opmask, upper halves of zmm0-15, zmm16-31
+  features->avx512 = (state & 0xE0U) == 0xE0U && features->avx2_fma && bit(b, 16) && bit(b, 17) &&
+                     bit(b, 30) && bit(b, 31);
+}
+#endif
+
+#if defined(__linux__)
+void read_cache(int name, std::int64_t* bytes) {
+  const long size = sysconf(name);
+  if (size > 0) *bytes = size;
+}
+#endif
+
+CpuFeatures read_features() {
+  CpuFeatures features;
+#if defined(__x86_64__)
+  read_cpuid(&features);
+#elif defined(__aarch64__)
+  features.neon = true;
+#endif
+#if defined(__linux__) && defined(_SC_LEVEL1_DCACHE_SIZE)
+  read_cache(_SC_LEVEL1_DCACHE_SIZE, &features.l1_bytes);
+  read_cache(_SC_LEVEL2_CACHE_SIZE, &features.l2_bytes);
+  read_cache(_SC_LEVEL3_CACHE_SIZE, &features.l3_bytes);
+#endif
+  return features;
+}
+
+}  // namespace
+
+const CpuFeatures& cpu_features() {
+  static const CpuFeatures features = read_features();
+  return features;
+}
+
+}  // namespace inlay

@@ -1,0 +1,20 @@
+// What this processor offers that a kernel may need, as the operating system lets it be used.
+#pragma once
+
+#include <cstdint>
+
+namespace inlay {
+
+struct CpuFeatures {
+  bool avx2_fma = false;  // AVX2 and FMA, ymm state saved by the operating system
+  bool avx512 = false;    // AVX-512 F, BW, DQ, VL, zmm and mask state saved
+  bool neon = false;      // aarch64's baseline vector unit
+  // Data caches in bytes: of one core, of one core, shared. A size the system does not tell is a
+  // usual one.
+  std::int64_t l1_bytes = 32 << 10, l2_bytes = 512 << 10, l3_bytes = 8 << 20;
+};
+
+// Read once; thread-safe.
+const CpuFeatures& cpu_features();
+
+}  // namespace inlay
