@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "inlay/inlay.hpp"
+
 namespace inlay {
 namespace {
 

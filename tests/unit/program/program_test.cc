@@ -4,7 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <vector>
+
+#include "inlay/inlay.hpp"
 
 namespace inlay {
 namespace {
