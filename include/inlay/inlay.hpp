@@ -111,12 +111,12 @@ class INLAY_API CancelToken {
 
 struct INLAY_API Request {
   std::vector<std::string> texts;     // UTF-8; an empty text is a text
-  std::optional<std::string> prompt;  // name of one of the model's prompts, or "none"; unset: role,
+  std::optional<std::string> prompt{};  // name of one of the model's prompts, or "none"; unset: role,
                                       // then the model's default
   Role role = Role::kNone;
   int priority = 0;  // higher first; equal in order of arrival
-  std::optional<std::chrono::steady_clock::time_point> deadline;
-  std::optional<CancelToken> cancel;
+  std::optional<std::chrono::steady_clock::time_point> deadline{};
+  std::optional<CancelToken> cancel{};
   std::int64_t first_index = 0;      // what error messages call texts[0] ("text 512"); results do not depend on it
 };
 

@@ -308,8 +308,9 @@ TEST_P(Steps, AgreeWithRefAndDoNotDependOnNeighbours) {
         a += x * x;
         b += y * y;
       }
-      if (width > 1 && b > 1e-6)
+      if (width > 1 && b > 1e-6) {
         ASSERT_GE(dot / std::sqrt(a * b), tolerance.cosine) << "text " << t;
+      }
     }
     if (first.empty()) first = got;
     ASSERT_EQ(0, std::memcmp(first.data(), got.data(), got.size() * sizeof(float)))
