@@ -11,6 +11,7 @@ one thread the machine's own scaling is measured before and after each row, and 
 """
 
 import argparse
+import hashlib
 import json
 import math
 import os
@@ -70,7 +71,9 @@ def run_peer(args: argparse.Namespace, row: str, texts: Path, vectors: Path) -> 
 
 def onnx_file(args: argparse.Namespace, form: str) -> Path:
     """The peer's file, exported and checked against torch when it is not there yet."""
-    target = ROOT / "build" / "bench" / f"{Path(args.model).resolve().parent.name}-{form}.onnx"
+    folder = Path(args.model).resolve()
+    mark = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
+    target = ROOT / "build" / "bench" / f"{folder.name}-{mark}-{form}.onnx"
     if not target.is_file():
         command = [sys.executable, ROOT / "tools" / "export_onnx.py", args.model, target]
         subprocess.run([*command, "--fuse"] if form == "fused" else command, check=True, stdout=sys.stderr)
