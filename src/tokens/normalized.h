@@ -46,6 +46,10 @@ class NormalizedString {
   std::string_view original() const noexcept { return original_; }
   bool tracking() const noexcept { return tracking_; }
   bool empty() const noexcept { return text().empty(); }
+  // True when bytes stand before the original's first one (Replace with an empty match). Every
+  // transformation then writes the whole new text behind them, as the reference does, so that even
+  // one that changes nothing must be made.
+  bool has_prefix() const noexcept { return prefix_ > 0; }
   // Where original() begins in the longest text that this one was cut from.
   std::uint32_t shift() const noexcept { return shift_; }
   // The original's bytes in that longest text: the reference's offsets_original.
@@ -100,6 +104,8 @@ class NormalizedString {
     // to `begin`.
     void keep(std::size_t begin, std::size_t end);
     void finish();
+    // Without tracking: the new text so far, to write to directly.
+    std::string& raw() noexcept { return target_.next_; }
 
    private:
     void align(std::size_t bytes, std::ptrdiff_t change);
