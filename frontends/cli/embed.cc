@@ -1,0 +1,81 @@
+// inlay embed: texts in, dense vectors out.
+#include <cstdio>
+
+#include "base/error.h"
+#include "commands.h"
+#include "inputs.h"
+#include "io/calibration.h"
+#include "report/run_report.h"
+
+namespace inlay::cli {
+namespace {
+
+OutputDtype output_dtype(const OptionValues& options) {
+  const std::string name = options.text("output-dtype", "float32");
+  if (name == "float16") return OutputDtype::kFloat16;
+  if (name == "int8") return OutputDtype::kInt8;
+  if (name == "uint8") return OutputDtype::kUint8;
+  if (name == "binary") return OutputDtype::kBinary;
+  if (name == "ubinary") return OutputDtype::kUbinary;
+  return OutputDtype::kFloat32;
+}
+
+void check_calibration(const OptionValues& options, OutputDtype dtype) {
+  const bool wanted = dtype == OutputDtype::kInt8 || dtype == OutputDtype::kUint8;
+  if (wanted && !options.has("calibration")) {
+    fail(ErrorCode::kUsage, "--output-dtype",
+         "expected --calibration FILE with int8 and uint8, got none. Make the file with: inlay "
+         "model calibrate -m MODEL "
+         "-i texts.txt -o FILE.");
+  }
+  if (!wanted && options.has("calibration")) {
+    fail(ErrorCode::kUsage, "--calibration",
+         "expected --output-dtype int8 or uint8 beside it, got another dtype.");
+  }
+}
+
+Quantization quantization(const OptionValues& options, OutputDtype dtype, std::int64_t dim) {
+  Quantization how;
+  how.dtype = dtype;
+  if (options.has("calibration")) {
+    io::Calibration calibration = io::read_calibration(options.text("calibration"), dim);
+    how.minimum = std::move(calibration.minimum);
+    how.maximum = std::move(calibration.maximum);
+  }
+  return how;
+}
+
+}  // namespace
+
+int run_embed(const CommandLine& line) {
+  const OptionValues& options = line.options;
+  const OutputDtype dtype = output_dtype(options);
+  check_calibration(options, dtype);
+  const io::OutputFormat format = output_format(options);
+  const bool quiet = options.flag("quiet");
+
+  const auto texts = open_texts(line);
+  Output output(options.text("output", "-"));
+  Report report(line);
+  Engine engine(options.engine_options(), options.embed_options());
+  const auto writer = io::make_vector_writer(format, output.file(), engine.dim(),
+                                             quantization(options, dtype, engine.dim()));
+  const auto write = [&](EmbedResult& result, std::int64_t first_index) {
+    writer->write(result, first_index);
+    output.file().flush();  // whoever reads along gets results as they come
+    return !output.file().reader_gone();
+  };
+  {
+    io::Progress progress(quiet);
+    io::embed_stream(engine, *texts, stream_options(options), write, progress);
+  }
+  writer->finish();
+  output.file().commit();
+  report.write(engine.stats(), line.seconds());
+  if (!quiet)
+    std::fprintf(stderr, "inlay: %s\n",
+                 report::run_summary(engine.stats(), line.seconds()).c_str());
+  return 0;
+}
+
+}  // namespace inlay::cli

@@ -1,0 +1,67 @@
+// Opening ends before any model is loaded: a wrong path costs no time.
+#include "inputs.h"
+
+#include "base/error.h"
+#include "report/run_report.h"
+
+namespace inlay::cli {
+
+std::unique_ptr<io::TextReader> open_texts(const CommandLine& line, const char* default_field) {
+  const OptionValues& options = line.options;
+  if (!line.texts.empty()) {
+    if (options.has("input")) {
+      fail(ErrorCode::kUsage, "--input",
+           "expected texts as arguments or from a file, got both. Leave one of them out.");
+    }
+    return io::read_arguments(line.texts);
+  }
+  const std::string path = options.text("input", "-");
+  if (!options.has("input") && io::stdin_is_terminal()) {
+    fail(ErrorCode::kUsage, std::string("inlay ") + line.command->name,
+         "expected texts as arguments, with -i FILE or through standard input, got a terminal. See "
+         "inlay " +
+             std::string(line.command->name) + " --help; -i - reads from the terminal.");
+  }
+  io::InputFormat format = io::input_format_of(path);
+  const std::string named = options.text("input-format");
+  if (named == "txt") format = io::InputFormat::kTxt;
+  if (named == "jsonl") format = io::InputFormat::kJsonl;
+  if (named == "csv") format = io::InputFormat::kCsv;
+  io::LineReader lines(io::open_file(path), path == "-" ? "standard input" : path,
+                       options.integer("max-line", kDefaultMaxLine));
+  return io::read_texts(std::move(lines), format, options.text("field", default_field));
+}
+
+Output::Output(const std::string& path)
+    : hold_(std::make_unique<HoldSignals>()), file_(path), removed_(file_.temporary_path()) {
+  hold_.reset();
+}
+
+Report::Report(const CommandLine& line) {
+  if (line.options.has("report")) output_.emplace(line.options.text("report"));
+}
+
+void Report::write(const Stats& stats, double seconds) {
+  if (!output_) return;
+  output_->file().write(report::run_report_json(stats, seconds));
+  output_->file().commit();
+}
+
+io::OutputFormat output_format(const OptionValues& options) {
+  const std::string named = options.text("format");
+  if (named == "csv") return io::OutputFormat::kCsv;
+  if (named == "npy") return io::OutputFormat::kNpy;
+  if (named == "jsonl") return io::OutputFormat::kJsonl;
+  return io::output_format_of(options.text("output")).value_or(io::OutputFormat::kJsonl);
+}
+
+io::StreamOptions stream_options(const OptionValues& options) {
+  io::StreamOptions stream;
+  if (options.has("prompt")) stream.prompt = options.text("prompt");
+  const std::string role = options.text("as");
+  if (role == "query") stream.role = Role::kQuery;
+  if (role == "document") stream.role = Role::kDocument;
+  return stream;
+}
+
+}  // namespace inlay::cli
