@@ -1,0 +1,29 @@
+// The pre-tokenizers of tokenizer.json: each cuts the pieces of a text further, some rewrite them.
+// Splits by pattern are split.h; the word "piece" here is not the model's.
+#pragma once
+
+#include <memory>
+
+#include "base/json.h"
+#include "tokens/pieces.h"
+
+namespace inlay::tokens {
+
+// Immutable; any thread may call.
+class PreTokenizer {
+ public:
+  virtual ~PreTokenizer() = default;
+  virtual void apply(Pieces* pieces) const = 0;
+  // Whether the result depends on where pieces lie in the original, so that origins must be tracked
+  // even when no offsets are asked for.
+  virtual bool needs_origins() const { return false; }
+  // BertPreTokenizer, which tokenizer.cc may do while it normalizes.
+  virtual bool is_bert() const { return false; }
+};
+
+// From the "pre_tokenizer" member of tokenizer.json; nullptr when it is null. Throws kBadInput for
+// a broken member, kUnsupported for another type, both naming the place.
+std::unique_ptr<PreTokenizer> read_pre_tokenizer(const JsonValue& json);
+std::unique_ptr<PreTokenizer> make_bert_pre_tokenizer();
+
+}  // namespace inlay::tokens

@@ -1,0 +1,72 @@
+// One text to tokens, before special tokens and the cut: added tokens are found, what lies between
+// is normalized, pre-tokenized and given to the model.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "tokens/added_tokens.h"
+#include "tokens/bert_path.h"
+#include "tokens/model.h"
+#include "tokens/normalizers.h"
+#include "tokens/pieces.h"
+#include "tokens/pre_tokenizers.h"
+#include "tokens/tokenizer.h"
+
+namespace inlay::tokens {
+
+// A text's tokens. With offsets, origins and blanks run beside ids.
+struct TextTokens {
+  struct Blanks {
+    std::uint32_t leading,
+        trailing;  // white space characters at the token's ends (byte-level's spelling included)
+  };
+  std::vector<std::int32_t> ids;
+  std::vector<Range> origins;
+  std::vector<Blanks> blanks;
+  bool dropped = false;  // tokens beyond the limit were left out
+  void clear() {
+    ids.clear();
+    origins.clear();
+    blanks.clear();
+    dropped = false;
+  }
+};
+
+struct TextOptions {
+  bool offsets = false;
+  // As in the reference, pieces are no longer tokenized once there are this many tokens: that a
+  // text is much too long then shows in no length, which matters for who gives way in a pair.
+  std::size_t limit = std::numeric_limits<std::size_t>::max();
+  TruncationDirection direction = TruncationDirection::kRight;
+};
+
+// The parts of a tokenizer that work on one text. Immutable once built; any thread may call
+// encode().
+struct TextPipeline {
+  std::unique_ptr<Normalizer> normalizer;       // may be null
+  std::unique_ptr<PreTokenizer> pre_tokenizer;  // may be null
+  std::unique_ptr<Model> model;
+  AddedTokens added;
+  std::optional<BertPath> bert;  // the fast way, where it gives the same ids
+
+  void encode(std::string_view text, const TextOptions& options, TextTokens* out) const;
+
+ private:
+  struct Work;
+  void cut(std::string_view text, bool track, Work* work) const;
+  void tokenize_right(Work* work, const TextOptions& options, TextTokens* out) const;
+  void tokenize_left(Work* work, const TextOptions& options, TextTokens* out) const;
+  void tokenize_piece(Work* work, const Piece& piece) const;
+  bool any_token(Work* work, std::size_t first, std::size_t last) const;
+  void append(const Work& work, const Piece& piece, std::size_t first, std::size_t last,
+              bool offsets, TextTokens* out) const;
+  void encode_bert(std::string_view text, const TextOptions& options, Work* work,
+                   TextTokens* out) const;
+};
+
+}  // namespace inlay::tokens

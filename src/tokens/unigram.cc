@@ -1,0 +1,178 @@
+// See unigram.h.
+#include "tokens/unigram.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "base/error.h"
+#include "base/utf8.h"
+#include "tokens/word_cache.h"
+
+namespace inlay::tokens {
+namespace {
+
+constexpr double kUnknownPenalty = 10.0;  // below the lowest score, as SentencePiece has it
+constexpr std::uint32_t kNowhere = std::numeric_limits<std::uint32_t>::max();
+
+}  // namespace
+
+struct Unigram::Scratch {
+  struct Node {
+    double score;         // of the best path that ends here
+    std::uint32_t start;  // where its last piece begins; kNowhere: no path yet
+    std::int32_t id;
+  };
+  std::vector<Node> nodes;
+  std::vector<TokenSpan> pieces;
+};
+
+std::unique_ptr<Unigram> Unigram::from_json(const JsonValue& json) {
+  const JsonValue list = json.at("vocab");
+  simdjson::dom::array entries;
+  if (list.raw().get_array().get(entries) != simdjson::SUCCESS) {
+    fail(ErrorCode::kBadInput, list.where(),
+         std::string("expected an array of [piece, score], got ") + list.type_name() +
+             ". The file is damaged; fetch it again.");
+  }
+  auto model = std::make_unique<Unigram>();
+  model->where_ = json.where();
+  model->owner_ = WordCache::new_owner();
+  double lowest = std::numeric_limits<double>::infinity();
+  for (const auto entry : entries) {
+    const std::size_t id = model->scores_.size();
+    simdjson::dom::array pair;
+    std::string_view piece;
+    double score = 0;
+    if (id > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()) ||
+        entry.get_array().get(pair) != simdjson::SUCCESS || pair.size() != 2 ||
+        pair.at(0).get_string().get(piece) != simdjson::SUCCESS ||
+        pair.at(1).get_double().get(score) != simdjson::SUCCESS || piece.size() > kMaxTokenBytes) {
+      fail(ErrorCode::kBadInput, list.where() + "/" + std::to_string(id),
+           "expected [piece of at most " + std::to_string(kMaxTokenBytes) +
+               " bytes, score], got something else. The file is damaged; fetch it again.");
+    }
+    model->vocab_.add(piece, static_cast<std::int32_t>(id));
+    model->scores_.push_back(score);
+    lowest = std::min(lowest, score);
+  }
+  if (model->scores_.empty()) {
+    fail(ErrorCode::kBadInput, list.where(),
+         "expected at least one piece, got an empty vocabulary. The file is damaged; fetch it "
+         "again.");
+  }
+  model->vocab_.seal();  // pieces listed twice are allowed: the later one counts
+  model->unk_score_ = lowest - kUnknownPenalty;
+  if (const auto unk = json.find("unk_id")) {
+    const std::int64_t id = unk->integer();
+    if (id < 0 || static_cast<std::size_t>(id) >= model->scores_.size()) {
+      fail(ErrorCode::kBadInput, unk->where(),
+           "expected the id of a piece, got " + std::to_string(id) +
+               ". The file is damaged; fetch it again.");
+    }
+    model->unk_id_ = static_cast<std::int32_t>(id);
+  }
+  if (json.bool_or("byte_fallback", false)) {
+    constexpr std::string_view kHex = "0123456789ABCDEF";
+    for (unsigned byte = 0; byte < 256; ++byte) {
+      const char spelled[] = {'<', '0', 'x', kHex[byte >> 4U], kHex[byte & 15U], '>'};
+      model->byte_ids_.push_back(model->vocab_.find({spelled, sizeof(spelled)}));
+    }
+  }
+  std::vector<std::pair<std::string_view, std::int32_t>> keys;
+  for (std::size_t i = 0; i < model->vocab_.size(); ++i) {
+    const std::string_view piece = model->vocab_.entry_token(i);
+    const std::int32_t id = model->vocab_.find(piece);
+    if (!piece.empty() && id == model->vocab_.entry_id(i)) keys.emplace_back(piece, id);
+  }
+  std::sort(keys.begin(), keys.end());
+  model->trie_.build(keys);
+  return model;
+}
+
+void Unigram::refuse_unknown() const {
+  fail(ErrorCode::kBadInput, where_,
+       "expected an unk_id, got none, and the text has a character that no piece covers. Add the "
+       "token.");
+}
+
+// Fills scratch->pieces, last piece first.
+void Unigram::best_path(std::string_view word, Scratch* scratch) const {
+  const auto size = static_cast<std::uint32_t>(word.size());
+  std::vector<Scratch::Node>& nodes = scratch->nodes;
+  nodes.assign(size + 1, {0.0, kNowhere, 0});
+  for (std::uint32_t begin = 0; begin < size;) {
+    const double score_here = nodes[begin].score;
+    const std::uint32_t character = utf8_decode(word, begin).bytes;
+    bool covered = false;
+    if (!trie_.empty()) {
+      std::uint32_t state = ByteTrie::kRoot;
+      for (std::uint32_t end = begin; end < size && trie_.step(&state, word[end]);) {
+        ++end;
+        const std::int32_t id = trie_.value(state);
+        if (id < 0) continue;
+        const double score = scores_[static_cast<std::size_t>(id)] + score_here;
+        if (nodes[end].start == kNowhere || score > nodes[end].score)
+          nodes[end] = {score, begin, id};
+        covered = covered || end - begin == character;
+      }
+    }
+    if (!covered) {
+      Scratch::Node& target = nodes[begin + character];
+      const double score = unk_score_ + score_here;
+      if (target.start == kNowhere || score > target.score) {
+        if (unk_id_ < 0) refuse_unknown();
+        target = {score, begin, unk_id_};
+      }
+    }
+    begin += character;
+  }
+  scratch->pieces.clear();
+  for (std::uint32_t end = size; end > 0;) {
+    const Scratch::Node& node = nodes[end];
+    TokenSpan* last = scratch->pieces.empty() ? nullptr : &scratch->pieces.back();
+    if (node.id == unk_id_ && last != nullptr && last->id == unk_id_) {
+      last->begin = node.start;  // fused
+    } else {
+      scratch->pieces.push_back({node.id, node.start, end});
+    }
+    end = node.start;
+  }
+}
+
+// A fused stretch may spell a piece after all; then bytes; then the unknown token.
+void Unigram::append_unknown(std::string_view word, std::uint32_t begin, std::uint32_t end,
+                             std::vector<TokenSpan>* out) const {
+  const std::string_view text = word.substr(begin, end - begin);
+  if (const std::int32_t id = vocab_.find(text); id >= 0) {
+    out->push_back({id, begin, end});
+    return;
+  }
+  if (!byte_ids_.empty() && std::all_of(text.begin(), text.end(), [this](char byte) {
+        return byte_ids_[static_cast<unsigned char>(byte)] >= 0;
+      })) {
+    for (const char byte : text)
+      out->push_back({byte_ids_[static_cast<unsigned char>(byte)], begin, end});
+    return;
+  }
+  out->push_back({unk_id_, begin, end});
+}
+
+void Unigram::tokenize(std::string_view word, std::vector<TokenSpan>* out) const {
+  const bool cached = word.size() <= WordCache::kKeyBytes;
+  const std::uint64_t hash = cached ? hash_bytes(word.data(), word.size()) : 0;
+  if (cached && WordCache::of_thread().find(owner_, word, hash, out)) return;
+  thread_local Scratch scratch;
+  best_path(word, &scratch);
+  const std::size_t first = out->size();
+  for (auto piece = scratch.pieces.rbegin(); piece != scratch.pieces.rend(); ++piece) {
+    if (piece->id == unk_id_) {
+      append_unknown(word, piece->begin, piece->end, out);
+    } else {
+      out->push_back(*piece);
+    }
+  }
+  if (cached)
+    WordCache::of_thread().insert(owner_, word, hash, out->data() + first, out->size() - first);
+}
+
+}  // namespace inlay::tokens
