@@ -1,0 +1,322 @@
+// inlay.h over inlay.hpp: every function is one try, whose catch turns an error into a status and a
+// message.
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "base/error.h"
+#include "base/options.h"
+#include "base/utf8.h"
+#include "inlay/inlay.h"
+#include "inlay/inlay.hpp"
+#include "report/run_report.h"
+
+struct inlay_engine {
+  // The clock starts before the model is loaded.
+  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+  inlay::Engine engine;
+  inlay_engine(const inlay::EngineOptions& options, const inlay::EmbedOptions& embed)
+      : engine(options, embed) {}
+};
+struct inlay_result {
+  inlay::EmbedResult value;
+};
+struct inlay_tokenizer {
+  inlay::Tokenizer value;
+};
+struct inlay_tokens {
+  inlay::Tokens value;
+};
+
+namespace {
+
+using inlay::ErrorCode;
+
+thread_local std::string t_last_error;
+
+inlay_status remember(inlay_status status, const char* message) noexcept {
+  try {
+    t_last_error = message;
+  } catch (...) {
+    t_last_error.clear();
+  }
+  return status;
+}
+
+// Runs `body` and lets nothing out.
+template <typename Body>
+inlay_status guarded(Body&& body) noexcept {
+  try {
+    body();
+    return INLAY_OK;
+  } catch (const inlay::Error& error) {
+    return remember(static_cast<inlay_status>(error.code()), error.what());
+  } catch (const std::bad_alloc&) {
+    return remember(INLAY_MEMORY_LIMIT, "[memory] expected memory for this call, got none.");
+  } catch (const std::exception& error) {
+    return remember(INLAY_INTERNAL, error.what());
+  } catch (...) {
+    return remember(INLAY_INTERNAL, "[inlay] expected a known error, got another.");
+  }
+}
+
+void need(const void* pointer, const char* name) {
+  if (pointer == nullptr) inlay::fail(ErrorCode::kUsage, name, "expected a pointer, got NULL.");
+}
+
+std::string_view text_or_empty(const char* text) {
+  return text != nullptr ? std::string_view(text) : std::string_view();
+}
+
+std::string checked_text(const char* text, std::size_t length, const std::string& where) {
+  if (length > 0) need(text, where.c_str());
+  const std::string_view view(length > 0 ? text : "", length);
+  const std::size_t good = inlay::utf8_valid_prefix(view);
+  if (good != length) {
+    inlay::fail(ErrorCode::kBadInput, where,
+                "expected UTF-8, got another byte at offset " + std::to_string(good) +
+                    ". Convert the text.");
+  }
+  return std::string(view);
+}
+
+// The caller's struct in the form of this version: members that it lacks are zero, members that are
+// new to us are left.
+template <typename Struct>
+Struct read_struct(const Struct* given, const char* name) {
+  Struct own{};
+  if (given == nullptr) return own;
+  std::size_t size = 0;
+  std::memcpy(&size, given, sizeof size);
+  if (size < sizeof size) {
+    inlay::fail(
+        ErrorCode::kUsage, name,
+        "expected struct_size to be set with INLAY_INIT, got " + std::to_string(size) + ".");
+  }
+  std::memcpy(&own, given, std::min(size, sizeof own));
+  return own;
+}
+
+char* copy_string(std::string_view text) {
+  auto* out = static_cast<char*>(std::malloc(text.size() + 1));
+  if (out == nullptr) throw std::bad_alloc();
+  std::copy(text.begin(), text.end(), out);
+  out[text.size()] = '\0';
+  return out;
+}
+
+bool is_engine_key(const inlay::OptionSpec& option, std::uint32_t) { return option.engine_key; }
+
+inlay::OptionValues read_options(const char* const* keys, const char* const* values,
+                                 std::size_t count) {
+  inlay::OptionValues options;
+  if (count > 0) {
+    need(keys, "keys");
+    need(values, "values");
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    need(keys[i], "keys");
+    need(values[i], keys[i]);
+    const inlay::OptionSpec* option = inlay::find_option(keys[i]);
+    if (option == nullptr || !option->engine_key) {
+      inlay::fail(
+          ErrorCode::kUsage, inlay::printable(keys[i]),
+          "expected a key of inlay_engine_create, got another word. docs/options.md lists them.");
+    }
+    options.set(*option, values[i], keys[i]);
+  }
+  options.fill_from_environment(is_engine_key, 0);
+  return options;
+}
+
+inlay::Role role_of(std::int32_t role) {
+  switch (role) {
+    case INLAY_ROLE_NONE:
+      return inlay::Role::kNone;
+    case INLAY_ROLE_QUERY:
+      return inlay::Role::kQuery;
+    case INLAY_ROLE_DOCUMENT:
+      return inlay::Role::kDocument;
+    default:
+      inlay::fail(ErrorCode::kUsage, "role",
+                  "expected INLAY_ROLE_..., got " + std::to_string(role) + ".");
+  }
+}
+
+inlay::Truncate truncate_of(std::int32_t truncate) {
+  switch (truncate) {
+    case INLAY_TRUNCATE_RIGHT:
+      return inlay::Truncate::kRight;
+    case INLAY_TRUNCATE_LEFT:
+      return inlay::Truncate::kLeft;
+    case INLAY_TRUNCATE_ERROR:
+      return inlay::Truncate::kError;
+    default:
+      inlay::fail(ErrorCode::kUsage, "truncate",
+                  "expected INLAY_TRUNCATE_..., got " + std::to_string(truncate) + ".");
+  }
+}
+
+inlay::Request make_request(const char* const* texts, const std::size_t* lengths, std::size_t count,
+                            const inlay_embed_options& options) {
+  inlay::Request request;
+  if (count > 0) {
+    need(texts, "texts");
+    need(lengths, "lengths");
+  }
+  request.texts.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    request.texts.push_back(checked_text(texts[i], lengths[i], "text " + std::to_string(i)));
+  }
+  if (options.prompt != nullptr) request.prompt = options.prompt;
+  request.role = role_of(options.role);
+  request.priority = options.priority;
+  if (options.timeout_ms > 0) {
+    // A hundred years is no limit, and does not overflow the clock.
+    const std::int64_t milliseconds = std::min<std::int64_t>(options.timeout_ms, 3'155'760'000'000);
+    request.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);
+  }
+  return request;
+}
+
+}  // namespace
+
+const char* inlay_version(void) { return inlay::version(); }
+
+const char* inlay_status_name(inlay_status status) {
+  if (status == INLAY_OK) return "ok";
+  return inlay::error_code_name(static_cast<ErrorCode>(status));
+}
+
+const char* inlay_last_error(void) { return t_last_error.c_str(); }
+
+inlay_status inlay_status_json(const char* model, const char* disable, char** json) {
+  return guarded([&] {
+    need(json, "json");
+    *json = copy_string(inlay::status_json(text_or_empty(model), text_or_empty(disable), false));
+  });
+}
+
+void inlay_string_free(char* text) { std::free(text); }
+
+inlay_status inlay_engine_create(const char* const* keys, const char* const* values, size_t count,
+                                 inlay_engine** engine) {
+  return guarded([&] {
+    need(engine, "engine");
+    const inlay::OptionValues options = read_options(keys, values, count);
+    *engine = new inlay_engine(options.engine_options(), options.embed_options());
+  });
+}
+
+void inlay_engine_destroy(inlay_engine* engine) { delete engine; }
+
+inlay_status inlay_engine_dim(const inlay_engine* engine, int64_t* dim) {
+  return guarded([&] {
+    need(engine, "engine");
+    need(dim, "dim");
+    *dim = engine->engine.dim();
+  });
+}
+
+inlay_status inlay_engine_report_json(const inlay_engine* engine, char** json) {
+  return guarded([&] {
+    need(engine, "engine");
+    need(json, "json");
+    const std::chrono::duration<double> total = std::chrono::steady_clock::now() - engine->start;
+    *json = copy_string(inlay::report::run_report_json(engine->engine.stats(), total.count()));
+  });
+}
+
+inlay_status inlay_engine_embed(inlay_engine* engine, const char* const* texts,
+                                const size_t* lengths, size_t count,
+                                const inlay_embed_options* options, inlay_result** result) {
+  return guarded([&] {
+    need(engine, "engine");
+    need(result, "result");
+    inlay::Request request = make_request(texts, lengths, count, read_struct(options, "options"));
+    *result = new inlay_result{engine->engine.embed(std::move(request))};
+  });
+}
+
+const float* inlay_result_vectors(const inlay_result* result) {
+  return result == nullptr || result->value.vectors.empty() ? nullptr
+                                                            : result->value.vectors.data();
+}
+size_t inlay_result_count(const inlay_result* result) {
+  return result == nullptr ? 0 : result->value.texts.size();
+}
+int64_t inlay_result_dim(const inlay_result* result) {
+  return result == nullptr ? 0 : result->value.dim;
+}
+
+inlay_status inlay_result_text_info(const inlay_result* result, size_t index,
+                                    inlay_text_info* info) {
+  return guarded([&] {
+    need(result, "result");
+    need(info, "info");
+    if (index >= result->value.texts.size()) {
+      inlay::fail(ErrorCode::kUsage, "index",
+                  "expected less than " + std::to_string(result->value.texts.size()) + ", got " +
+                      std::to_string(index) + ".");
+    }
+    const inlay::TextInfo& text = result->value.texts[index];
+    inlay_text_info own = read_struct(info, "info");
+    own.tokens = text.tokens;
+    own.truncated = text.truncated ? 1 : 0;
+    own.prompt = text.prompt ? text.prompt->c_str() : nullptr;
+    own.error = text.error.empty() ? nullptr : text.error.c_str();
+    std::memcpy(info, &own, std::min(own.struct_size, sizeof own));
+  });
+}
+
+void inlay_result_destroy(inlay_result* result) { delete result; }
+
+inlay_status inlay_tokenizer_create(const char* model, inlay_tokenizer** tokenizer) {
+  return guarded([&] {
+    need(tokenizer, "tokenizer");
+    *tokenizer = new inlay_tokenizer{inlay::Tokenizer(text_or_empty(model))};
+  });
+}
+
+void inlay_tokenizer_destroy(inlay_tokenizer* tokenizer) { delete tokenizer; }
+
+inlay_status inlay_tokenizer_encode(const inlay_tokenizer* tokenizer, const char* text,
+                                    size_t length, const inlay_tokenize_options* options,
+                                    inlay_tokens** tokens) {
+  return guarded([&] {
+    need(tokenizer, "tokenizer");
+    need(tokens, "tokens");
+    const inlay_tokenize_options given = read_struct(options, "options");
+    inlay::TokenizeOptions how;
+    how.add_special_tokens = given.no_special_tokens == 0;
+    how.max_length = given.max_length;
+    how.truncate = truncate_of(given.truncate);
+    *tokens = new inlay_tokens{tokenizer->value.encode(checked_text(text, length, "text"), how)};
+  });
+}
+
+const int32_t* inlay_tokens_ids(const inlay_tokens* tokens) {
+  return tokens == nullptr ? nullptr : tokens->value.ids.data();
+}
+size_t inlay_tokens_count(const inlay_tokens* tokens) {
+  return tokens == nullptr ? 0 : tokens->value.ids.size();
+}
+int32_t inlay_tokens_truncated(const inlay_tokens* tokens) {
+  return tokens != nullptr && tokens->value.truncated ? 1 : 0;
+}
+void inlay_tokens_destroy(inlay_tokens* tokens) { delete tokens; }
+
+inlay_status inlay_tokenizer_decode(const inlay_tokenizer* tokenizer, const int32_t* ids,
+                                    size_t count, int32_t skip_special_tokens, char** text,
+                                    size_t* length) {
+  return guarded([&] {
+    need(tokenizer, "tokenizer");
+    need(text, "text");
+    if (count > 0) need(ids, "ids");
+    const std::span<const std::int32_t> list(ids, count);
+    const std::string decoded = tokenizer->value.decode(list, skip_special_tokens != 0);
+    *text = copy_string(decoded);
+    if (length != nullptr) *length = decoded.size();
+  });
+}
