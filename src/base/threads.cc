@@ -80,6 +80,8 @@ int affinity_count() {
 
 // The folder of this process's group in a hierarchy: `controller` is "cpu" for v1, "" for v2.
 std::string cgroup_path(const std::string& controller) {
+  std::string wanted(1, ',');
+  wanted.append(controller).push_back(',');
   std::ifstream file("/proc/self/cgroup");
   std::string line;
   while (std::getline(file, line)) {  // "4:cpu,cpuacct:/a/b" or "0::/a/b"
@@ -87,9 +89,9 @@ std::string cgroup_path(const std::string& controller) {
     if (first == std::string::npos) continue;
     const std::size_t second = line.find(':', first + 1);
     if (second == std::string::npos) continue;
-    const std::string names = "," + line.substr(first + 1, second - first - 1) + ",";
-    const bool match = controller.empty() ? names == ",,"
-                                          : names.find("," + controller + ",") != std::string::npos;
+    std::string names(1, ',');
+    names.append(line, first + 1, second - first - 1).push_back(',');
+    const bool match = controller.empty() ? names == ",," : names.find(wanted) != std::string::npos;
     if (match) return line.substr(second + 1);
   }
   return "";
