@@ -1,5 +1,6 @@
-// The door of files/: a model folder in Hugging Face form, read and checked once. What it says is
-// reported as plain values; what it means (which family, which head) is for arch/ and task/.
+// The door of files/: a model folder in Hugging Face form, read and checked
+// once. What it says is reported as plain values; what it means (which family,
+// which head) is for arch/ and task/.
 #pragma once
 
 #include <cstdint>
@@ -13,19 +14,20 @@
 
 #include "base/json.h"
 #include "base/weights.h"
+#include "files/folder.h"
 
 namespace inlay::files {
 
-// One entry of modules.json. `type` is the last segment of the class name ("Transformer",
-// "Pooling", "Dense").
+// One entry of modules.json. `type` is the last segment of the class name
+// ("Transformer", "Pooling", "Dense").
 struct Module {
   std::string type;
   std::filesystem::path folder;  // absolute; inside the model's folder
 };
 
-// 1_Pooling/config.json in either form. Modes are spelled as the new form does ("cls", "max",
-// "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken") and stand in sentence-transformers'
-// order.
+// 1_Pooling/config.json in either form. Modes are spelled as the new form does
+// ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+// and stand in sentence-transformers' order.
 struct PoolingConfig {
   std::vector<std::string> modes;
   std::int64_t embedding_dimension = 0;
@@ -40,27 +42,32 @@ struct DenseConfig {
   std::shared_ptr<const Weights> weights;  // linear.weight, linear.bias
 };
 
-// What tokens/ needs, as bytes, with the paths for messages. json empty: there is only vocab.txt.
+// What tokens/ needs, as bytes, with the paths for messages. json empty: there
+// is only vocab.txt.
 struct TokenizerFiles {
   std::string json, json_path;
   std::string vocab, vocab_path;
-  std::string config;  // tokenizer_config.json, may be empty
-  std::optional<std::int64_t>
-      model_max_length;  // from tokenizer_config.json; absurd values (1e30) are dropped
+  std::string config;                            // tokenizer_config.json, may be empty
+  std::optional<std::int64_t> model_max_length;  // from tokenizer_config.json; absurd values (1e30)
+                                                 // are dropped
 };
 
 struct Prompt {
   std::string name, text;
 };
 
-// Everything but the transformer's weights, which load_weights() brings. Immutable after open().
+// Everything but the transformer's weights, which load_weights() brings.
+// Immutable after open().
 class ModelFiles {
  public:
-  // Opens a folder. Throws kNotFound (no such folder, no config.json), kBadInput (broken file, path
-  // outside the folder, unknown spelling), naming the file and the place.
+  // Opens a folder. Throws kNotFound (no such folder, no config.json),
+  // kBadInput (broken file, path outside the folder), kUnsupported (unknown
+  // pooling, no Transformer module), naming the file and the place. Like
+  // sentence-transformers, a folder without modules.json has no
+  // sentence_*_config.
   static ModelFiles open(const std::filesystem::path& folder, std::string_view name = {});
 
-  const std::filesystem::path& folder() const { return folder_; }
+  const std::filesystem::path& folder() const { return folder_.root(); }
   const std::string& name() const { return name_; }  // as the user said it, else the folder's name
   const std::string& revision() const { return revision_; }  // commit of a hub snapshot, else empty
   JsonValue config() const { return config_.root(); }        // config.json
@@ -76,26 +83,35 @@ class ModelFiles {
   const std::vector<Prompt>& prompts() const { return prompts_; }
   const std::optional<std::string>& default_prompt_name() const { return default_prompt_name_; }
   std::optional<std::int64_t> truncate_dim() const { return truncate_dim_; }
+  // "cosine", "dot", ...; empty when the folder does not say.
+  const std::optional<std::string>& similarity_fn_name() const { return similarity_fn_name_; }
   std::optional<std::int64_t> max_seq_length() const {
     return max_seq_length_;
   }  // sentence_*_config.json
   bool do_lower_case() const { return do_lower_case_; }
   TokenizerFiles tokenizer() const;
 
-  // Maps or reads the checkpoint: model.safetensors, model.safetensors.index.json,
-  // pytorch_model.bin(.index.json). Throws kNotFound naming every file looked for.
+  // Maps or reads the checkpoint: model.safetensors,
+  // model.safetensors.index.json, pytorch_model.bin(.index.json). Throws
+  // kNotFound naming every file looked for.
   std::shared_ptr<const Weights> load_weights() const;
   std::int64_t weight_bytes() const;  // size of those files, without reading them
 
  private:
-  std::filesystem::path folder_, transformer_folder_;
+  explicit ModelFiles(ModelFolder folder) : folder_(std::move(folder)) {}
+  void read_modules();
+  void read_transformer();
+  void read_collection_config();
+
+  ModelFolder folder_;
+  std::filesystem::path transformer_folder_;
   std::string name_, revision_;
   JsonDocument config_;
   bool has_modules_ = false;
   std::vector<Module> modules_;
   std::optional<PoolingConfig> pooling_;
   std::vector<Prompt> prompts_;
-  std::optional<std::string> default_prompt_name_;
+  std::optional<std::string> default_prompt_name_, similarity_fn_name_;
   std::optional<std::int64_t> truncate_dim_, max_seq_length_;
   bool do_lower_case_ = false;
 };

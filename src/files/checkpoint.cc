@@ -1,0 +1,98 @@
+// Which files hold the weights, and that they hold what the index says.
+#include "files/checkpoint.h"
+
+#include <array>
+#include <map>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "base/error.h"
+#include "files/pickle.h"
+#include "files/safetensors.h"
+#include "files/settings.h"
+
+namespace inlay::files {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::size_t kMaxIndex = std::size_t{64} << 20U;
+
+struct Form {
+  const char* name;
+  bool index;
+  void (*read)(const fs::path& path, Weights* weights);
+};
+constexpr std::array<Form, 4> kForms{{{"model.safetensors", false, map_safetensors},
+                                      {"model.safetensors.index.json", true, map_safetensors},
+                                      {"pytorch_model.bin", false, map_pytorch},
+                                      {"pytorch_model.bin.index.json", true, map_pytorch}}};
+
+struct Shard {
+  fs::path path;
+  std::vector<std::string> tensors;  // what an index promises; empty for a single file
+};
+struct Checkpoint {
+  const Form* form;
+  fs::path named;  // the file that was found: the weights themselves or the index
+  std::vector<Shard> shards;
+};
+
+Checkpoint find_checkpoint(const ModelFolder& folder, const fs::path& place) {
+  std::string looked;
+  for (const Form& form : kForms) {
+    const auto path = folder.find(place, form.name);
+    if (!path) {
+      looked += (looked.empty() ? "" : ", ") + std::string(form.name);
+      continue;
+    }
+    if (!form.index) return {&form, *path, {{*path, {}}}};
+    Checkpoint checkpoint{&form, *path, {}};
+    const std::string json = folder.read(place, form.name, kMaxIndex).value_or("");
+    for (auto& [name, tensors] : parse_weight_index(json, path->string())) {
+      const auto shard = folder.find(place, name);
+      if (!shard) {
+        fail(ErrorCode::kNotFound, (place / name).string(),
+             "expected a part of the checkpoint that " + path->string() +
+                 " names, got no such file. Fetch the model again.");
+      }
+      checkpoint.shards.push_back({*shard, std::move(tensors)});
+    }
+    return checkpoint;
+  }
+  fail(ErrorCode::kNotFound, place.string(),
+       "expected the model's weights, got none of " + looked +
+           ". Fetch the model again, or save it as safetensors.");
+}
+
+}  // namespace
+
+std::shared_ptr<const Weights> load_checkpoint(const ModelFolder& folder, const fs::path& place) {
+  const Checkpoint checkpoint = find_checkpoint(folder, place);
+  auto weights = std::make_shared<Weights>();
+  for (const Shard& shard : checkpoint.shards) {
+    checkpoint.form->read(shard.path, weights.get());
+    for (const std::string& tensor : shard.tensors) {
+      const Weights::Entry* entry = weights->find(tensor);
+      if (entry != nullptr && entry->file == shard.path.string()) continue;
+      fail(ErrorCode::kBadInput, shard.path.string(),
+           "expected tensor \"" + printable(tensor) + "\" as " + checkpoint.named.string() +
+               " says, got a file without it. Index and file are of different "
+               "checkpoints; fetch "
+               "the model again.");
+    }
+  }
+  return weights;
+}
+
+std::int64_t checkpoint_bytes(const ModelFolder& folder, const fs::path& place) {
+  std::int64_t bytes = 0;
+  for (const Shard& shard : find_checkpoint(folder, place).shards) {
+    std::error_code error;
+    const std::uintmax_t size = fs::file_size(shard.path, error);
+    if (!error) bytes += static_cast<std::int64_t>(size);
+  }
+  return bytes;
+}
+
+}  // namespace inlay::files

@@ -1,0 +1,22 @@
+// A folder's checkpoint, whatever form it has: safetensors before pickle, one
+// file before shards.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+
+#include "base/weights.h"
+#include "files/folder.h"
+
+namespace inlay::files {
+
+// `place` is the module's folder inside `folder`. All tensors or none: throws
+// kNotFound naming every file looked for or the shard that is missing,
+// kBadInput or kUnsupported from the formats' readers.
+std::shared_ptr<const Weights> load_checkpoint(const ModelFolder& folder,
+                                               const std::filesystem::path& place);
+// Size of the same files, without reading more than an index.
+std::int64_t checkpoint_bytes(const ModelFolder& folder, const std::filesystem::path& place);
+
+}  // namespace inlay::files

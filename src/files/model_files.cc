@@ -1,0 +1,200 @@
+// Opening a model's folder: which of its files count, in the order in which
+// sentence-transformers reads them. What stands in the small ones is
+// settings.cc's, the weights are checkpoint.cc's.
+#include "files/model_files.h"
+
+#include <algorithm>
+#include <array>
+#include <system_error>
+
+#include "base/error.h"
+#include "files/checkpoint.h"
+#include "files/settings.h"
+
+namespace inlay::files {
+namespace fs = std::filesystem;
+namespace {
+
+// Far above every published config (a few kilobytes) and tokenizer (tens of
+// megabytes).
+constexpr std::size_t kMaxConfig = std::size_t{16} << 20U;
+constexpr std::size_t kMaxTokenizer = std::size_t{512} << 20U;
+
+// sentence-transformers' own names in the order in which it looks; any other
+// sentence_*_config.json comes after them.
+constexpr std::array<std::string_view, 7> kSentenceConfigs{
+    "sentence_bert_config.json",       "sentence_roberta_config.json",
+    "sentence_distilbert_config.json", "sentence_camembert_config.json",
+    "sentence_albert_config.json",     "sentence_xlm-roberta_config.json",
+    "sentence_xlnet_config.json"};
+
+std::string required(const ModelFolder& folder, const fs::path& place, std::string_view name,
+                     const char* what) {
+  auto bytes = folder.read(place, name, kMaxConfig);
+  if (!bytes) {
+    fail(ErrorCode::kNotFound, (place / name).string(),
+         std::string("expected ") + what +
+             ", got no such file. Fetch the model again; a folder in Hugging "
+             "Face form holds it.");
+  }
+  return *std::move(bytes);
+}
+
+std::optional<std::string> find_sentence_config(const ModelFolder& folder, const fs::path& place) {
+  for (const std::string_view name : kSentenceConfigs) {
+    if (folder.find(place, name)) return std::string(name);
+  }
+  std::vector<std::string> others;
+  std::error_code error;
+  for (fs::directory_iterator entry(place, error), end; !error && entry != end;
+       entry.increment(error)) {
+    std::string name = entry->path().filename().string();
+    if (name.starts_with("sentence_") && name.ends_with("_config.json")) {
+      others.push_back(std::move(name));
+    }
+  }
+  if (others.empty()) return std::nullopt;
+  return *std::min_element(others.begin(), others.end());
+}
+
+void check_dense_tensor(const DenseConfig& dense, const char* name, const Shape& shape,
+                        const fs::path& place) {
+  const Weights::Entry* entry = dense.weights->find(name);
+  if (entry == nullptr || entry->tensor.shape != shape) {
+    fail(ErrorCode::kBadInput, entry == nullptr ? place.string() : entry->file,
+         std::string("expected a tensor ") + name + " of shape " + shape_text(shape) +
+             " as the module's config.json says, got " +
+             (entry == nullptr ? "none" : shape_text(entry->tensor.shape)) +
+             ". The module's files do not belong together; fetch the model "
+             "again.");
+  }
+}
+
+}  // namespace
+
+ModelFiles ModelFiles::open(const fs::path& folder, std::string_view name) {
+  ModelFiles model{ModelFolder(folder)};
+  model.name_ = name.empty() ? model.folder().filename().string() : std::string(name);
+  model.revision_ = model.folder_.revision();
+  model.transformer_folder_ = model.folder();
+  model.read_modules();
+  model.read_transformer();
+  model.read_collection_config();
+  return model;
+}
+
+void ModelFiles::read_modules() {
+  const auto json = folder_.read(folder(), "modules.json", kMaxConfig);
+  if (!json) return;
+  has_modules_ = true;
+  const std::string file = (folder() / "modules.json").string();
+  bool transformer = false;
+  for (const ModuleEntry& entry : parse_modules(*json, file)) {
+    const Module module{entry.type, folder_.below(entry.path, file)};
+    modules_.push_back(module);
+    if (module.type.ends_with("Transformer") && !transformer) {
+      transformer = true;
+      transformer_folder_ = module.folder;
+    } else if (module.type == "Pooling") {
+      if (pooling_) {
+        fail(ErrorCode::kUnsupported, file,
+             "expected one Pooling module, got a second. Such a chain is not "
+             "built in.");
+      }
+      pooling_ = parse_pooling(
+          required(folder_, module.folder, "config.json", "the Pooling module's config"),
+          (module.folder / "config.json").string());
+    }
+  }
+  if (!transformer) {
+    fail(ErrorCode::kUnsupported, file,
+         "expected a Transformer module, got " + printable(modules_.front().type) +
+             " without one. Models of this kind are not built in.");
+  }
+}
+
+void ModelFiles::read_transformer() {
+  config_ =
+      parse_config(required(folder_, transformer_folder_, "config.json", "the model's config.json"),
+                   (transformer_folder_ / "config.json").string());
+  if (!has_modules_) return;
+  const auto name = find_sentence_config(folder_, transformer_folder_);
+  if (!name) return;
+  const SentenceConfig sentence =
+      parse_sentence_config(folder_.read(transformer_folder_, *name, kMaxConfig).value_or(""),
+                            (transformer_folder_ / *name).string());
+  max_seq_length_ = sentence.max_seq_length;
+  do_lower_case_ = sentence.do_lower_case;
+}
+
+void ModelFiles::read_collection_config() {
+  constexpr std::string_view kName = "config_sentence_transformers.json";
+  const auto json = folder_.read(folder(), kName, kMaxConfig);
+  if (!json) return;
+  CollectionConfig config = parse_collection_config(*json, (folder() / kName).string());
+  prompts_ = std::move(config.prompts);
+  default_prompt_name_ = std::move(config.default_prompt_name);
+  similarity_fn_name_ = std::move(config.similarity_fn_name);
+  truncate_dim_ = config.truncate_dim;
+}
+
+std::string ModelFiles::model_type() const { return config().string_or("model_type", ""); }
+
+std::vector<std::string> ModelFiles::architectures() const {
+  std::vector<std::string> names;
+  if (const auto list = config().find("architectures")) {
+    for (const JsonValue& name : list->items()) names.emplace_back(name.string());
+  }
+  return names;
+}
+
+DenseConfig ModelFiles::dense(const Module& module) const {
+  DenseConfig dense =
+      parse_dense(required(folder_, module.folder, "config.json", "the Dense module's config"),
+                  (module.folder / "config.json").string());
+  dense.weights = load_checkpoint(folder_, module.folder);
+  check_dense_tensor(dense, "linear.weight", {dense.out_features, dense.in_features},
+                     module.folder);
+  if (dense.bias) check_dense_tensor(dense, "linear.bias", {dense.out_features}, module.folder);
+  return dense;
+}
+
+TokenizerFiles ModelFiles::tokenizer() const {
+  const fs::path& place = transformer_folder_;
+  TokenizerFiles files;
+  if (auto config = folder_.read(place, "tokenizer_config.json", kMaxConfig)) {
+    files.config = *std::move(config);
+    files.model_max_length =
+        parse_model_max_length(files.config, (place / "tokenizer_config.json").string());
+  }
+  if (auto json = folder_.read(place, "tokenizer.json", kMaxTokenizer)) {
+    files.json = *std::move(json);
+    files.json_path = (place / "tokenizer.json").string();
+    if (files.json.empty()) {  // the door says empty for "there is none"
+      fail(ErrorCode::kBadInput, files.json_path,
+           "expected a tokenizer in JSON, got an empty file. Fetch the model "
+           "again.");
+    }
+    return files;
+  }
+  auto vocab = folder_.read(place, "vocab.txt", kMaxTokenizer);
+  if (!vocab) {
+    fail(ErrorCode::kNotFound, place.string(),
+         "expected the model's tokenizer, got neither tokenizer.json nor "
+         "vocab.txt. Fetch the "
+         "model again, or write tokenizer.json with transformers' "
+         "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER).");
+  }
+  files.vocab = *std::move(vocab);
+  files.vocab_path = (place / "vocab.txt").string();
+  return files;
+}
+
+std::shared_ptr<const Weights> ModelFiles::load_weights() const {
+  return load_checkpoint(folder_, transformer_folder_);
+}
+std::int64_t ModelFiles::weight_bytes() const {
+  return checkpoint_bytes(folder_, transformer_folder_);
+}
+
+}  // namespace inlay::files
