@@ -1,0 +1,189 @@
+// Attention of one text and head: keys and values of a block packed into panels, scores of a tile
+// of query rows in cache, softmax on them, then the product with the values. Nothing of size
+// [keys, keys] exists. A row's arithmetic depends on its text's length and its own position alone.
+
+struct AttentionBuffers {
+  float* keys;     // [key panels][head_size][kPanel], times scale and log2(e)
+  float* values;   // [value panels][keys][kPanel]
+  float* scores;   // [kTileRows][lds]
+  float* sums;     // [kQueryBlock][padded head size]: products with the values so far
+  float* largest;  // [kQueryBlock]
+  float* total;    // [kQueryBlock]
+  Index lds;
+  Index padded;
+};
+
+static inline Index round_up(Index x, Index to) { return (x + to - 1) / to * to; }
+
+static inline AttentionBuffers attention_buffers(const AttentionArgs& args) {
+  const Index block = attention_key_block(args.head_size);
+  AttentionBuffers b;
+  b.padded = round_up(args.head_size, kPanel);
+  b.lds = block + kLanes;  // not a multiple of 4096 bytes
+  b.keys = args.scratch;
+  b.values = b.keys + round_up(block, kPanel) * args.head_size;
+  b.scores = b.values + block * b.padded;
+  b.sums = b.scores + kTileRows * b.lds;
+  b.largest = b.sums + kQueryBlock * b.padded;
+  b.total = b.largest + kQueryBlock;
+  return b;
+}
+
+static void pack_keys(const AttentionArgs& args, const AttentionBuffers& b, Index begin,
+                      Index count) {
+  const float factor = args.scale * kLog2E;  // scores come out as exponents of two
+  const Index d = args.head_size;
+  for (Index panel = 0; panel * kPanel < count; ++panel) {
+    float* out = b.keys + panel * d * kPanel;
+    const float* k = args.k + (begin + panel * kPanel) * args.ldk;
+    const Index columns = count - panel * kPanel < kPanel ? count - panel * kPanel : kPanel;
+    Index c = 0;
+    for (; c + V::kWidth <= columns; c += V::kWidth) {
+      Index j = 0;
+      for (; j + V::kWidth <= d; j += V::kWidth)
+        V::transpose_scaled(k + c * args.ldk + j, args.ldk, out + j * kPanel + c, kPanel, factor);
+      for (; j < d; ++j) {
+        for (Index i = 0; i < V::kWidth; ++i)
+          out[j * kPanel + c + i] = k[(c + i) * args.ldk + j] * factor;
+      }
+    }
+    for (; c < columns; ++c) {
+      for (Index j = 0; j < d; ++j) out[j * kPanel + c] = k[c * args.ldk + j] * factor;
+    }
+    for (; c < kPanel; ++c) {
+      for (Index j = 0; j < d; ++j) out[j * kPanel + c] = 0;
+    }
+  }
+}
+
+static void pack_values(const AttentionArgs& args, const AttentionBuffers& b, Index begin,
+                        Index count) {
+  const Index block = attention_key_block(args.head_size);
+  for (Index column = 0; column < args.head_size; column += kPanel) {
+    float* out = b.values + column * block;
+    const Index columns =
+        args.head_size - column < kPanel ? args.head_size - column : Index{kPanel};
+    for (Index i = 0; i < count; ++i, out += kPanel) {
+      const float* v = args.v + (begin + i) * args.ldv + column;
+      if (columns == kPanel) {
+#pragma GCC unroll 4
+        for (int r = 0; r < kTileRegs; ++r)
+          V::store(out + r * V::kWidth, V::load(v + r * V::kWidth));
+      } else {
+        for (Index j = 0; j < kPanel; ++j) out[j] = j < columns ? v[j] : 0.0F;
+      }
+    }
+  }
+}
+
+// Turns `count` scores into 2^(score - largest) in place and returns their sum; *largest becomes
+// the maximum of what it was and the scores.
+static inline float softmax_row(float* scores, Index count, float* largest) {
+  const Index whole = round_up(count, kLanes);
+  for (Index i = count; i < whole; ++i) scores[i] = -__builtin_inff();
+  Row16 top = Row16::set1(*largest);
+  for (Index i = 0; i < whole; i += kLanes) top = max(Row16::load(scores + i), top);
+  *largest = max_of(top);
+  const Row16 shift = Row16::set1(*largest);
+  Row16 sum = Row16::set1(0);
+  for (Index i = 0; i < whole; i += kLanes) {
+    Row16 x = sub(Row16::load(scores + i), shift);
+    // Lanes past the end become 2^-126: below half a bit of any sum, which holds a one.
+#pragma GCC unroll 4
+    for (int r = 0; r < Row16::kRegs; ++r) x.reg[r] = exp2_of(V::max(V::set1(-126.0F), x.reg[r]));
+    x.store(scores + i);
+    sum = add(sum, x);
+  }
+  return sum_of(sum);
+}
+
+static inline float exp2_scalar(float x) {
+  alignas(64) float lanes[V::kWidth];
+  V::store(lanes, exp2_of(V::max(V::set1(-126.0F), V::set1(x))));
+  return lanes[0];
+}
+
+// One tile of query rows against one block of keys. `slot` is the tile's first row in the running
+// buffers; `first` and `last` say whether the block starts and ends the text.
+static inline void attend_tile(const AttentionArgs& args, const AttentionBuffers& b, Index row,
+                               Index rows, Index slot, Index key_begin, Index key_count, bool first,
+                               bool last) {
+  Index seen[kTileRows];  // keys of this block that each row sees
+  Index most = key_count;
+  for (Index r = 0; r < rows; ++r) {
+    seen[r] = key_count;
+    if (!args.causal) continue;
+    const Index visible = args.first_position + row + r + 1 - key_begin;
+    seen[r] = visible < 0 ? 0 : (visible < key_count ? visible : key_count);
+  }
+  if (args.causal) most = seen[rows - 1];  // later rows see more
+  const float* q = args.q + row * args.ldq;
+  for (Index panel = 0; panel * kPanel < most; ++panel) {
+    tile_product(rows, q, args.ldq, b.keys + panel * args.head_size * kPanel, args.head_size,
+                 b.scores + panel * kPanel, b.lds);
+  }
+  alignas(64) float keep[kTileRows];  // factor of what was summed before
+  for (Index r = 0; r < rows; ++r) {
+    float* scores = b.scores + r * b.lds;
+    float& largest = b.largest[slot + r];
+    float& total = b.total[slot + r];
+    const float before = first ? -__builtin_inff() : largest;
+    keep[r] = 1;
+    if (seen[r] > 0) {
+      largest = before;
+      const float sum = softmax_row(scores, seen[r], &largest);
+      keep[r] = first ? 0.0F : exp2_scalar(before - largest);
+      total = first ? sum : __builtin_fmaf(total, keep[r], sum);
+    }
+    for (Index i = seen[r]; i < most; ++i) scores[i] = 0;
+  }
+  alignas(64) float tile[kTileRows * kPanel];
+  for (Index column = 0; column < args.head_size; column += kPanel) {
+    const Index columns =
+        args.head_size - column < kPanel ? args.head_size - column : Index{kPanel};
+    tile_product(rows, b.scores, b.lds, b.values + column * attention_key_block(args.head_size),
+                 most, tile, kPanel);
+    for (Index r = 0; r < rows; ++r) {
+      float* sums = b.sums + (slot + r) * b.padded + column;
+      float* out = args.out + (row + r) * args.ldo + column;
+      const Reg factor = V::set1(keep[r]);
+      const Reg divisor = V::set1(1.0F / b.total[slot + r]);
+      alignas(64) float line[kPanel];
+      float* target = last && columns == kPanel ? out : line;
+#pragma GCC unroll 4
+      for (int v = 0; v < kTileRegs; ++v) {
+        Reg x = V::load(tile + r * kPanel + v * V::kWidth);
+        if (!first) x = V::fma(V::load(sums + v * V::kWidth), factor, x);
+        if (last) {
+          V::store(target + v * V::kWidth, V::mul(x, divisor));
+        } else {
+          V::store(sums + v * V::kWidth, x);
+        }
+      }
+      if (last && columns < kPanel) {
+        for (Index j = 0; j < columns; ++j) out[j] = line[j];
+      }
+    }
+  }
+}
+
+static void attention(const AttentionArgs& args) {
+  const AttentionBuffers b = attention_buffers(args);
+  const Index block = attention_key_block(args.head_size);
+  for (Index begin = args.query_begin; begin < args.query_end; begin += kQueryBlock) {
+    const Index end = begin + kQueryBlock < args.query_end ? begin + kQueryBlock : args.query_end;
+    for (Index key = 0; key < args.keys; key += block) {
+      const Index count = args.keys - key < block ? args.keys - key : block;
+      const bool packed = args.keys <= block && begin > args.query_begin;
+      if (!packed) {
+        pack_keys(args, b, key, count);
+        pack_values(args, b, key, count);
+      }
+      for (Index row = begin; row < end; row += kTileRows) {
+        const Index rows = end - row < kTileRows ? end - row : Index{kTileRows};
+        attend_tile(args, b, row, rows, row - begin, key, count, key == 0,
+                    key + count == args.keys);
+      }
+    }
+  }
+}

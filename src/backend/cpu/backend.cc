@@ -1,0 +1,77 @@
+// The doors of the cpu room: Inlay's own engine, fp32, on whatever instruction set the machine has.
+#include "backend/backend.h"
+
+#include "backend/cpu/executable.h"
+#include "backend/cpu/isa.h"
+#include "backend/cpu/plan.h"
+#include "base/error.h"
+
+namespace inlay::backend {
+namespace {
+
+using namespace cpu;
+
+class CpuBackend final : public Backend {
+ public:
+  std::string_view name() const override { return "cpu"; }
+
+  Probe probe() const override {
+    Probe probe;
+    probe.version = version();
+    probe.dtypes = {"fp32"};
+    try {
+      probe.isa = choose_isa().name;
+    } catch (const Error& error) {
+      probe.state = State::kRefused;
+      probe.reason = error.what();
+      probe.remedy = "unset INLAY_CPU_ISA, or name an instruction set of this machine";
+    }
+    probe.notes = isa_notes(probe.isa);
+    return probe;
+  }
+
+  std::vector<std::string> supports(const Program& program,
+                                    const CompileOptions& options) const override {
+    std::vector<std::string> reasons;
+    if (options.dtype != "fp32")
+      reasons.push_back("dtype: cpu computes in fp32 only, not " + options.dtype);
+    if (program.steps().empty()) {
+      reasons.emplace_back("program: it has no steps");
+    } else if (program.value(program.output()).rows != Rows::kTexts) {
+      reasons.emplace_back("output: expected one row a text, got one row a token");
+    }
+    for (const Step& step : program.steps()) {
+      const auto* embed = std::get_if<EmbedStep>(&step.args);
+      if (embed == nullptr || !embed->positions.present()) continue;
+      const std::int64_t rows = embed->positions.tensor.shape[0];
+      if (embed->position_offset < 0 || embed->position_pad_id >= rows) {
+        reasons.push_back("step " + step.name + ": positions outside the table of " +
+                          std::to_string(rows) + " rows");
+      }
+    }
+    return reasons;
+  }
+
+  MemoryPlan plan(const Program& program, const CompileOptions& options) const override {
+    return plan_sizes(make_plan(program, choose_isa()), options).memory;
+  }
+
+  std::unique_ptr<Executable> compile(const Program& program,
+                                      const CompileOptions& options) const override {
+    if (options.threads < 1 || options.max_tokens < 1 || options.max_texts < 1 ||
+        options.max_text_tokens < 1) {
+      fail(ErrorCode::kInternal, "cpu", "expected positive limits and threads.");
+    }
+    const Kernels& kernels = choose_isa();
+    return make_executable(make_plan(program, kernels), kernels, options);
+  }
+};
+
+}  // namespace
+
+const Backend& cpu_backend() {
+  static const CpuBackend backend;
+  return backend;
+}
+
+}  // namespace inlay::backend

@@ -1,0 +1,167 @@
+// Matrix products: one register tile of kTileRows x (kTileRegs * V::kWidth), its tails, and the
+// epilogue. A row's sum runs over k in order in one accumulator, whatever tile it falls into.
+
+constexpr int kPanel = kTileRegs * V::kWidth;
+
+// c[r][:] = sum over i < k of a[r][i] * b[i][:], r < kRows, over one panel's columns. The loop body
+// must keep every accumulator in a register; tests/unit/cpu/spills.sh looks for stack accesses.
+template <int kRows>
+static void tile_kernel(const float* a, Index lda, const float* b, Index k, float* c, Index ldc) {
+  // Rows are addressed as base + {0, 1, 2} * lda from every third row: 14 pointers of their own
+  // would not fit the general registers.
+  constexpr int kBases = (kRows + 2) / 3;
+  const float* base[kBases];
+#pragma GCC unroll 8
+  for (int g = 0; g < kBases; ++g) {
+    base[g] = a + 3 * g * lda;
+    asm("" : "+r"(base[g]));
+  }
+  Reg acc[kRows][kTileRegs];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kTileRegs; ++v) acc[r][v] = V::zero();
+  }
+  for (Index i = 0; i < k; ++i) {
+    Reg column[kTileRegs];
+#pragma GCC unroll 4
+    for (int v = 0; v < kTileRegs; ++v) column[v] = V::load(b + v * V::kWidth);
+    b += kPanel;
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const Reg value = V::set1(base[r / 3][(r % 3) * lda]);
+#pragma GCC unroll 4
+      for (int v = 0; v < kTileRegs; ++v) acc[r][v] = V::fma(value, column[v], acc[r][v]);
+    }
+#pragma GCC unroll 8
+    for (int g = 0; g < kBases; ++g) ++base[g];
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kTileRegs; ++v) V::store(c + r * ldc + v * V::kWidth, acc[r][v]);
+  }
+}
+
+using TileKernel = void (*)(const float*, Index, const float*, Index, float*, Index);
+template <int... kRows>
+struct TileTable {
+  static constexpr TileKernel kKernels[] = {nullptr, tile_kernel<kRows>...};
+};
+template <int kCount, int... kRows>
+struct MakeTileTable : MakeTileTable<kCount - 1, kCount, kRows...> {};
+template <int... kRows>
+struct MakeTileTable<0, kRows...> : TileTable<kRows...> {};
+
+// c[rows] = a b over one panel, rows <= kTileRows.
+static inline void tile_product(Index rows, const float* a, Index lda, const float* b, Index k,
+                                float* c, Index ldc) {
+  MakeTileTable<kTileRows>::kKernels[rows](a, lda, b, k, c, ldc);
+}
+
+// The tile's sums, in cache, to c: bias, activation, residual. `columns` of the panel exist.
+template <VectorActivation kActivation>
+static void finish_tile(const GemmArgs& args, const float* tile, Index row, Index rows,
+                        Index column, Index columns) {
+  Reg bias[kTileRegs];
+#pragma GCC unroll 4
+  for (int v = 0; v < kTileRegs; ++v) bias[v] = V::load(args.bias + column + v * V::kWidth);
+  for (Index r = 0; r < rows; ++r) {
+    float* out = args.c + (row + r) * args.ldc + column;
+    const float* residual =
+        args.residual == nullptr ? nullptr : args.residual + (row + r) * args.ldr + column;
+    alignas(64) float line[kPanel];  // a panel that is not whole goes through copies
+    alignas(64) float added[kPanel];
+    float* target = columns == kPanel ? out : line;
+    if (residual != nullptr && columns < kPanel) {
+      for (Index j = 0; j < kPanel; ++j) added[j] = j < columns ? residual[j] : 0.0F;
+      residual = added;
+    }
+#pragma GCC unroll 4
+    for (int v = 0; v < kTileRegs; ++v) {
+      Reg x = V::add(V::load(tile + r * kPanel + v * V::kWidth), bias[v]);
+      x = activate_reg<kActivation>(x);
+      if (residual != nullptr) x = V::add(x, V::load(residual + v * V::kWidth));
+      V::store(target + v * V::kWidth, x);
+    }
+    if (columns < kPanel) {
+      for (Index j = 0; j < columns; ++j) out[j] = line[j];
+    }
+  }
+}
+
+// The same for an activation without a vector form.
+static void finish_tile_scalar(const GemmArgs& args, float* tile, Index row, Index rows,
+                               Index column, Index columns) {
+  for (Index r = 0; r < rows; ++r) {
+    float* sums = tile + r * kPanel;
+    for (Index j = 0; j < columns; ++j) sums[j] += args.bias[column + j];
+    activate_scalar(args.activation, sums, columns);
+    float* out = args.c + (row + r) * args.ldc + column;
+    for (Index j = 0; j < columns; ++j) {
+      out[j] = args.residual == nullptr
+                   ? sums[j]
+                   : sums[j] + args.residual[(row + r) * args.ldr + column + j];
+    }
+  }
+}
+
+static void gemm(const GemmArgs& args, Index begin, Index end) {
+  using A = VectorActivation;
+  const Index panels = args.panels(kPanel);
+  alignas(64) float tile[kTileRows * kPanel];
+  for (Index unit = begin; unit < end; ++unit) {
+    const Index panel = unit % panels;
+    const Index first = unit / panels * args.row_block;
+    const Index last = first + args.row_block < args.m ? first + args.row_block : args.m;
+    const float* weights = args.weights + panel * args.k * kPanel;
+    const Index column = panel * kPanel;
+    const Index columns = args.n - column < kPanel ? args.n - column : kPanel;
+    for (Index row = first; row < last; row += kTileRows) {
+      const Index rows = last - row < kTileRows ? last - row : kTileRows;
+      tile_product(rows, args.a + row * args.lda, args.lda, weights, args.k, tile, kPanel);
+      switch (args.activation) {
+        case Activation::kNone:
+          finish_tile<A::kNone>(args, tile, row, rows, column, columns);
+          break;
+        case Activation::kGelu:
+          finish_tile<A::kGelu>(args, tile, row, rows, column, columns);
+          break;
+        case Activation::kGeluTanh:
+          finish_tile<A::kGeluTanh>(args, tile, row, rows, column, columns);
+          break;
+        case Activation::kGeluQuick:
+          finish_tile<A::kGeluQuick>(args, tile, row, rows, column, columns);
+          break;
+        case Activation::kSilu:
+          finish_tile<A::kSilu>(args, tile, row, rows, column, columns);
+          break;
+        case Activation::kRelu:
+          finish_tile<A::kRelu>(args, tile, row, rows, column, columns);
+          break;
+        default:
+          finish_tile_scalar(args, tile, row, rows, column, columns);
+          break;
+      }
+    }
+  }
+}
+
+static double peak(Index rounds, float* sink) {
+  constexpr int kRegs = kTileRows * kTileRegs;
+  Reg acc[kRegs];
+#pragma GCC unroll 32
+  for (int i = 0; i < kRegs; ++i) acc[i] = V::set1(sink[0]);
+  const Reg x = V::set1(sink[1]);
+  const Reg y = V::set1(sink[2]);
+  for (Index round = 0; round < rounds; ++round) {
+#pragma GCC unroll 32
+    for (int i = 0; i < kRegs; ++i) acc[i] = V::fma(x, y, acc[i]);
+    V::touch(acc[0]);
+  }
+  Reg sum = acc[0];
+#pragma GCC unroll 32
+  for (int i = 1; i < kRegs; ++i) sum = V::add(sum, acc[i]);
+  V::store(sink + 16, sum);
+  return 2.0 * static_cast<double>(rounds) * kRegs * V::kWidth;
+}

@@ -1,0 +1,30 @@
+// The kernel tables of this build and which of them this machine can run.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backend/cpu/kernels.h"
+
+namespace inlay::backend::cpu {
+
+struct IsaEntry {
+  const char* name;
+  const Kernels* kernels;   // null: not compiled for this architecture
+  const char* requirement;  // what the processor must have, for people
+  bool (*available)();      // does this machine?
+};
+
+// Fastest first; "generic" is last and always available. Static storage.
+std::span<const IsaEntry> isa_table();
+
+// The table to use: `wish` by name, or the fastest when empty. Throws kUsage for an unknown name,
+// kUnavailable for one that this machine or build lacks.
+const Kernels& choose_isa(std::string_view wish);
+// With the wish of INLAY_CPU_ISA.
+const Kernels& choose_isa();
+// One line for every entry passed over: "avx512: needs ...".
+std::vector<std::string> isa_notes(std::string_view chosen);
+
+}  // namespace inlay::backend::cpu

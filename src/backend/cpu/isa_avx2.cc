@@ -1,0 +1,80 @@
+// AVX2 and FMA: 8 floats a register, a tile of 6 x 16 in 12 accumulators.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "backend/cpu/kernels.h"
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+
+namespace inlay::backend::cpu {
+namespace {
+
+struct V {
+  using Reg = __m256;
+  static constexpr int kWidth = 8;
+  static inline Reg load(const float* p) { return _mm256_loadu_ps(p); }
+  static inline void store(float* p, Reg x) { _mm256_storeu_ps(p, x); }
+  static inline Reg set1(float x) { return _mm256_set1_ps(x); }
+  static inline Reg zero() { return _mm256_setzero_ps(); }
+  static inline Reg add(Reg a, Reg b) { return _mm256_add_ps(a, b); }
+  static inline Reg sub(Reg a, Reg b) { return _mm256_sub_ps(a, b); }
+  static inline Reg mul(Reg a, Reg b) { return _mm256_mul_ps(a, b); }
+  static inline Reg div(Reg a, Reg b) { return _mm256_div_ps(a, b); }
+  static inline Reg fma(Reg a, Reg b, Reg c) { return _mm256_fmadd_ps(a, b, c); }
+  static inline Reg min(Reg a, Reg b) { return _mm256_min_ps(a, b); }
+  static inline Reg max(Reg a, Reg b) { return _mm256_max_ps(a, b); }
+  static inline Reg abs(Reg a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0F), a); }
+  static inline Reg scale_by(Reg p, Reg t) {
+    return _mm256_castsi256_ps(
+        _mm256_add_epi32(_mm256_castps_si256(p), _mm256_slli_epi32(_mm256_castps_si256(t), 23)));
+  }
+  static inline void touch(Reg& x) { asm volatile("" : "+x"(x)); }
+  // out[j][i] = in[i][j] * factor for a square of kWidth.
+  static inline void transpose_scaled(const float* in, Index ldi, float* out, Index ldo,
+                                      float factor) {
+    Reg x[8];
+    Reg y[8];
+#pragma GCC unroll 8
+    for (int i = 0; i < 8; ++i) x[i] = mul(load(in + i * ldi), set1(factor));
+#pragma GCC unroll 4
+    for (int i = 0; i < 8; i += 2) {
+      y[i] = _mm256_unpacklo_ps(x[i], x[i + 1]);
+      y[i + 1] = _mm256_unpackhi_ps(x[i], x[i + 1]);
+    }
+#pragma GCC unroll 2
+    for (int i = 0; i < 8; i += 4) {
+      x[i] = _mm256_shuffle_ps(y[i], y[i + 2], 0x44);
+      x[i + 1] = _mm256_shuffle_ps(y[i], y[i + 2], 0xEE);
+      x[i + 2] = _mm256_shuffle_ps(y[i + 1], y[i + 3], 0x44);
+      x[i + 3] = _mm256_shuffle_ps(y[i + 1], y[i + 3], 0xEE);
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+      store(out + j * ldo, _mm256_permute2f128_ps(x[j], x[4 + j], 0x20));
+      store(out + (4 + j) * ldo, _mm256_permute2f128_ps(x[j], x[4 + j], 0x31));
+    }
+  }
+};
+constexpr int kTileRows = 6;
+constexpr int kTileRegs = 2;
+
+#include "backend/cpu/kernels.inl"
+
+}  // namespace
+
+extern const Kernels kAvx2Kernels;
+const Kernels kAvx2Kernels = INLAY_KERNELS("avx2");
+
+}  // namespace inlay::backend::cpu
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif

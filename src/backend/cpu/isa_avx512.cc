@@ -1,0 +1,100 @@
+// AVX-512: 16 floats a register, a tile of 14 x 32 in 28 accumulators.
+#if defined(__x86_64__)
+#if !defined(__clang__)
+// g++ 12 takes the deliberately undefined operand of its own intrinsics for a mistake (PR 105593).
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <immintrin.h>
+
+#include "backend/cpu/kernels.h"
+
+#if defined(__clang__)
+#pragma clang attribute push( \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+#endif
+
+namespace inlay::backend::cpu {
+namespace {
+
+struct V {
+  using Reg = __m512;
+  static constexpr int kWidth = 16;
+  static inline Reg load(const float* p) { return _mm512_loadu_ps(p); }
+  static inline void store(float* p, Reg x) { _mm512_storeu_ps(p, x); }
+  static inline Reg set1(float x) { return _mm512_set1_ps(x); }
+  static inline Reg zero() { return _mm512_setzero_ps(); }
+  static inline Reg add(Reg a, Reg b) { return _mm512_add_ps(a, b); }
+  static inline Reg sub(Reg a, Reg b) { return _mm512_sub_ps(a, b); }
+  static inline Reg mul(Reg a, Reg b) { return _mm512_mul_ps(a, b); }
+  static inline Reg div(Reg a, Reg b) { return _mm512_div_ps(a, b); }
+  static inline Reg fma(Reg a, Reg b, Reg c) { return _mm512_fmadd_ps(a, b, c); }
+  static inline Reg min(Reg a, Reg b) { return _mm512_min_ps(a, b); }
+  static inline Reg max(Reg a, Reg b) { return _mm512_max_ps(a, b); }
+  static inline Reg abs(Reg a) { return _mm512_abs_ps(a); }
+  static inline Reg scale_by(Reg p, Reg t) {
+    return _mm512_castsi512_ps(
+        _mm512_add_epi32(_mm512_castps_si512(p), _mm512_slli_epi32(_mm512_castps_si512(t), 23)));
+  }
+  static inline void touch(Reg& x) { asm volatile("" : "+v"(x)); }
+  // out[j][i] = in[i][j] * factor for a square of kWidth: pairs of rows, then of pairs, then of
+  // quarters.
+  static inline void transpose_scaled(const float* in, Index ldi, float* out, Index ldo,
+                                      float factor) {
+    Reg x[16];
+    Reg y[16];
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; ++i) x[i] = mul(load(in + i * ldi), set1(factor));
+#pragma GCC unroll 8
+    for (int i = 0; i < 16; i += 2) {
+      y[i] = _mm512_unpacklo_ps(x[i], x[i + 1]);
+      y[i + 1] = _mm512_unpackhi_ps(x[i], x[i + 1]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 16; i += 4) {
+      x[i] = pairs<0x44>(y[i], y[i + 2]);
+      x[i + 1] = pairs<0xEE>(y[i], y[i + 2]);
+      x[i + 2] = pairs<0x44>(y[i + 1], y[i + 3]);
+      x[i + 3] = pairs<0xEE>(y[i + 1], y[i + 3]);
+    }
+    // x[4 g + j] holds in its quarter q the rows 4 g .. 4 g + 3 of column 4 q + j.
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+      const Reg low = _mm512_shuffle_f32x4(x[j], x[4 + j], 0x88);  // quarters 0, 2
+      const Reg high = _mm512_shuffle_f32x4(x[8 + j], x[12 + j], 0x88);
+      const Reg low_odd = _mm512_shuffle_f32x4(x[j], x[4 + j], 0xDD);  // quarters 1, 3
+      const Reg high_odd = _mm512_shuffle_f32x4(x[8 + j], x[12 + j], 0xDD);
+      store(out + j * ldo, _mm512_shuffle_f32x4(low, high, 0x88));
+      store(out + (4 + j) * ldo, _mm512_shuffle_f32x4(low_odd, high_odd, 0x88));
+      store(out + (8 + j) * ldo, _mm512_shuffle_f32x4(low, high, 0xDD));
+      store(out + (12 + j) * ldo, _mm512_shuffle_f32x4(low_odd, high_odd, 0xDD));
+    }
+  }
+
+ private:
+  template <int kMask>
+  static inline Reg pairs(Reg a, Reg b) {
+    return _mm512_shuffle_ps(a, b, kMask);
+  }
+};
+constexpr int kTileRows = 14;
+constexpr int kTileRegs = 2;
+
+#include "backend/cpu/kernels.inl"
+
+}  // namespace
+
+extern const Kernels kAvx512Kernels;
+const Kernels kAvx512Kernels = INLAY_KERNELS("avx512");
+
+}  // namespace inlay::backend::cpu
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif

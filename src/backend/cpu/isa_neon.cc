@@ -1,0 +1,55 @@
+// NEON (arm64): 4 floats a register, a tile of 6 x 16 in 24 accumulators.
+#if defined(__aarch64__)
+#include <arm_neon.h>
+
+#include "backend/cpu/kernels.h"
+
+namespace inlay::backend::cpu {
+namespace {
+
+struct V {
+  using Reg = float32x4_t;
+  static constexpr int kWidth = 4;
+  static inline Reg load(const float* p) { return vld1q_f32(p); }
+  static inline void store(float* p, Reg x) { vst1q_f32(p, x); }
+  static inline Reg set1(float x) { return vdupq_n_f32(x); }
+  static inline Reg zero() { return vdupq_n_f32(0); }
+  static inline Reg add(Reg a, Reg b) { return vaddq_f32(a, b); }
+  static inline Reg sub(Reg a, Reg b) { return vsubq_f32(a, b); }
+  static inline Reg mul(Reg a, Reg b) { return vmulq_f32(a, b); }
+  static inline Reg div(Reg a, Reg b) { return vdivq_f32(a, b); }
+  static inline Reg fma(Reg a, Reg b, Reg c) { return vfmaq_f32(c, a, b); }
+  // NEON's own minimum and maximum give a NaN when either operand is one; a compare and a select
+  // give the second, as the other instruction sets do.
+  static inline Reg min(Reg a, Reg b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+  static inline Reg max(Reg a, Reg b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+  static inline Reg abs(Reg a) { return vabsq_f32(a); }
+  static inline Reg scale_by(Reg p, Reg t) {
+    return vreinterpretq_f32_u32(
+        vaddq_u32(vreinterpretq_u32_f32(p), vshlq_n_u32(vreinterpretq_u32_f32(t), 23)));
+  }
+  static inline void touch(Reg& x) { asm volatile("" : "+w"(x)); }
+  // out[j][i] = in[i][j] * factor for a square of kWidth.
+  static inline void transpose_scaled(const float* in, Index ldi, float* out, Index ldo,
+                                      float factor) {
+    const Reg f = set1(factor);
+    const float32x4x2_t a = vtrnq_f32(mul(load(in), f), mul(load(in + ldi), f));
+    const float32x4x2_t b = vtrnq_f32(mul(load(in + 2 * ldi), f), mul(load(in + 3 * ldi), f));
+    store(out, vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0])));
+    store(out + ldo, vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1])));
+    store(out + 2 * ldo, vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0])));
+    store(out + 3 * ldo, vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1])));
+  }
+};
+constexpr int kTileRows = 6;
+constexpr int kTileRegs = 4;
+
+#include "backend/cpu/kernels.inl"
+
+}  // namespace
+
+extern const Kernels kNeonKernels;
+const Kernels kNeonKernels = INLAY_KERNELS("neon");
+
+}  // namespace inlay::backend::cpu
+#endif

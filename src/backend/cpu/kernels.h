@@ -1,0 +1,127 @@
+// The border between the plan and the instruction sets: what each kernel takes, and the table of
+// them that one instruction set fills. Kernels compute; they allocate nothing, throw nothing and
+// know no Program. All matrices are row-major with a leading dimension in floats.
+//
+// Every kernel gives a row the same bits whatever other rows, ranges or threads share its call.
+#pragma once
+
+#include <cstdint>
+
+#include "program/activation.h"
+#include "program/program.h"
+
+namespace inlay::backend::cpu {
+
+using Index = std::int64_t;
+
+// Vectors of a row are taken 16 floats at a time on every instruction set, so that sums over a row
+// have one order: 16 partial sums, then lanes i and i + 8, i + 4, i + 2, i + 1.
+inline constexpr Index kLanes = 16;
+
+// A weight matrix [n, k] as panels of `panel` output columns: [panels][k][panel], zero in the
+// columns past n. `panel` is the instruction set's.
+struct GemmArgs {
+  const float* a = nullptr;  // [m, k]
+  Index lda = 0;
+  Index m = 0, n = 0, k = 0;
+  const float* weights = nullptr;  // panels
+  const float* bias = nullptr;     // [n] and zeros up to whole panels
+  Activation activation = Activation::kNone;
+  const float* residual = nullptr;  // [m, n] or null; may be c itself
+  Index ldr = 0;
+  float* c = nullptr;  // [m, n] = activation(a weights^T + bias) + residual
+  Index ldc = 0;
+  Index row_block = 0;  // rows that one unit of work covers, at least 1
+  Index panels(Index panel) const { return (n + panel - 1) / panel; }
+  Index units(Index panel) const { return (m + row_block - 1) / row_block * panels(panel); }
+};
+
+// out = norm(input + residual) * weight + bias over `width`; weight and bias always present.
+struct NormArgs {
+  const float* input = nullptr;
+  Index ldi = 0;
+  const float* residual = nullptr;  // or null
+  Index ldr = 0;
+  const float* weight = nullptr;
+  const float* bias = nullptr;
+  float* out = nullptr;  // may be input
+  Index ldo = 0;
+  Index width = 0;
+  float eps = 0;
+  bool rms = false;
+};
+
+// out = tokens[id] + types[type] + positions[position], then the norm when it has a weight.
+struct EmbedArgs {
+  const float* tokens = nullptr;     // [vocab, width]
+  const float* positions = nullptr;  // or null
+  const float* types = nullptr;      // or null
+  const std::int32_t* ids = nullptr;
+  const std::int32_t* type_ids = nullptr;  // or null: all zero
+  const std::int32_t* position_ids = nullptr;
+  NormArgs norm;  // input unused; out, ldo and width always set; weight null: no norm
+};
+
+// One text, one head, the query rows [query_begin, query_end). Queries stand at position
+// `first_position` + row in their text (for causal).
+struct AttentionArgs {
+  const float* q = nullptr;  // row 0 of the text, at the head's first column
+  Index ldq = 0;
+  const float* k = nullptr;
+  Index ldk = 0;
+  const float* v = nullptr;
+  Index ldv = 0;
+  float* out = nullptr;  // row 0 of the text, at the head's first column
+  Index ldo = 0;
+  Index keys = 0;
+  Index query_begin = 0, query_end = 0;
+  Index first_position = 0;
+  Index head_size = 0;
+  float scale = 0;
+  bool causal = false;
+  float* scratch = nullptr;  // attention_scratch() floats, at a 64-byte boundary
+};
+
+// tokens [rows, width] of one text to one row: rows before `begin` are left out.
+struct PoolArgs {
+  const float* input = nullptr;
+  Index ldi = 0;
+  Index rows = 0, begin = 0, width = 0;
+  PoolMode mode = PoolMode::kMean;
+  float* out = nullptr;
+};
+
+struct Kernels {
+  const char* name;  // "avx512"
+  Index tile_rows;   // rows of a GEMM tile
+  Index panel;       // columns of a GEMM tile and of a weight panel
+  // Units [begin, end) of args.units(panel).
+  void (*gemm)(const GemmArgs& args, Index begin, Index end);
+  void (*norm)(const NormArgs& args, Index row_begin, Index row_end);
+  void (*embed)(const EmbedArgs& args, Index row_begin, Index row_end);
+  void (*attention)(const AttentionArgs& args);
+  void (*pool)(const PoolArgs& args);
+  void (*normalize)(float* row, Index width);  // row / max(|row|, 1e-12)
+  void (*add)(const float* a, const float* b, float* out, Index count);
+  void (*activate)(Activation activation, float* values, Index count);
+  // Fused multiply-adds on registers alone, `rounds` of them in a row of independent ones; returns
+  // the floating-point operations done. The ceiling that benchmarks compare with.
+  double (*peak)(Index rounds, float* sink);
+};
+
+// Keys of one block of the softmax. Up to this many, a row's softmax is one pass over its scores in
+// cache; beyond, blocks are joined by the running maximum. It depends on the head size alone, so
+// that a text's bits do not depend on how its rows are split. Bound: the block's keys and values
+// stay within half of a 1 MiB L2 cache.
+inline Index attention_key_block(Index head_size) { return head_size <= 64 ? 512 : 256; }
+// Query rows of one unit of work when a text has more keys than a block: bounds the scratch, and
+// lets a long text spread over threads. Some 18 tiles, so that packing the keys again for each unit
+// costs under 1 %.
+inline constexpr Index kQueryBlock = 252;
+// Floats of scratch that attention needs for a head size.
+Index attention_scratch(const Kernels& kernels, Index head_size);
+
+// The rare activations, one element at a time in double: not worth a vector form.
+void activate_scalar(Activation activation, float* values, Index count);
+
+}  // namespace inlay::backend::cpu

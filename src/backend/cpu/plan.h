@@ -1,0 +1,133 @@
+// A Program as this room runs it: fused operations in order, buffer slots for the values between
+// them, packed weights by number. The plan is made from the Program's shapes alone; packing fills
+// in the weights (pack.h), running is executable.cc's.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "backend/backend.h"
+#include "backend/cpu/kernels.h"
+#include "program/program.h"
+
+namespace inlay::backend::cpu {
+
+using WeightId = std::int32_t;
+inline constexpr WeightId kNoWeight = -1;
+
+// Where a value lies: a slot of the arena, or the caller's output.
+inline constexpr int kOutputSlot = -1;
+struct Place {
+  Rows rows = Rows::kTokens;
+  int slot = kOutputSlot;
+  Index ld = 0;      // floats from row to row
+  Index column = 0;  // first column
+};
+
+struct EmbedOp {
+  WeightId tokens = kNoWeight, positions = kNoWeight, types = kNoWeight;
+  int position_rule = 0;  // of Plan::position_rules; unused without positions
+  WeightId norm_weight = kNoWeight, norm_bias = kNoWeight;  // none: no norm
+  float eps = 0;
+  bool rms = false;
+  Index width = 0;
+  Place out;
+};
+struct NormOp {
+  Place in, residual, out;
+  bool has_residual = false;
+  WeightId weight = kNoWeight, bias = kNoWeight;
+  float eps = 0;
+  bool rms = false;
+  Index width = 0;
+};
+struct GemmOp {  // activation(in W^T + b) + residual
+  Place in, residual, out;
+  bool has_residual = false;
+  WeightId weights = kNoWeight, bias = kNoWeight;
+  Activation activation = Activation::kNone;
+  Index n = 0, k = 0;
+};
+struct AttentionOp {
+  Place query, key, value, out;
+  Index heads = 0, kv_heads = 0, head_size = 0;
+  float scale = 0;
+  bool causal = false;
+  SelectKind query_row = SelectKind::kFirst;
+};
+struct AddOp {
+  Place a, b, out;
+  Index width = 0;
+};
+struct SelectOp {
+  Place in, out;
+  SelectKind select = SelectKind::kFirst;
+  Index width = 0;
+};
+// What may follow on a row in place: normalise it, or (`keep` > 0) keep its first columns.
+struct RowAction {
+  Index keep = 0;
+};
+struct PoolOp {
+  Place in, out;
+  std::vector<PoolMode> modes;
+  Index width = 0;                 // of the input
+  std::vector<RowAction> actions;  // the first row buffer has width * modes columns
+  int work_slot = kOutputSlot;     // a row wider than the result is built there
+  Index work_ld = 0;
+};
+struct RowOp {  // copies the first columns of a row, then normalises
+  Place in, out;
+  Index width = 0;  // of the result
+  bool normalize = false;
+};
+using Op = std::variant<EmbedOp, NormOp, GemmOp, AttentionOp, AddOp, SelectOp, PoolOp, RowOp>;
+
+// A weight to be stored: how, and from what. Identical ones (a tied matrix) are stored once.
+struct WeightSpec {
+  enum class Kind { kPanels, kPadded, kTable };
+  Kind kind = Kind::kTable;
+  std::vector<WeightRef> parts;  // kPanels: stacked by rows; kPadded: one after the other
+  Index n = 0, k = 0;            // kPanels: [n, k]; kPadded: n values; kTable: [n, k]
+  float fill = 0;                // kPadded: where a part is absent
+  Index floats = 0;              // stored size
+  Index offset = 0;              // of the block of all weights, in floats
+};
+
+// How an embed step numbers positions (program.h, EmbedStep).
+struct PositionRule {
+  std::int32_t offset = 0, pad_id = -1;
+  bool operator==(const PositionRule&) const = default;
+};
+
+struct Slot {
+  Rows rows = Rows::kTokens;
+  Index width = 0;  // floats a row
+};
+
+struct Plan {
+  std::vector<Op> ops;
+  std::vector<WeightSpec> weights;
+  std::vector<Slot> slots;
+  Index weight_floats = 0;
+  Index scratch_floats = 0;  // a thread
+  Index output_width = 0;
+  std::vector<PositionRule> position_rules;
+  // What a batch may hold, over all embed steps; -1: any number.
+  std::int64_t vocab_size = -1, type_count = -1, max_positions = -1;
+
+  Index token_width = 0;  // floats of all kTokens slots, a row
+  Index text_width = 0;   // of all kTexts slots
+};
+
+// `fuse` false keeps every step an operation of its own: the plain twin that tests compare with.
+Plan make_plan(const Program& program, const Kernels& kernels, bool fuse = true);
+
+// A leading dimension: whole 64-byte lines, and never a multiple of 4096 bytes, at which all rows
+// of a tile would fall into the same few lines of an L1 cache (3072 columns: 86 % of peak instead
+// of 91 %).
+Index leading_dimension(Index width);
+
+}  // namespace inlay::backend::cpu

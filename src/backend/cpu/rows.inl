@@ -1,0 +1,228 @@
+// What works on whole rows: norm, embedding, pooling, normalising, adding, activations alone.
+
+// Calls f(offset, count): whole vectors of 16, then the rest. f is a struct, not a lambda: clang's
+// attribute regions do not reach into lambdas.
+template <typename F>
+static inline void for_each_16(Index width, F& f) {
+  Index i = 0;
+  for (; i + kLanes <= width; i += kLanes) f.whole(i);
+  if (i < width) f.rest(i, width - i);
+}
+
+static inline Row16 keep_lanes(const Row16& x, Index count) {
+  alignas(64) float all[kLanes];
+  x.store(all);
+  for (Index i = count; i < kLanes; ++i) all[i] = 0;
+  return Row16::load(all);
+}
+
+struct SumRow {
+  const float* x;
+  Row16 sum;
+  inline void whole(Index i) { sum = add(sum, Row16::load(x + i)); }
+  inline void rest(Index i, Index n) { sum = add(sum, Row16::load_some(x + i, n)); }
+};
+struct SumSquares {  // of x - mean
+  const float* x;
+  Row16 mean, sum;
+  inline void whole(Index i) {
+    const Row16 d = sub(Row16::load(x + i), mean);
+    sum = fma(d, d, sum);
+  }
+  inline void rest(Index i, Index n) {
+    const Row16 d = keep_lanes(sub(Row16::load_some(x + i, n), mean), n);
+    sum = fma(d, d, sum);
+  }
+};
+struct ScaleRow {
+  const float* x;
+  const float* weight;
+  const float* bias;
+  float* out;
+  Row16 mean, scale;
+  inline Row16 apply(const Row16& v, const Row16& w, const Row16& b) const {
+    return fma(mul(sub(v, mean), scale), w, b);
+  }
+  inline void whole(Index i) {
+    apply(Row16::load(x + i), Row16::load(weight + i), Row16::load(bias + i)).store(out + i);
+  }
+  inline void rest(Index i, Index n) {
+    apply(Row16::load_some(x + i, n), Row16::load_some(weight + i, n),
+          Row16::load_some(bias + i, n))
+        .store_some(out + i, n);
+  }
+};
+struct AddRows {
+  const float* a;
+  const float* b;
+  float* out;
+  inline void whole(Index i) { add(Row16::load(a + i), Row16::load(b + i)).store(out + i); }
+  inline void rest(Index i, Index n) {
+    add(Row16::load_some(a + i, n), Row16::load_some(b + i, n)).store_some(out + i, n);
+  }
+};
+
+static inline void norm_row(const NormArgs& args, const float* x, float* out) {
+  const float width = static_cast<float>(args.width);
+  float mean = 0;
+  if (!args.rms) {
+    SumRow sum{x, Row16::set1(0)};
+    for_each_16(args.width, sum);
+    mean = sum_of(sum.sum) / width;
+  }
+  SumSquares squares{x, Row16::set1(mean), Row16::set1(0)};
+  for_each_16(args.width, squares);
+  const float scale = 1.0F / __builtin_sqrtf(sum_of(squares.sum) / width + args.eps);
+  ScaleRow apply{x, args.weight, args.bias, out, Row16::set1(mean), Row16::set1(scale)};
+  for_each_16(args.width, apply);
+}
+
+static void norm(const NormArgs& args, Index row_begin, Index row_end) {
+  for (Index r = row_begin; r < row_end; ++r) {
+    const float* x = args.input + r * args.ldi;
+    float* out = args.out + r * args.ldo;
+    if (args.residual != nullptr) {
+      AddRows sum{x, args.residual + r * args.ldr, out};
+      for_each_16(args.width, sum);
+      x = out;
+    }
+    norm_row(args, x, out);
+  }
+}
+
+struct SumTables {  // null tables add nothing
+  const float* token;
+  const float* type;
+  const float* position;
+  float* out;
+  inline void whole(Index i) {
+    Row16 x = Row16::load(token + i);
+    if (type != nullptr) x = add(x, Row16::load(type + i));
+    if (position != nullptr) x = add(x, Row16::load(position + i));
+    x.store(out + i);
+  }
+  inline void rest(Index i, Index n) {
+    Row16 x = Row16::load_some(token + i, n);
+    if (type != nullptr) x = add(x, Row16::load_some(type + i, n));
+    if (position != nullptr) x = add(x, Row16::load_some(position + i, n));
+    x.store_some(out + i, n);
+  }
+};
+
+static void embed(const EmbedArgs& args, Index row_begin, Index row_end) {
+  const Index width = args.norm.width;
+  for (Index r = row_begin; r < row_end; ++r) {
+    float* out = args.norm.out + r * args.norm.ldo;
+    SumTables sum{args.tokens + args.ids[r] * width, nullptr, nullptr, out};
+    if (args.types != nullptr)
+      sum.type = args.types + (args.type_ids == nullptr ? 0 : args.type_ids[r]) * width;
+    if (args.positions != nullptr) sum.position = args.positions + args.position_ids[r] * width;
+    for_each_16(width, sum);
+    if (args.norm.weight != nullptr) norm_row(args.norm, out, out);
+  }
+}
+
+struct ColumnsOfRows {
+  const float* x;
+  Index ld, count;
+  inline Row16 operator()(Index r) const {
+    return count < kLanes ? Row16::load_some(x + r * ld, count) : Row16::load(x + r * ld);
+  }
+};
+
+// 16 columns of a text's rows to one. Sums go by blocks of 64 rows, then over the blocks: long
+// texts keep their precision.
+static inline Row16 pool_columns(const PoolArgs& args, Index column, Index count) {
+  const Index last = args.rows - 1;
+  const ColumnsOfRows row{args.input + column, args.ldi, count};
+  if (args.mode == PoolMode::kCls) return row(args.begin);
+  if (args.mode == PoolMode::kLastToken) return row(last);
+  if (args.mode == PoolMode::kMax) {
+    Row16 largest = row(args.begin);
+    for (Index r = args.begin + 1; r <= last; ++r) largest = max(row(r), largest);
+    return largest;
+  }
+  constexpr Index kBlock = 64;
+  const bool weighted = args.mode == PoolMode::kWeightedMean;
+  Row16 total = Row16::set1(0);
+  for (Index block = args.begin; block <= last; block += kBlock) {
+    const Index end = block + kBlock <= last + 1 ? block + kBlock : last + 1;
+    Row16 sum = Row16::set1(0);
+    for (Index r = block; r < end; ++r) {
+      sum = weighted ? fma(row(r), Row16::set1(static_cast<float>(r + 1)), sum) : add(sum, row(r));
+    }
+    total = add(total, sum);
+  }
+  const double rows = static_cast<double>(args.rows - args.begin);
+  double divisor = rows;
+  if (weighted) divisor = rows * (static_cast<double>(args.begin + 1 + args.rows) / 2.0);
+  if (args.mode == PoolMode::kMeanSqrtLen) divisor = __builtin_sqrt(rows);
+  Row16 result;
+  for (int i = 0; i < Row16::kRegs; ++i)
+    result.reg[i] = V::div(total.reg[i], V::set1(static_cast<float>(divisor)));
+  return result;
+}
+
+static void pool(const PoolArgs& args) {
+  for (Index i = 0; i < args.width; i += kLanes) {
+    const Index count = args.width - i < kLanes ? args.width - i : kLanes;
+    Row16 x = Row16::set1(0);  // nothing left to pool: zeros
+    if (args.begin < args.rows) x = pool_columns(args, i, count);
+    x.store_some(args.out + i, count);
+  }
+}
+
+struct DivideRow {
+  float* x;
+  Reg divisor;
+  inline void whole(Index i) {
+    Row16 v = Row16::load(x + i);
+    for (int j = 0; j < Row16::kRegs; ++j) v.reg[j] = V::div(v.reg[j], divisor);
+    v.store(x + i);
+  }
+  inline void rest(Index i, Index n) {
+    Row16 v = Row16::load_some(x + i, n);
+    for (int j = 0; j < Row16::kRegs; ++j) v.reg[j] = V::div(v.reg[j], divisor);
+    v.store_some(x + i, n);
+  }
+};
+
+static void normalize(float* row, Index width) {
+  SumSquares squares{row, Row16::set1(0), Row16::set1(0)};
+  for_each_16(width, squares);
+  const float length = __builtin_sqrtf(sum_of(squares.sum));
+  DivideRow divide{row, V::set1(length < 1e-12F ? 1e-12F : length)};
+  for_each_16(width, divide);
+}
+
+static void add_rows(const float* a, const float* b, float* out, Index count) {
+  AddRows sum{a, b, out};
+  for_each_16(count, sum);
+}
+
+template <VectorActivation kActivation>
+struct ActivateRow {
+  float* x;
+  static inline Row16 apply(Row16 v) {
+    for (int j = 0; j < Row16::kRegs; ++j) v.reg[j] = activate_reg<kActivation>(v.reg[j]);
+    return v;
+  }
+  inline void whole(Index i) { apply(Row16::load(x + i)).store(x + i); }
+  inline void rest(Index i, Index n) { apply(Row16::load_some(x + i, n)).store_some(x + i, n); }
+};
+template <VectorActivation kActivation>
+static void activate_row(float* x, Index count) {
+  ActivateRow<kActivation> row{x};
+  for_each_16(count, row);
+}
+
+static void activate(Activation activation, float* x, Index count) {
+  using A = VectorActivation;
+  if (activation == Activation::kNone) return;
+  if (activation == Activation::kGelu) return activate_row<A::kGelu>(x, count);
+  if (activation == Activation::kGeluTanh) return activate_row<A::kGeluTanh>(x, count);
+  if (activation == Activation::kGeluQuick) return activate_row<A::kGeluQuick>(x, count);
+  if (activation == Activation::kSilu) return activate_row<A::kSilu>(x, count);
+  if (activation == Activation::kRelu) return activate_row<A::kRelu>(x, count);
+  activate_scalar(activation, x, count);
+}

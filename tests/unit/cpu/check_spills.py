@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Fails when an inner loop of a GEMM tile keeps an accumulator in memory.
+
+usage: check_spills.py LIBRARY   (libinlay_cpu.a, or an object file of it)
+
+Compilers have been seen to spill the accumulators of an intrinsics kernel, at a third of its speed and with the
+right results, so no other test notices. A loop counts when it holds multiply-adds; any access through the stack
+pointer inside it is a spill. Exit code 77 (skipped) where objdump is missing or the build is not optimised.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+
+MULTIPLY = re.compile(r"\b(vfn?madd\w*ps|mulps|fml[as])\b")
+STACK = re.compile(r"\[(rsp|rbp|sp|x29)\b")
+JUMP = re.compile(r"\s(j[a-z]+|b\.[a-z]+|cbnz|cbz|b)\s+(?:\w+,\s*)?(?:0x)?([0-9a-f]+)\b")
+
+
+def inner_loops(lines):
+    """(multiplies, stack accesses) of every backward jump's body that holds no other backward jump."""
+    addresses = [int(line.split(":")[0], 16) for line in lines]
+    spans = []
+    for i, line in enumerate(lines):
+        jump = JUMP.search(line)
+        if jump and int(jump.group(2), 16) <= addresses[i]:
+            begin = next((k for k, a in enumerate(addresses) if a >= int(jump.group(2), 16)), i)
+            if addresses[0] <= int(jump.group(2), 16):
+                spans.append((begin, i))
+    for begin, end in spans:
+        if any(b >= begin and e <= end and (b, e) != (begin, end) for b, e in spans):
+            continue
+        body = lines[begin : end + 1]
+        yield sum(bool(MULTIPLY.search(l)) for l in body), sum(bool(STACK.search(l)) for l in body)
+
+
+def main():
+    objdump = shutil.which("objdump")
+    if objdump is None:
+        print("skipped: objdump is not installed")
+        return 77
+    dump = subprocess.run(
+        [objdump, "-d", "-C", "--no-show-raw-insn", "-M", "intel", sys.argv[1]],
+        capture_output=True, text=True, check=True).stdout
+    functions, name = {}, None
+    for line in dump.splitlines():
+        if line.endswith(">:"):
+            name = line.split(" ", 1)[1][1:-2]
+            functions.setdefault(name, []).append([])
+        elif name and re.match(r"\s+[0-9a-f]+:", line):
+            functions[name][-1].append(line)
+    bad = loops = 0
+    for name, copies in functions.items():
+        if "tile_kernel" not in name:
+            continue
+        for lines in copies:
+            for multiplies, spills in inner_loops(lines):
+                if multiplies == 0:
+                    continue
+                loops += 1
+                if spills:
+                    bad += 1
+                    print(f"{name}: {spills} stack accesses beside {multiplies} multiply-adds")
+    print(f"{loops} inner loops, {bad} with stack accesses")
+    if loops == 0:
+        print("skipped: no tile kernel with a loop (not an optimised build)")
+        return 77
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
