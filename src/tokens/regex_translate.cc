@@ -85,9 +85,9 @@ class Translator {
         ++at_;
         out_ += "(?:^)";
         break;
-      case '$':  // Ruby: the end of a line; a final line break has no line after it
+      case '$':  // Ruby: the end of a line, and the end of the text even behind a final line break
         ++at_;
-        out_ += "(?:(?=\\n)|(?<!\\n)\\z|\\A\\z)";
+        out_ += "(?:(?=\\n)|\\z)";
         break;
       case '*':
       case '+':
@@ -497,7 +497,8 @@ class Translator {
 
   void emit_class() {
     bool negated = false;
-    emit_set(read_class(&negated, 0), negated);
+    CodeSet set = read_class(&negated, 0);
+    emit_set(std::move(set), negated);
   }
   void emit_set(CodeSet set, bool negated) { out_ += set_text(std::move(set), negated); }
   static std::string set_text(CodeSet set, bool negated) {
