@@ -8,11 +8,13 @@
 //   same for a CharFlag normalize_driver --time JSON    seconds for the whole of standard input as
 //   one text: without and with tracking
 //
-// The first two run each text with and without tracking and end with 1 when the texts differ.
+// JSON may be @FILE. The first two run each text with and without tracking and end with 1 when the
+// texts differ.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <iostream>
 #include <iterator>
 #include <string>
@@ -109,7 +111,12 @@ int main(int argc, char** argv) {
   }
   const bool time = std::strcmp(argv[1], "--time") == 0;
   try {
-    const JsonDocument json = JsonDocument::parse(argv[time ? 2 : 1], "command line");
+    std::string text = argv[time ? 2 : 1];
+    if (text[0] == '@') {
+      std::ifstream file(text.substr(1), std::ios::binary);
+      text.assign(std::istreambuf_iterator<char>(file), {});
+    }
+    const JsonDocument json = JsonDocument::parse(text, "normalizer");
     const auto normalizer = Normalizer::from_json(json.root());
     return time ? time_text(*normalizer) : normalize_frames(*normalizer, argc > 2);
   } catch (const Error& error) {
