@@ -84,6 +84,35 @@ const char* type_text(simdjson::dom::element element) {
        std::string("expected ") + expected + ", got " + value.type_name() + ".");
 }
 
+// Python writes integers of any length ("model_max_length": 1000000000000000019884624838656), the
+// parser takes 64 bits. Longer ones get a ".0" and are read as reals.
+std::string widen_integers(std::string_view text) {
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  std::string out;
+  out.reserve(text.size() + 64);
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size();) {
+    if (quoted || !digit(text[i])) {
+      if (text[i] == '"') quoted = !quoted;
+      const std::size_t length = quoted && text[i] == '\\' && i + 1 < text.size() ? 2 : 1;
+      out.append(text, i, length);
+      i += length;
+      continue;
+    }
+    const std::size_t begin = i;
+    while (i < text.size() && digit(text[i])) ++i;
+    out.append(text, begin, i - begin);
+    // A real already: its fraction and exponent are digits of their own.
+    const char before = begin > 0 ? text[begin - 1] : ' ';
+    const char after = i < text.size() ? text[i] : ' ';
+    const bool real = before == '.' || before == 'e' || before == 'E' || before == '+' ||
+                      after == '.' || after == 'e' || after == 'E' ||
+                      (before == '-' && begin > 1 && (text[begin - 2] | 0x20) == 'e');
+    if (!real && i - begin > 18) out += ".0";
+  }
+  return out;
+}
+
 }  // namespace
 
 struct JsonDocument::State {
@@ -100,6 +129,14 @@ JsonDocument JsonDocument::parse(std::string_view text, std::string_view file,
   if (error == simdjson::SUCCESS) {
     error =
         state->parser.parse(text.data(), text.size(), /*realloc_if_needed=*/true).get(state->root);
+  }
+  if (error == simdjson::NUMBER_ERROR) {
+    const std::string wide = widen_integers(text);
+    error = state->parser.allocate(wide.size(), kMaxDepth);
+    if (error == simdjson::SUCCESS) {
+      error = state->parser.parse(wide.data(), wide.size(), /*realloc_if_needed=*/true)
+                  .get(state->root);
+    }
   }
   if (error != simdjson::SUCCESS) {
     fail(ErrorCode::kBadInput, file,

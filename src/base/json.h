@@ -70,7 +70,7 @@ class JsonDocument {
  public:
   // Throws kBadInput naming `file` for bad UTF-8, bad syntax, depth over 256, lone surrogates or a
   // repeated key.
-  // `remedy` ends the message about bad syntax.
+  // `remedy` ends the message about bad syntax. Integers beyond 64 bits are read as reals.
   static JsonDocument parse(std::string_view text, std::string_view file,
                             std::string_view remedy = "The file is damaged or is not JSON; fetch it again.");
   JsonValue root() const;

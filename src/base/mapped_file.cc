@@ -15,11 +15,12 @@
 namespace inlay {
 namespace {
 
-// Owns a descriptor for the length of a scope.
+// Owns a descriptor for the length of a scope. Opening never waits, not even for a pipe's writer:
+// what is not a regular file is refused afterwards.
 class Descriptor {
  public:
   explicit Descriptor(const std::filesystem::path& path)
-      : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+      : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
     const int error = errno;
     if (fd_ >= 0) return;
     const bool missing = error == ENOENT || error == ENOTDIR;

@@ -1,7 +1,11 @@
 // Looking for a model on this machine.
 #include "files/locate.h"
 
+#include <pwd.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <system_error>
 
@@ -21,12 +25,28 @@ std::string environment(const char* name) {
 
 fs::path home() {
   const std::string value = environment("HOME");
-  return value.empty() ? fs::path("/") : fs::path(value);
+  if (!value.empty()) return value;
+  // As shells do without $HOME: what the user database says.
+  std::array<char, 4096> buffer{};
+  passwd entry{};
+  passwd* found = nullptr;
+  if (::getpwuid_r(::getuid(), &entry, buffer.data(), buffer.size(), &found) == 0 &&
+      found != nullptr && found->pw_dir != nullptr) {
+    return found->pw_dir;
+  }
+  return "/";
+}
+
+// A folder from the environment; a leading "~" is the home folder, as huggingface_hub has it.
+fs::path expand(const std::string& value) {
+  if (value == "~") return home();
+  if (value.starts_with("~/")) return home() / value.substr(2);
+  return value;
 }
 
 fs::path xdg(const char* variable, const char* fallback) {
   const std::string value = environment(variable);
-  return value.empty() ? home() / fallback : fs::path(value);
+  return value.empty() ? home() / fallback : expand(value);
 }
 
 bool is_folder(const fs::path& path) {
@@ -56,6 +76,8 @@ bool plain_revision(std::string_view revision) {
   return true;
 }
 
+constexpr std::size_t kMaxLocator = 4096;  // PATH_MAX
+
 struct HubId {
   std::string id, revision;
 };
@@ -77,21 +99,83 @@ fs::path hub_folder(std::string_view id) {
   return hub_cache() / name;
 }
 
-// The snapshot that a ref or commit names in the shared Hugging Face cache; empty when it is not
-// there.
-fs::path hub_snapshot(std::string_view id, std::string_view revision) {
+bool is_commit(std::string_view text) {
+  return text.size() == 40 && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+// The snapshot that a ref or a commit names in the shared Hugging Face cache; empty when it is not
+// there. `places` gets what was looked at.
+fs::path hub_snapshot(std::string_view id, std::string_view revision,
+                      std::vector<std::string>* places) {
   const fs::path folder = hub_folder(id);
-  if (!is_folder(folder)) return {};
   const std::string wanted(revision.empty() ? "main" : revision);
+  const fs::path ref = folder / "refs" / wanted;
   std::string commit = wanted;
   std::error_code error;
-  if (fs::is_regular_file(folder / "refs" / wanted, error)) {
-    commit = read_file(folder / "refs" / wanted, 256);
+  if (fs::is_regular_file(ref, error)) {
+    commit = read_file(ref, 256);
     while (!commit.empty() && (commit.back() == '\n' || commit.back() == ' ')) commit.pop_back();
+    if (!is_commit(commit)) {
+      fail(ErrorCode::kBadInput, ref.string(),
+           "expected a commit of 40 hexadecimal digits, got \"" + printable(commit) +
+               "\". Fetch the model into the cache again.");
+    }
+  } else {
+    places->push_back(ref.string());
   }
-  if (!plain_name(commit)) return {};
+  if (!is_commit(commit)) return {};
   const fs::path snapshot = folder / "snapshots" / commit;
-  return is_folder(snapshot) ? snapshot : fs::path();
+  if (is_folder(snapshot)) return snapshot;
+  places->push_back(snapshot.string());
+  return {};
+}
+
+// Commits of the model that the shared cache holds, for the message when another one was asked for.
+std::string commits_at_hand(std::string_view id) {
+  std::string list;
+  std::error_code error;
+  for (fs::directory_iterator entry(hub_folder(id) / "snapshots", error), end;
+       !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (!is_commit(name) || list.size() > 400) continue;
+    list += (list.empty() ? "" : ", ") + std::string(id) + "@" + name;
+  }
+  return list;
+}
+
+fs::path find_local(std::string_view id, std::string_view revision,
+                    std::vector<std::string>* places) {
+  // Inlay's own copies have no revisions: a pinned one must come from the shared cache.
+  if (revision.empty()) {
+    fs::path own = data_home() / "models" / id;
+    if (is_folder(own)) return own;
+    places->push_back(own.string());
+  }
+  return hub_snapshot(id, revision, places);
+}
+
+[[noreturn]] void not_found(std::string_view locator, const HubId& id,
+                            std::vector<std::string> places) {
+  std::string message = "expected the model " + id.id +
+                        (id.revision.empty() ? "" : " at revision " + id.revision) +
+                        " on this machine, got nothing at ";
+  if (locator.find('/') != std::string_view::npos) {
+    std::error_code error;
+    places.insert(places.begin(), fs::absolute(fs::path(locator), error).string());
+  }
+  for (std::size_t i = 0; i < places.size(); ++i) message += (i == 0 ? "" : ", ") + places[i];
+  message += ". This build downloads nothing: ";
+  for (const KnownModel& model : known_models()) {
+    if (id.id == model.id && id.revision.empty()) {
+      message += std::string("run ") + model.remedy + ", or ";
+    }
+  }
+  message += "give the model's folder with -m FOLDER";
+  const std::string commits = commits_at_hand(id.id);
+  if (!commits.empty()) message += ", or take one that is here: " + commits;
+  fail(ErrorCode::kNotFound, "--model", message + ".");
 }
 
 }  // namespace
@@ -106,66 +190,65 @@ const KnownModel& default_model() { return known_models().front(); }
 
 fs::path data_home() {
   const std::string own = environment("INLAY_HOME");
-  return own.empty() ? xdg("XDG_DATA_HOME", ".local/share") / "inlay" : fs::path(own);
+  return own.empty() ? xdg("XDG_DATA_HOME", ".local/share") / "inlay" : expand(own);
 }
 
 fs::path cache_home() {
   const std::string own = environment("INLAY_HOME");
-  return own.empty() ? xdg("XDG_CACHE_HOME", ".cache") / "inlay" : fs::path(own) / "cache";
+  return own.empty() ? xdg("XDG_CACHE_HOME", ".cache") / "inlay" : expand(own) / "cache";
 }
 
 fs::path hub_cache() {
   for (const char* variable : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}) {
     const std::string value = environment(variable);
-    if (!value.empty()) return value;
+    if (!value.empty()) return expand(value);
   }
   const std::string hf_home = environment("HF_HOME");
   return hf_home.empty() ? xdg("XDG_CACHE_HOME", ".cache") / "huggingface" / "hub"
-                         : fs::path(hf_home) / "hub";
+                         : expand(hf_home) / "hub";
 }
 
 fs::path find_local(std::string_view id, std::string_view revision) {
-  // Inlay's own copies have no revisions: a pinned one must come from the shared cache.
-  if (revision.empty()) {
-    const fs::path own = data_home() / "models" / id;
-    if (is_folder(own)) return own;
-  }
-  return hub_snapshot(id, revision);
+  HubId parsed;
+  const std::string locator =
+      std::string(id) + (revision.empty() ? "" : "@" + std::string(revision));
+  if (!parse_id(locator, &parsed)) return {};
+  std::vector<std::string> places;
+  return find_local(id, revision, &places);
 }
 
 Located locate(std::string_view locator) {
-  if (locator.find('\0') != std::string_view::npos || locator.size() > 4096) {
-    fail(
-        ErrorCode::kUsage, "--model",
-        "expected a folder, org/name[@revision] or a short name, got a text that is none of them.");
+  if (locator.size() > kMaxLocator || locator.find('\0') != std::string_view::npos) {
+    fail(ErrorCode::kUsage, "--model",
+         "expected a folder, org/name[@revision] or a short name of at most " +
+             std::to_string(kMaxLocator) + " bytes, got another text.");
   }
-  if (!locator.empty() && is_folder(fs::path(locator)))
+  if (!locator.empty() && is_folder(fs::path(locator))) {
     return {fs::path(locator), std::string(locator)};
-  const KnownModel* known = locator.empty() ? &default_model() : nullptr;
-  for (const KnownModel& model : known_models()) {
-    if (locator == model.short_name || locator == model.id) known = &model;
   }
   HubId id;
-  if (known != nullptr) {
-    id.id = known->id;
-  } else if (!parse_id(locator, &id)) {
-    const bool path_like = locator.find('/') != std::string_view::npos;
-    fail(path_like ? ErrorCode::kNotFound : ErrorCode::kUsage, "--model",
-         "expected a folder, org/name[@revision] or a short name (minilm), got \"" +
-             printable(locator, 200) + "\"" + (path_like ? ", and there is no such folder." : "."));
-  }
-  const fs::path folder = find_local(id.id, id.revision);
-  if (!folder.empty()) return {folder, id.id};
-  std::string message =
-      "expected the model " + id.id + (id.revision.empty() ? "" : " at " + id.revision) +
-      " on this machine, got nothing at " +
-      (locator.empty() || known != nullptr ? "" : std::string(locator) + ", ") +
-      (data_home() / "models" / id.id).string() + " and " + hub_folder(id.id).string() +
-      ". This build downloads nothing: give a folder with -m";
+  if (locator.empty()) id.id = default_model().id;
   for (const KnownModel& model : known_models()) {
-    if (id.id == model.id) message += std::string(", or obtain it with: ") + model.remedy;
+    if (locator == model.short_name) id.id = model.id;
   }
-  fail(ErrorCode::kNotFound, "--model", message + ".");
+  std::error_code error;
+  if (id.id.empty() && fs::exists(fs::path(locator), error)) {
+    fail(ErrorCode::kUsage, "--model",
+         "expected a model's folder, got the file \"" + printable(locator, 400) +
+             "\". Give the folder that holds it.");
+  }
+  if (id.id.empty() && !parse_id(locator, &id)) {
+    const bool is_path = locator.find('/') != std::string_view::npos;
+    fail(is_path ? ErrorCode::kNotFound : ErrorCode::kUsage, "--model",
+         "expected a folder, org/name[@revision] or a short name (" +
+             std::string(default_model().short_name) + "), got \"" + printable(locator, 400) +
+             (is_path ? "\", where no folder is. Correct the path."
+                      : "\". inlay model list prints the short names."));
+  }
+  std::vector<std::string> places;
+  const fs::path folder = find_local(id.id, id.revision, &places);
+  if (folder.empty()) not_found(locator, id, std::move(places));
+  return {folder, id.id};
 }
 
 }  // namespace inlay::files

@@ -23,8 +23,10 @@ struct Located {
   std::string name;  // id, or the folder as given
 };
 
+// An existing folder wins, then a short name, then org/name[@revision] in Inlay's own models (which
+// have no revisions), then in the shared cache: refs/<revision>, "main" by default, or a commit.
 // Throws kNotFound with every place looked at and the remedy, kUsage for a locator of no known
-// form. An empty locator means the default model.
+// form, kBadInput for a broken ref. An empty locator means the default model.
 Located locate(std::string_view locator);
 // The folder, or empty when it is not on this machine.
 std::filesystem::path find_local(std::string_view id, std::string_view revision);

@@ -108,6 +108,11 @@ class Reader {
     if (bytes_.size() < kLengthBytes) {
       refuse(0, "expected at least 8 bytes, got " + std::to_string(bytes_.size()) + "." + kDamaged);
     }
+    if (bytes_.starts_with("version https://git-lfs")) {
+      refuse(0,
+             "expected safetensors, got a Git LFS pointer instead of the file. Run git lfs pull in "
+             "its folder.");
+    }
     std::uint64_t length = 0;
     std::memcpy(&length, bytes_.data(), sizeof length);
     const std::uint64_t rest = bytes_.size() - kLengthBytes;
