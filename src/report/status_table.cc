@@ -115,7 +115,8 @@ std::string status_table(std::string_view json) {
   for (const JsonValue& device : root.at("devices").items()) {
     const std::string name = member_text(device, "device");
     table.add_row({"  " + name, member_text(device, "state"), member_text(device, "version"),
-                   member_text(device, "dtypes"), member_text(device, "reason")});
+                   member_text(device, "isa"), member_text(device, "dtypes"),
+                   member_text(device, "reason")});
     const std::string remedy = member_text(device, "remedy");
     if (!remedy.empty()) notes += "  " + name + ": " + remedy + "\n";
     const std::string missing = member_text(device, "missing_steps");

@@ -59,6 +59,7 @@ constexpr const char* kStatus =
     "CPU\",\"threads\":2,\"memory_bytes\":25769803776,\"isas\":[\"generic\",\"avx2\"]},"
     "\"model\":null,\"devices\":["
     "{\"device\":\"cpu\",\"state\":\"ok\",\"reason\":\"\",\"remedy\":\"\",\"version\":\"0.1.0\","
+    "\"isa\":\"avx2\","
     "\"dtypes\":[\"fp32\"],"
     "\"missing_steps\":[],\"partitions\":1,\"fallback_ops\":0,\"padded_share\":0,\"tasks\":{},"
     "\"verdict\":null,"
@@ -75,8 +76,8 @@ TEST(StatusTable, TellsMachineAndDevices) {
             "  memory   24.0 GiB\n"
             "  isas     generic, avx2\n"
             "devices:\n"
-            "  cpu   ok      0.1.0  fp32\n"
-            "  cuda  absent               not built in\n"
+            "  cpu   ok      0.1.0  avx2  fp32\n"
+            "  cuda  absent                     not built in\n"
             "notes:\n"
             "  cuda: build with it\n"
             "  cuda: lacks the steps conv\n");
