@@ -120,10 +120,9 @@ def fixed_scripts():
     script = dict.fromkeys(any_script, 0)
     representatives = []
     for start, end in spans(splitter, text):
-        for number, other in enumerate(representatives, 1):
-            if len(spans(splitter, other + text[start])) == 1:
-                break
-        else:
+        kept = (i for i, other in enumerate(representatives, 1) if len(spans(splitter, other + text[start])) == 1)
+        number = next(kept, 0)
+        if number == 0:
             representatives.append(text[start])
             number = len(representatives)
         for c in rest[start:end]:
@@ -420,9 +419,11 @@ def main():
     script = fixed_scripts()
 
     say("normalizers")
-    bert = lambda **on: normalizers.BertNormalizer(
-        **({"clean_text": False, "handle_chinese_chars": False, "strip_accents": False, "lowercase": False} | on)
-    ).normalize_str
+    bert = lambda **on: (
+        normalizers.BertNormalizer(
+            **({"clean_text": False, "handle_chinese_chars": False, "strip_accents": False, "lowercase": False} | on)
+        ).normalize_str
+    )
     clean, chinese, accents = bert(clean_text=True), bert(handle_chinese_chars=True), bert(strip_accents=True)
     strip_accents, lower = normalizers.StripAccents().normalize_str, normalizers.Lowercase().normalize_str
     lowered = {}

@@ -44,8 +44,11 @@ class BertNormalizer final : public Normalizer {
   }
 
   void tracked_ascii(NormalizedString& text) const {
-    if (clean_) text.filter([&](char32_t c) { return !drop_[c]; });
-    text.map([&](char32_t c) { return static_cast<char32_t>(ascii_[c]); });
+    const std::string_view old = text.text();
+    bool drops = false;
+    for (const char byte : old) drops = drops || drop_[static_cast<unsigned char>(byte)];
+    if (drops) text.filter([&](char32_t c) { return !drop_[c]; });
+    text.map_ascii(ascii_);
   }
 
   // Appends the ASCII bytes [begin, end).

@@ -272,11 +272,12 @@ class CharsmapNormalizer final : public Normalizer {
       out.raw() += old.substr(begin, end - begin);
       return;
     }
-    while (begin < end) {
-      const CodePoint c = utf8_decode(old, begin);
-      begin += c.bytes;
-      sink.put(c.value, 0);
-    }
+    if (begin == end) return;
+    std::size_t last = end - 1;
+    while ((static_cast<unsigned char>(old[last]) & 0xC0U) == 0x80U) --last;
+    sink.flush();
+    out.keep(begin, last);
+    sink.put(utf8_decode(old, last).value, 0);
   }
 
   Charsmap map_;

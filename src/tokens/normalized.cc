@@ -117,7 +117,7 @@ void NormalizedString::Transform::align(std::size_t bytes, std::ptrdiff_t change
     // prefix_ only.
     align = {old.back().end, old.back().end};
   }
-  target_.next_aligns_.insert(target_.next_aligns_.end(), bytes, align);
+  for (; bytes > 0; --bytes) target_.next_aligns_.push_back(align);
   if (change <= 0) skip(1 + static_cast<std::size_t>(-change));
 }
 
@@ -214,6 +214,10 @@ void NormalizedString::lowercase() {
     if (lower.second != 0) transform.emit(lower.second, 1);
   }
   transform.finish();
+}
+
+void NormalizedString::map_ascii(const char (&table)[128]) {
+  for (char& c : edit()) c = table[static_cast<unsigned char>(c) & 0x7FU];
 }
 
 void NormalizedString::clear() {

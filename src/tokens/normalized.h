@@ -86,6 +86,8 @@ class NormalizedString {
   // Puts map(c) in the place of each character c.
   template <typename Map>
   void map(Map&& map);
+  // The same by table for a text that is all ASCII and has no prefix: alignments stay as they are.
+  void map_ascii(const char (&table)[128]);
 
   // Rewrites the text character by character. The new text is given as (character, change):
   //   0: takes the place of the next old character;  1: is inserted;  -n: takes the place of the
