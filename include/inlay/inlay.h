@@ -60,7 +60,7 @@ typedef struct inlay_tokens inlay_tokens;
 
 /* A zeroed struct that knows its size: inlay_text_info info = INLAY_INIT(inlay_text_info); */
 #define INLAY_INIT(type) \
-  { sizeof(type) }
+  { .struct_size = sizeof(type) }
 
 /* ---------------------------------------------------------------------------------------------------
  * library */

@@ -159,7 +159,7 @@ static void check_embed(inlay_engine* engine) {
 
 static void check_engine(const char* model) {
   const char* keys[] = {"model", "device", "threads", "max_length"};
-  const char* values[] = {NULL, "cpu", "2", "16"};
+  const char* values[] = {NULL, "cpu", "2", "40"};
   inlay_engine* engine = NULL;
 
   values[0] = model;

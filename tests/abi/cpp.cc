@@ -22,7 +22,8 @@ void check_error() {
   } catch (const inlay::Error& error) {
     check(error.code() == inlay::ErrorCode::kNotFound, "code");
     check(error.exit_code() == 66 && error.http_status() == 404, "exit code and HTTP status");
-    check(error.where().find("no/such") != std::string::npos, "where");
+    check(!error.where().empty(), "where");
+    check(std::string_view(error.what()).find("no/such") != std::string_view::npos, "what");
   }
   try {
     throw inlay::Error(inlay::ErrorCode::kUsage, "here", "expected X, got Y.");
