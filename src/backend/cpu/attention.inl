@@ -29,6 +29,25 @@ static inline AttentionBuffers attention_buffers(const AttentionArgs& args) {
   return b;
 }
 
+// A square that keys or columns do not fill: what is missing becomes zero keys.
+static inline void transpose_some(const float* in, Index ldi, Index rows, Index width, float* out,
+                                  float factor) {
+  alignas(64) float square[V::kWidth * V::kWidth];
+  alignas(64) float turned[V::kWidth * V::kWidth];
+  for (Index i = 0; i < V::kWidth; ++i) {
+    float* line = square + i * V::kWidth;
+    if (i >= rows) {
+      V::store(line, V::zero());
+    } else if (width == V::kWidth) {
+      V::store(line, V::load(in + i * ldi));
+    } else {
+      for (Index j = 0; j < V::kWidth; ++j) line[j] = j < width ? in[i * ldi + j] : 0.0F;
+    }
+  }
+  V::transpose_scaled(square, V::kWidth, turned, V::kWidth, factor);
+  for (Index j = 0; j < width; ++j) V::store(out + j * kPanel, V::load(turned + j * V::kWidth));
+}
+
 static void pack_keys(const AttentionArgs& args, const AttentionBuffers& b, Index begin,
                       Index count) {
   const float factor = args.scale * kLog2E;  // scores come out as exponents of two
@@ -37,21 +56,18 @@ static void pack_keys(const AttentionArgs& args, const AttentionBuffers& b, Inde
     float* out = b.keys + panel * d * kPanel;
     const float* k = args.k + (begin + panel * kPanel) * args.ldk;
     const Index columns = count - panel * kPanel < kPanel ? count - panel * kPanel : kPanel;
-    Index c = 0;
-    for (; c + V::kWidth <= columns; c += V::kWidth) {
-      Index j = 0;
-      for (; j + V::kWidth <= d; j += V::kWidth)
-        V::transpose_scaled(k + c * args.ldk + j, args.ldk, out + j * kPanel + c, kPanel, factor);
-      for (; j < d; ++j) {
-        for (Index i = 0; i < V::kWidth; ++i)
-          out[j * kPanel + c + i] = k[(c + i) * args.ldk + j] * factor;
+    for (Index c = 0; c < kPanel; c += V::kWidth) {
+      const Index rows = columns - c < V::kWidth ? columns - c : Index{V::kWidth};
+      for (Index j = 0; j < d; j += V::kWidth) {
+        const Index width = d - j < V::kWidth ? d - j : Index{V::kWidth};
+        const float* in = k + c * args.ldk + j;
+        float* to = out + j * kPanel + c;
+        if (rows == V::kWidth && width == V::kWidth) {
+          V::transpose_scaled(in, args.ldk, to, kPanel, factor);
+        } else {
+          transpose_some(in, args.ldk, rows, width, to, factor);
+        }
       }
-    }
-    for (; c < columns; ++c) {
-      for (Index j = 0; j < d; ++j) out[j * kPanel + c] = k[c * args.ldk + j] * factor;
-    }
-    for (; c < kPanel; ++c) {
-      for (Index j = 0; j < d; ++j) out[j * kPanel + c] = 0;
     }
   }
 }
@@ -76,24 +92,38 @@ static void pack_values(const AttentionArgs& args, const AttentionBuffers& b, In
   }
 }
 
+// What to add to the last 16 scores of a row so that `count` of them count: zeros, then -infinity.
+static inline Row16 past_end(Index count) {
+  constexpr float kNo = -__builtin_inff();
+  alignas(64) static constexpr float kAdd[2 * kLanes] = {
+      0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,
+      kNo, kNo, kNo, kNo, kNo, kNo, kNo, kNo, kNo, kNo, kNo, kNo, kNo, kNo, kNo, kNo};
+  return Row16::load(kAdd + kLanes - count);
+}
+
+// 2^(x - shift) to `out`, added to *sum.
+static inline void exponentiate(const Row16& scores, const Row16& shift, float* out, Row16* sum) {
+  Row16 x = sub(scores, shift);
+#pragma GCC unroll 4
+  for (int r = 0; r < Row16::kRegs; ++r) x.reg[r] = exp2_of(V::max(V::set1(-126.0F), x.reg[r]));
+  x.store(out);
+  *sum = add(*sum, x);
+}
+
 // Turns `count` scores into 2^(score - largest) in place and returns their sum; *largest becomes
-// the maximum of what it was and the scores.
+// the maximum of what it was and the scores. Lanes past the end, up to a multiple of 16, become
+// 2^-126: below half a bit of any sum, which holds a one.
 static inline float softmax_row(float* scores, Index count, float* largest) {
-  const Index whole = round_up(count, kLanes);
-  for (Index i = count; i < whole; ++i) scores[i] = -__builtin_inff();
-  Row16 top = Row16::set1(*largest);
-  for (Index i = 0; i < whole; i += kLanes) top = max(Row16::load(scores + i), top);
+  const Index last = (count - 1) / kLanes * kLanes;
+  const Row16 end = add(Row16::load(scores + last), past_end(count - last));
+  Row16 top = max(end, Row16::set1(*largest));
+  for (Index i = 0; i < last; i += kLanes) top = max(Row16::load(scores + i), top);
   *largest = max_of(top);
   const Row16 shift = Row16::set1(*largest);
   Row16 sum = Row16::set1(0);
-  for (Index i = 0; i < whole; i += kLanes) {
-    Row16 x = sub(Row16::load(scores + i), shift);
-    // Lanes past the end become 2^-126: below half a bit of any sum, which holds a one.
-#pragma GCC unroll 4
-    for (int r = 0; r < Row16::kRegs; ++r) x.reg[r] = exp2_of(V::max(V::set1(-126.0F), x.reg[r]));
-    x.store(scores + i);
-    sum = add(sum, x);
-  }
+  for (Index i = 0; i < last; i += kLanes)
+    exponentiate(Row16::load(scores + i), shift, scores + i, &sum);
+  exponentiate(end, shift, scores + last, &sum);
   return sum_of(sum);
 }
 

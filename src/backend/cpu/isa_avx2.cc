@@ -33,6 +33,19 @@ struct V {
     return _mm256_castsi256_ps(
         _mm256_add_epi32(_mm256_castps_si256(p), _mm256_slli_epi32(_mm256_castps_si256(t), 23)));
   }
+  // The sum (largest) of 16 floats: lanes i and i + 8, then i + 4, i + 2, i + 1.
+  static inline float sum16(const Reg (&x)[2]) {
+    const __m256 eight = _mm256_add_ps(x[0], x[1]);
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+  }
+  static inline float max16(const Reg (&x)[2]) {
+    const __m256 eight = _mm256_max_ps(x[0], x[1]);
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+  }
   static inline void touch(Reg& x) { asm volatile("" : "+x"(x)); }
   // out[j][i] = in[i][j] * factor for a square of kWidth.
   static inline void transpose_scaled(const float* in, Index ldi, float* out, Index ldo,

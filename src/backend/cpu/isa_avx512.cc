@@ -39,6 +39,21 @@ struct V {
     return _mm512_castsi512_ps(
         _mm512_add_epi32(_mm512_castps_si512(p), _mm512_slli_epi32(_mm512_castps_si512(t), 23)));
   }
+  // The sum (largest) of 16 floats: lanes i and i + 8, then i + 4, i + 2, i + 1.
+  static inline float sum16(const Reg (&x)[1]) {
+    const __m256 eight =
+        _mm256_add_ps(_mm512_castps512_ps256(x[0]), _mm512_extractf32x8_ps(x[0], 1));
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+  }
+  static inline float max16(const Reg (&x)[1]) {
+    const __m256 eight =
+        _mm256_max_ps(_mm512_castps512_ps256(x[0]), _mm512_extractf32x8_ps(x[0], 1));
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+  }
   static inline void touch(Reg& x) { asm volatile("" : "+v"(x)); }
   // out[j][i] = in[i][j] * factor for a square of kWidth: pairs of rows, then of pairs, then of
   // quarters.

@@ -36,6 +36,17 @@ struct V {
     typedef std::uint32_t Word __attribute__((vector_size(16)));
     return reinterpret_cast<Reg>(reinterpret_cast<Word>(p) + (reinterpret_cast<Word>(t) << 23));
   }
+  // The sum (largest) of 16 floats: lanes i and i + 8, then i + 4, i + 2, i + 1.
+  static inline float sum16(const Reg (&x)[4]) {
+    const Reg four = (x[0] + x[2]) + (x[1] + x[3]);
+    return (four[0] + four[2]) + (four[1] + four[3]);
+  }
+  static inline float max16(const Reg (&x)[4]) {
+    const Reg four = max(max(x[0], x[2]), max(x[1], x[3]));
+    const float even = four[0] > four[2] ? four[0] : four[2];
+    const float odd = four[1] > four[3] ? four[1] : four[3];
+    return even > odd ? even : odd;
+  }
 #if defined(__x86_64__)
   static inline void touch(Reg& x) { asm volatile("" : "+x"(x)); }
 #elif defined(__aarch64__)

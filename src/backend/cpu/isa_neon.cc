@@ -28,6 +28,18 @@ struct V {
     return vreinterpretq_f32_u32(
         vaddq_u32(vreinterpretq_u32_f32(p), vshlq_n_u32(vreinterpretq_u32_f32(t), 23)));
   }
+  // The sum (largest) of 16 floats: lanes i and i + 8, then i + 4, i + 2, i + 1.
+  static inline float sum16(const Reg (&x)[4]) {
+    const Reg four = add(add(x[0], x[2]), add(x[1], x[3]));
+    const float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
+    return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
+  }
+  static inline float max16(const Reg (&x)[4]) {
+    const Reg four = max(max(x[0], x[2]), max(x[1], x[3]));
+    const float32x2_t two = vmax_f32(vget_low_f32(four), vget_high_f32(four));
+    return vget_lane_f32(two, 0) > vget_lane_f32(two, 1) ? vget_lane_f32(two, 0)
+                                                         : vget_lane_f32(two, 1);
+  }
   static inline void touch(Reg& x) { asm volatile("" : "+w"(x)); }
   // out[j][i] = in[i][j] * factor for a square of kWidth.
   static inline void transpose_scaled(const float* in, Index ldi, float* out, Index ldo,

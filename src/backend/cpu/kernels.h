@@ -105,7 +105,8 @@ struct Kernels {
   void (*add)(const float* a, const float* b, float* out, Index count);
   void (*activate)(Activation activation, float* values, Index count);
   // Fused multiply-adds on registers alone, `rounds` of them in a row of independent ones; returns
-  // the floating-point operations done. The ceiling that benchmarks compare with.
+  // the floating-point operations done. The ceiling that benchmarks compare with. `sink` holds 64
+  // floats, all different.
   double (*peak)(Index rounds, float* sink);
 };
 

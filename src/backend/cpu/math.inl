@@ -122,17 +122,5 @@ static inline Row16 fma(const Row16& a, const Row16& b, const Row16& c) {
 }
 
 // Lanes i and i + 8, then i + 4, i + 2, i + 1.
-static inline float sum_of(const Row16& x) {
-  alignas(64) float s[kLanes];
-  x.store(s);
-  for (int half = 8; half >= 1; half /= 2)
-    for (int i = 0; i < half; ++i) s[i] += s[i + half];
-  return s[0];
-}
-static inline float max_of(const Row16& x) {
-  alignas(64) float s[kLanes];
-  x.store(s);
-  for (int half = 8; half >= 1; half /= 2)
-    for (int i = 0; i < half; ++i) s[i] = s[i + half] > s[i] ? s[i + half] : s[i];
-  return s[0];
-}
+static inline float sum_of(const Row16& x) { return V::sum16(x.reg); }
+static inline float max_of(const Row16& x) { return V::max16(x.reg); }
