@@ -54,8 +54,8 @@ int run(const std::vector<std::string>& words, std::chrono::steady_clock::time_p
     print(std::string(kName) + " " + version() + "\n");
     return 0;
   }
-  if (first == "--help" || first == "-h" ||
-      (words.size() == 2 && first == "model" && words[1] == "--help")) {
+  const std::string asked = words.size() == 2 && first == "model" ? words[1] : first;
+  if (asked == "--help" || asked == "-h") {
     print(general_help());
     return 0;
   }

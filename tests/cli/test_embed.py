@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 
 import numpy as np
@@ -249,6 +250,36 @@ def test_environment_variables_are_options_and_flags_win(inlay, tiny):
     expect(inlay("embed", "a", INLAY_MODEL=tiny, INLAY_MAX_LENGTH="many"), 2, "INLAY_MAX_LENGTH")
     expect(inlay("embed", "a", INLAY_MODEL=tiny, INLAY_DISABLE="bogus"), 2, "bogus")
     expect(inlay("embed", "a", INLAY_MODEL=tiny, INLAY_DISABLE="cpu"), 69)
+
+
+def poison(model, token):
+    """A copy of `model` whose word embedding of `token` is NaN."""
+    shutil.copytree(model, "poisoned")
+    path = "poisoned/model.safetensors"
+    data = bytearray(open(path, "rb").read())
+    size = int.from_bytes(data[:8], "little")
+    tensor = next(v for k, v in json.loads(data[8 : 8 + size]).items() if k.endswith("word_embeddings.weight"))
+    row = 4 * tensor["shape"][1]
+    at = 8 + size + tensor["data_offsets"][0] + token * row
+    data[at : at + row] = b"\x00\x00\xc0\x7f" * (row // 4)
+    open(path, "wb").write(data)
+    return "poisoned"
+
+
+def test_a_text_without_a_vector_leaves_its_neighbours_unharmed(inlay, tiny):
+    texts = ["the dog", "fox", "over"]
+    token = inlay("tokens", "-m", tiny, "fox").json[0]["ids"][1]
+    healthy = inlay("embed", "-m", tiny, *texts)
+    model = poison(tiny, token)
+    expect(inlay("embed", "-m", model, *texts), 65, "word_embeddings.weight", "--allow-nonfinite")
+    result = inlay("embed", "-m", model, *texts, "--allow-nonfinite")
+    assert result.code == 0, result.err
+    assert list(result.json[1]) == ["index", "error", "tokens", "truncated", "prompt"]
+    assert [result.lines[i] for i in (0, 2)] == [healthy.lines[i] for i in (0, 2)]
+    assert "NaN" not in result.out.decode().replace(result.json[1]["error"], "")
+    for format in ("npy", "csv"):
+        refused = inlay("embed", "-m", model, *texts, "--allow-nonfinite", "--format", format)
+        expect(refused, 65, "[text 1]")
 
 
 def test_the_default_model(inlay, real_model):

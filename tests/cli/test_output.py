@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pty
 import resource
 import signal
 import stat
@@ -132,6 +133,30 @@ def test_an_interruption_leaves_nothing(tiny, number, code):
     assert process.returncode == code and b"interrupted" in err
     assert time.monotonic() - started < 5
     assert os.listdir() == []
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+def test_progress_on_a_terminal_is_one_line_that_goes_away(tiny, no_color):
+    master, slave = pty.openpty()
+    changes = {"TERM": "xterm"} | ({"NO_COLOR": "1"} if no_color else {})
+    env = {key: value for key, value in environment(**changes).items() if no_color or key != "NO_COLOR"}
+    with subprocess.Popen(
+        [BINARY, "embed", "-m", tiny], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=slave, env=env
+    ) as process:
+        for _ in range(3):
+            time.sleep(0.4)
+            process.stdin.write(b"a text\n")
+            process.stdin.flush()
+        process.stdin.close()
+    os.close(slave)
+    shown = b""
+    with contextlib.suppress(OSError):  # what a closed terminal reads as
+        while chunk := os.read(master, 4096):
+            shown += chunk
+    os.close(master)
+    assert process.returncode == 0 and b"texts/s" in shown and b"\r\x1b[K" in shown
+    assert (b"\x1b[36m" in shown) != no_color
+    assert shown.count(b"\n") == 1 and b"3 texts" in shown.splitlines()[-1]
 
 
 def peak_memory(model, count):

@@ -23,7 +23,8 @@ def test_help(inlay):
         assert text.code == 0 and text.out.decode().startswith(f"usage: inlay {command}")
     embed = inlay("embed", "-h").out.decode()
     assert "--max-line" in embed and "16MiB" in embed and "INLAY_DEVICE" in embed
-    assert inlay("-h").out == inlay("--help").out
+    for words in (["-h"], ["model", "--help"], ["model", "-h"]):
+        assert inlay(*words).out == result.out
 
 
 @pytest.mark.parametrize(
