@@ -59,7 +59,7 @@ void check_relative_path(std::string_view path, std::string_view where) {
                "\". The folder is damaged or hostile; fetch it from a source "
                "you trust.");
     }
-    check_file_name(part, where);
+    if (part != ".") check_file_name(part, where);
     begin = end + 1;
   }
 }
