@@ -6,15 +6,16 @@
 namespace inlay::tokens {
 namespace {
 
-// The byte alphabet doubles a text, a wide replacement character for spaces makes four bytes of
-// one: honest files do each once or twice. A chain of them would grow a text exponentially.
+// Honest files make a text a few times longer: the byte alphabet doubles it, a wide character for
+// spaces makes four bytes of one. A chain of them would grow it exponentially, and added tokens of
+// white space that take more white space along would overlap without end.
 constexpr std::size_t kMostGrowth = 32, kFreeBytes = 1 << 20;
 
 }  // namespace
 
 void Pieces::refuse_growth() {
-  fail(ErrorCode::kBadInput, "pre_tokenizer",
-       "expected pre-tokenizers that make a text at most 32 times longer, got more. Use another "
+  fail(ErrorCode::kBadInput, "tokenizer",
+       "expected a text that grows at most 32 times on its way to tokens, got more. Use another "
        "tokenizer file.");
 }
 
@@ -31,6 +32,7 @@ void Pieces::append(const NormalizedString& from, Range range, std::int32_t adde
   Piece piece{static_cast<std::uint32_t>(text_.size()), 0, 0, added_token};
   text_ += from.text().substr(range.begin, range.end - range.begin);
   piece.end = static_cast<std::uint32_t>(text_.size());
+  if (text_.size() > most_bytes_) refuse_growth();
   if (tracking_) {
     for (std::uint32_t byte = range.begin; byte < range.end; ++byte) {
       const Range origin = from.to_original({byte, byte + 1}).value_or(Range{0, 0});

@@ -28,14 +28,14 @@ using Parts = std::vector<Plan>;
 Parts initial_parts(bool pair) {
   Parts parts;
   for (int text = 0; text < (pair ? 2 : 1); ++text) {
-    PlanItem item{PlanItem::Kind::kText, 0, text, text, {}};
+    PlanItem item{PlanItem::Kind::kText, 0, text, text, {}, false};
     parts.push_back({item});
   }
   return parts;
 }
 
 PlanItem special(std::int32_t id, std::int32_t type_id) {
-  return {PlanItem::Kind::kSpecial, id, 0, type_id, {}};
+  return {PlanItem::Kind::kSpecial, id, 0, type_id, {}, true};
 }
 
 void trim(Parts* parts, bool add_prefix_space) {
@@ -104,6 +104,7 @@ struct PostProcessor::Builder {
     added += pair ? 3 : 2;
     if (!add_special_tokens) return;
     for (std::size_t i = 0; i < parts.size(); ++i) {
+      for (PlanItem& item : parts[i]) item.marked = false;
       if (i == 0) parts[i].insert(parts[i].begin(), special(cls, 0));
       parts[i].push_back(special(sep, i == 0 ? 0 : 1));
     }
@@ -118,6 +119,7 @@ struct PostProcessor::Builder {
     for (std::size_t i = 0; i < parts.size(); ++i) {
       for (PlanItem& item : parts[i]) item.type_id = 0;
       if (!add_special_tokens) continue;
+      for (PlanItem& item : parts[i]) item.marked = false;
       parts[i].insert(parts[i].begin(), special(i == 0 ? cls : sep, 0));
       parts[i].push_back(special(sep, 0));
     }

@@ -28,6 +28,8 @@ struct PlanItem {
   int text = 0;
   std::int32_t type_id = 0;
   std::vector<Trim> trims;
+  bool marked =
+      true;  // a special token counts as one (the reference forgets those that it wraps again)
 };
 using Plan = std::vector<PlanItem>;
 

@@ -51,7 +51,6 @@ struct Regex::Impl {
   std::string pattern, where;
   PatternMatcher matcher = nullptr;
   Code code;
-  bool jit = false;
 
   void compile();
   void search(std::string_view text, std::vector<Range>* matches) const;
@@ -81,7 +80,8 @@ void Regex::Impl::compile() {
          "expected a well-formed regular expression, got \"" + printable(pattern) + "\" (" +
              engine_message(error) + "). Correct the pattern.");
   }
-  jit = pcre2_jit_compile(code.get(), PCRE2_JIT_COMPLETE) == 0;
+  pcre2_jit_compile(code.get(),
+                    PCRE2_JIT_COMPLETE);  // without it the interpreter matches, only slower
 }
 
 // One search from `at` that starts no further than kStartsPerSearch bytes on.
@@ -98,24 +98,30 @@ int Regex::Impl::match_window(std::string_view text, std::size_t at, pcre2_match
   return found;
 }
 
-void Regex::Impl::search(std::string_view text, std::vector<Range>* matches) const {
-  const MatchContext context(pcre2_match_context_create(nullptr));
-  const MatchData data(pcre2_match_data_create(1, nullptr));
-  if (!context || !data) throw std::bad_alloc();
-  pcre2_set_match_limit(context.get(), kMatchLimit);
-  pcre2_set_heap_limit(context.get(), kHeapLimitKiB);
-  JitStack stack;
-  if (jit) {
-    stack.reset(pcre2_jit_stack_create(32 * 1024, kJitStackBytes, nullptr));
-    if (stack) pcre2_jit_stack_assign(context.get(), nullptr, stack.get());
+// What the engine needs beside the pattern, made once a thread: creating it costs more than a short
+// match.
+struct Engine {
+  MatchContext context{pcre2_match_context_create(nullptr)};
+  MatchData data{pcre2_match_data_create(1, nullptr)};
+  JitStack stack{pcre2_jit_stack_create(32 * 1024, kJitStackBytes, nullptr)};
+
+  Engine() {
+    if (!context || !data || !stack) throw std::bad_alloc();
+    pcre2_set_match_limit(context.get(), kMatchLimit);
+    pcre2_set_heap_limit(context.get(), kHeapLimitKiB);
+    pcre2_jit_stack_assign(context.get(), nullptr, stack.get());
   }
+};
+
+void Regex::Impl::search(std::string_view text, std::vector<Range>* matches) const {
+  thread_local const Engine engine;
   const auto deadline = std::chrono::steady_clock::now() + kPatience +
                         kPatiencePerByte * static_cast<std::int64_t>(text.size());
   std::size_t at = 0;
   std::size_t last_end = text.size() + 1;  // of the previous match; none yet
   while (at <= text.size()) {
     if (std::chrono::steady_clock::now() > deadline) give_up();
-    const int found = match_window(text, at, data.get(), context.get());
+    const int found = match_window(text, at, engine.data.get(), engine.context.get());
     if (found == PCRE2_ERROR_NOMATCH) {
       at += kStartsPerSearch + 1;
       while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U) ++at;
@@ -130,7 +136,7 @@ void Regex::Impl::search(std::string_view text, std::vector<Range>* matches) con
            "expected a match or none, got \"" + engine_message(found) + "\" from the pattern \"" +
                printable(pattern) + "\". Correct the pattern.");
     }
-    const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(data.get());
+    const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(engine.data.get());
     const std::size_t begin = bounds[0], end = bounds[1];
     if (begin == end &&
         end == last_end) {  // an empty match right after a match: step over one character

@@ -245,7 +245,7 @@ class Translator {
 
   void escape() {
     if (!more()) broken();
-    if (const auto set = class_escape()) {
+    if (const auto set = class_escape(false)) {
       emit_set(*set, false);
       return;
     }
@@ -365,25 +365,47 @@ class Translator {
   // ---- classes
 
   CodeSet named(std::string_view name) const {
+    CodeSet set;
+    if (name == "ascii" || name == "ASCII") {
+      set.add(0, 0x7F);
+      return set;
+    }
     const auto ranges = unicode_class(name);
     if (ranges.empty()) {
       refuse(ErrorCode::kUnsupported,
              "expected a character class that Inlay has, got \"" + printable(name) + "\"");
     }
-    CodeSet set;
     set.add(ranges);
     return set;
   }
 
+  // Oniguruma's word characters, in brackets: without the superscripts and fractions of Latin-1,
+  // which it counts as word characters everywhere else (recorded from the wheel over every code
+  // point).
+  CodeSet bracket_word() const {
+    CodeSet others;
+    others.add(0xB2, 0xB3);
+    others.add(0xB9, 0xB9);
+    others.add(0xBC, 0xBE);
+    others.complement();
+    CodeSet word = named("w");
+    word.intersect(std::move(others));
+    return word;
+  }
+  static bool is_word_name(std::string_view name) {
+    return name.size() == 4 && (name[0] | 0x20) == 'w' && (name[1] | 0x20) == 'o' &&
+           (name[2] | 0x20) == 'r' && (name[3] | 0x20) == 'd';
+  }
+
   // \s \d \w \h \p{..} and their complements, at the letter; nullopt for anything else.
-  std::optional<CodeSet> class_escape() {
+  std::optional<CodeSet> class_escape(bool in_brackets) {
     const char c = peek();
     const char lower = static_cast<char>(c | 0x20);
     CodeSet set;
     bool negated = c != lower;
     if (lower == 's' || lower == 'd' || lower == 'w' || lower == 'h') {
       ++at_;
-      set = named(std::string_view(&lower, 1));
+      set = lower == 'w' && in_brackets ? bracket_word() : named(std::string_view(&lower, 1));
     } else if (lower == 'p' && peek(1) == '{') {
       at_ += 2;
       if (peek() == '^') {
@@ -392,7 +414,8 @@ class Translator {
       }
       const std::size_t close = pattern_.find('}', at_);
       if (close == std::string_view::npos) broken();
-      set = named(pattern_.substr(at_, close - at_));
+      const std::string_view name = pattern_.substr(at_, close - at_);
+      set = in_brackets && is_word_name(name) ? bracket_word() : named(name);
       at_ = close + 1;
     } else {
       return std::nullopt;
@@ -441,7 +464,7 @@ class Translator {
       if (peek() == '\\') {
         ++at_;
         if (!more()) broken();
-        if (const auto set = class_escape()) {
+        if (const auto set = class_escape(true)) {
           part.add(*set);
           continue;
         }
@@ -488,7 +511,8 @@ class Translator {
     std::string_view name = pattern_.substr(at_ + 2, close - at_ - 2);
     const bool negated = name.starts_with('^');
     if (negated) name.remove_prefix(1);
-    CodeSet set = named(name);
+    CodeSet set = is_word_name(name) ? bracket_word() : named(name);
+    if (name == "punct") set.add(unicode_class("S"));  // in brackets; \p{Punct} is \p{P}
     if (negated) set.complement();
     part->add(set);
     at_ = close + 2;

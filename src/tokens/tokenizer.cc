@@ -193,7 +193,7 @@ void Tokenizer::Impl::append(const PlanItem& item, std::string_view text, const 
   if (item.kind == PlanItem::Kind::kSpecial) {
     out->ids.push_back(item.id);
     out->type_ids.push_back(item.type_id);
-    out->special.push_back(1);
+    out->special.push_back(item.marked ? 1 : 0);
     if (options.offsets) out->offsets.emplace_back(0, 0);
     return;
   }

@@ -1,0 +1,118 @@
+// The parts under the models: vocabulary, trie, long words against short ones, truncation's
+// arithmetic.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+#include <string>
+
+#include "base/error.h"
+#include "token_files.h"
+#include "tokens/byte_trie.h"
+#include "tokens/truncation.h"
+#include "tokens/vocab.h"
+
+namespace inlay::tokens {
+namespace {
+
+TEST(Vocab, FindsBothWays) {
+  Vocab vocab;
+  for (int i = 0; i < 5000; ++i) vocab.add("token" + std::to_string(i * 7), i * 3);
+  vocab.add("", 1);
+  EXPECT_EQ(vocab.seal(), -1);
+  for (int i = 0; i < 5000; ++i) {
+    ASSERT_EQ(vocab.find("token" + std::to_string(i * 7)), i * 3);
+    ASSERT_EQ(vocab.token(i * 3), "token" + std::to_string(i * 7));
+  }
+  EXPECT_EQ(vocab.find(""), 1);
+  EXPECT_EQ(vocab.find("token1"), -1);
+  EXPECT_EQ(vocab.token(2), std::nullopt);
+  EXPECT_EQ(vocab.token(-1), std::nullopt);
+}
+
+TEST(Vocab, LaterTokenWinsAndSharedIdsAreTold) {
+  Vocab vocab;
+  vocab.add("a", 0);
+  vocab.add("a", 1);
+  EXPECT_EQ(vocab.seal(), -1);
+  EXPECT_EQ(vocab.find("a"), 1);
+  EXPECT_EQ(vocab.token(0), "a");
+  Vocab shared;
+  shared.add("a", 5);
+  shared.add("b", 5);
+  EXPECT_EQ(shared.seal(), 5);
+  EXPECT_EQ(Vocab().find("a"), -1);
+}
+
+TEST(ByteTrie, FindsEveryKeyAndNoOther) {
+  std::mt19937 random(3);
+  std::vector<std::string> texts;
+  for (int i = 0; i < 3000; ++i) {
+    std::string text;
+    for (unsigned n = 1 + random() % 6; n > 0; --n)
+      text += static_cast<char>(random() % (i % 2 ? 256 : 3));
+    texts.push_back(text);
+  }
+  std::sort(texts.begin(), texts.end());
+  texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
+  std::vector<std::pair<std::string_view, std::int32_t>> keys;
+  for (std::size_t i = 0; i < texts.size(); i += 2)
+    keys.emplace_back(texts[i], static_cast<std::int32_t>(i));
+  ByteTrie trie;
+  trie.build(keys);
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    std::uint32_t state = ByteTrie::kRoot;
+    const bool there = std::all_of(texts[i].begin(), texts[i].end(),
+                                   [&](char byte) { return trie.step(&state, byte); });
+    ASSERT_EQ(there ? trie.value(state) : -1, i % 2 == 0 ? static_cast<int>(i) : -1);
+  }
+  trie.build({});
+  EXPECT_TRUE(trie.empty());
+}
+
+// The heap for long words and the scan for short ones must merge alike: a long word of parts that
+// never merge with each other has its parts' tokens.
+TEST(Bpe, LongWordsMergeLikeShortOnes) {
+  FileText file;
+  file.model = R"({"type":"BPE","vocab":{"a":0,"b":1,"ab":2,"aba":3,"ba":4,"abab":5,"-":6},)"
+               R"("merges":["a b","b a",["ab","a"],"ab ab"]})";
+  const Tokenizer tokenizer = file.load();
+  std::mt19937 random(11);
+  std::string word;
+  std::vector<std::int32_t> wanted;
+  for (int part = 0; part < 60; ++part) {
+    std::string text;
+    for (unsigned n = 1 + random() % 12; n > 0; --n) text += random() % 2 ? 'a' : 'b';
+    text += '-';
+    const auto ids = tokenizer.encode(text).ids;
+    wanted.insert(wanted.end(), ids.begin(), ids.end());
+    word += text;
+  }
+  EXPECT_EQ(tokenizer.encode(word).ids, wanted);
+}
+
+TEST(Bpe, ReadsBothSpellingsOfMerges) {
+  FileText lines, pairs;
+  lines.model = R"({"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["#version: 0.2","a b"]})";
+  pairs.model = R"({"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":[["a","b"]]})";
+  EXPECT_EQ(lines.load().encode("abba").ids, pairs.load().encode("abba").ids);
+}
+
+TEST(Truncation, SharesTheRoomAsTheReferenceDoes) {
+  const auto check = [](std::size_t a, std::size_t b, std::size_t room, std::size_t wanted_a,
+                        std::size_t wanted_b) {
+    const Lengths kept = truncate({a, b}, true, room, TruncationStrategy::kLongestFirst);
+    EXPECT_EQ(kept.first, wanted_a) << a << " " << b << " " << room;
+    EXPECT_EQ(kept.second, wanted_b) << a << " " << b << " " << room;
+  };
+  check(3, 4, 7, 3, 4);
+  check(3, 9, 8, 3, 5);
+  check(9, 3, 8, 5, 3);
+  check(9, 9, 7, 3, 4);   // the second text, not shorter, takes the odd one
+  check(10, 9, 7, 4, 3);  // the longer does
+  check(9, 9, 0, 0, 0);
+  check(1, 9, 1, 0, 1);
+}
+
+}  // namespace
+}  // namespace inlay::tokens
