@@ -1,0 +1,82 @@
+// Which instruction set runs, and that asking for one that is not there is an error.
+#include "backend/cpu/isa.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "backend/backend.h"
+#include "base/cpu_features.h"
+#include "base/error.h"
+
+namespace inlay::backend {
+const Backend& cpu_backend();
+namespace cpu {
+namespace {
+
+class Environment {  // INLAY_CPU_ISA for one test
+ public:
+  explicit Environment(const char* isa) { ::setenv("INLAY_CPU_ISA", isa, 1); }
+  ~Environment() { ::unsetenv("INLAY_CPU_ISA"); }
+};
+
+TEST(Isa, TablesCarryTheirNames) {
+  for (const IsaEntry& entry : isa_table()) {
+    if (entry.kernels != nullptr) {
+      EXPECT_STREQ(entry.name, entry.kernels->name);
+    }
+    EXPECT_GT(std::string(entry.requirement).size(), 5U);
+  }
+  EXPECT_STREQ(isa_table().back().name, "generic");
+  EXPECT_TRUE(isa_table().back().available());
+}
+
+TEST(Isa, ChoosesTheFastestThatIsThere) {
+  ::unsetenv("INLAY_CPU_ISA");
+  const CpuFeatures& features = cpu_features();
+  const char* expected = features.avx512     ? "avx512"
+                         : features.avx2_fma ? "avx2"
+                         : features.neon     ? "neon"
+                                             : "generic";
+  EXPECT_STREQ(choose_isa().name, expected);
+  EXPECT_EQ(cpu_backend().probe().isa, expected);
+  EXPECT_EQ(cpu_backend().probe().notes.size(), isa_table().size() - 1);
+}
+
+TEST(Isa, ObeysTheEnvironmentOrRefuses) {
+  for (const IsaEntry& entry : isa_table()) {
+    const Environment environment(entry.name);
+    if (entry.kernels != nullptr && entry.available()) {
+      EXPECT_STREQ(choose_isa().name, entry.name);
+      EXPECT_EQ(cpu_backend().probe().isa, entry.name);
+      continue;
+    }
+    try {
+      choose_isa();
+      FAIL() << entry.name << " is not there, yet was chosen";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUnavailable);
+      EXPECT_NE(std::string(error.what()).find(entry.requirement), std::string::npos);
+    }
+    const Probe probe = cpu_backend().probe();
+    EXPECT_EQ(probe.state, State::kRefused);
+    EXPECT_FALSE(probe.reason.empty());
+    EXPECT_FALSE(probe.remedy.empty());
+  }
+}
+
+TEST(Isa, RefusesUnknownNames) {
+  const Environment environment("avx1024\n");
+  try {
+    choose_isa();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUsage);
+    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << "unprintable text";
+  }
+}
+
+}  // namespace
+}  // namespace cpu
+}  // namespace inlay::backend
