@@ -1,0 +1,34 @@
+#!/bin/sh
+# Cross-compiles the cpu room with its NEON test for arm64 and runs it under user-mode emulation.
+# usage: neon.sh SOURCE_FOLDER BUILD_FOLDER     (77: skipped, with the reason)
+set -eu
+source=$1
+build=$2/neon
+compiler=aarch64-linux-gnu-g++
+for tool in $compiler qemu-aarch64; do
+  if ! command -v $tool >/dev/null 2>&1; then
+    echo "skipped: $tool is not installed (Debian: apt-get install g++-aarch64-linux-gnu qemu-user)"
+    exit 77
+  fi
+done
+mkdir -p "$build"
+flags="-std=c++20 -O2 -Wall -Wextra -Werror -Wno-restrict -ffp-contract=off -pthread
+  -I$source/src -I$source/include -I$source/tests -I$2/generated"
+objects=
+for file in src/base/threads.cc src/base/cpu_features.cc src/base/error.cc src/base/tensor.cc \
+  src/program/program.cc src/program/activation.cc src/backend/ref/backend.cc src/backend/ref/steps.cc \
+  "$source"/src/backend/cpu/*.cc tests/steps/neon_main.cc; do
+  file=${file#"$source"/}
+  object=$build/$(echo "$file" | tr / _).o
+  objects="$objects $object"
+  # Compiled again when it or any header or .inl is newer.
+  if [ -f "$object" ] && [ -z "$(find "$source/src" "$source/include" "$source/tests/unit/cpu" "$source/$file" \
+    \( -name '*.h' -o -name '*.hpp' -o -name '*.inl' -o -path "$source/$file" \) -newer "$object" | head -1)" ]; then
+    continue
+  fi
+  # shellcheck disable=SC2086
+  $compiler $flags -c "$source/$file" -o "$object"
+done
+# shellcheck disable=SC2086
+$compiler -static -pthread $objects -o "$build/neon_test"
+exec qemu-aarch64 "$build/neon_test"
