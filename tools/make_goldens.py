@@ -87,7 +87,9 @@ def byte_bpe():
 
 def unigram():
     tokenizer = Tokenizer(models.Unigram())
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace(" {2,}", " ")])
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace(" {2,}", " ")]
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
     special = ["<s>", "<pad>", "</s>", "<unk>"]
     tokenizer.train_from_iterator(
@@ -109,11 +111,18 @@ def unigram():
 CASES = {
     "bert-mean": dict(tokenizer=lambda: wordpiece(True), family="Bert", modules=["mean", "normalize"]),
     "bert-cased-cls": dict(
-        tokenizer=lambda: wordpiece(False), family="Bert", config=dict(hidden_act="gelu_new"), modules=["cls", "normalize"]
+        tokenizer=lambda: wordpiece(False),
+        family="Bert",
+        config=dict(hidden_act="gelu_new"),
+        modules=["cls", "normalize"],
     ),
-    "bert-relu-max": dict(tokenizer=lambda: wordpiece(True), family="Bert", config=dict(hidden_act="relu"), modules=["max"]),
+    "bert-relu-max": dict(
+        tokenizer=lambda: wordpiece(True), family="Bert", config=dict(hidden_act="relu"), modules=["max"]
+    ),
     "bert-dense": dict(
-        tokenizer=lambda: wordpiece(True), family="Bert", modules=["mean", "dense:24:Tanh", "dense:12:Identity", "normalize"]
+        tokenizer=lambda: wordpiece(True),
+        family="Bert",
+        modules=["mean", "dense:24:Tanh", "dense:12:Identity", "normalize"],
     ),
     "bert-several": dict(
         tokenizer=lambda: wordpiece(True),
@@ -182,7 +191,13 @@ def build_modules(case, folder):
             width = int(out)
         else:
             modes = spec.split("+")
-            parts.append(Pooling(width, pooling_mode=modes if len(modes) > 1 else modes[0], include_prompt=case.get("include_prompt", True)))
+            parts.append(
+                Pooling(
+                    width,
+                    pooling_mode=modes if len(modes) > 1 else modes[0],
+                    include_prompt=case.get("include_prompt", True),
+                )
+            )
             width *= len(modes)
     model = SentenceTransformer(modules=parts, prompts=case.get("prompts"), device="cpu")
     return model.eval()
@@ -206,7 +221,13 @@ def golden(model, case, texts):
                 vector = vector / max(np.linalg.norm(vector), 1e-12)
             vectors.append([float(str(np.float32(v))) for v in vector])  # shortest digits of a float32
             prompt = case.get("prompts", {}).get(request.get("prompt"), "")
-            counts.append(len(transformer.tokenizer(prompt + text, truncation=True, max_length=transformer.max_seq_length)["input_ids"]))
+            counts.append(
+                len(
+                    transformer.tokenizer(prompt + text, truncation=True, max_length=transformer.max_seq_length)[
+                        "input_ids"
+                    ]
+                )
+            )
         runs.append({"request": request, "tokens": counts, "vectors": vectors})
     return runs
 

@@ -110,14 +110,15 @@ class INLAY_API CancelToken {
 };
 
 struct INLAY_API Request {
-  std::vector<std::string> texts;     // UTF-8; an empty text is a text
-  std::optional<std::string> prompt{};  // name of one of the model's prompts, or "none"; unset: role,
-                                      // then the model's default
+  std::vector<std::string> texts;       // UTF-8; an empty text is a text
+  std::optional<std::string> prompt{};  // name of one of the model's prompts, or "none"; unset:
+                                        // role, then the model's default
   Role role = Role::kNone;
   int priority = 0;  // higher first; equal in order of arrival
   std::optional<std::chrono::steady_clock::time_point> deadline{};
   std::optional<CancelToken> cancel{};
-  std::int64_t first_index = 0;      // what error messages call texts[0] ("text 512"); results do not depend on it
+  std::int64_t first_index =
+      0;  // what error messages call texts[0] ("text 512"); results do not depend on it
 };
 
 // What happened to one text.
@@ -174,9 +175,10 @@ class INLAY_API Model {
   // A JSON object: family, sizes, modules, pooling, prompts, limits. `with_program` adds the
   // Program as text.
   static std::string show(std::string_view locator, bool with_program);
-  // The prompt that an Engine on this model would add for these fields of a Request; nullopt: none. Throws kUsage
-  // for a name that the model does not have.
-  static std::optional<PromptText> prompt(std::string_view locator, const std::optional<std::string>& name, Role role);
+  // The prompt that an Engine on this model would add for these fields of a Request; nullopt: none.
+  // Throws kUsage for a name that the model does not have.
+  static std::optional<PromptText> prompt(std::string_view locator,
+                                          const std::optional<std::string>& name, Role role);
 };
 
 // -------------------------------------------------------------------------------------------------

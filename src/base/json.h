@@ -71,8 +71,9 @@ class JsonDocument {
   // Throws kBadInput naming `file` for bad UTF-8, bad syntax, depth over 256, lone surrogates or a
   // repeated key.
   // `remedy` ends the message about bad syntax. Integers beyond 64 bits are read as reals.
-  static JsonDocument parse(std::string_view text, std::string_view file,
-                            std::string_view remedy = "The file is damaged or is not JSON; fetch it again.");
+  static JsonDocument parse(
+      std::string_view text, std::string_view file,
+      std::string_view remedy = "The file is damaged or is not JSON; fetch it again.");
   JsonValue root() const;
 
  private:

@@ -48,8 +48,8 @@ struct SpecialIds {
 
 // What the model's other files ask of the pipeline.
 struct LoadOptions {
-  // sentence_bert_config.json's do_lower_case: a Lowercase normalizer goes first, unless the pipeline lower-cases
-  // already (a Lowercase, or a BertNormalizer with lowercase, anywhere in it).
+  // sentence_bert_config.json's do_lower_case: a Lowercase normalizer goes first, unless the
+  // pipeline lower-cases already (a Lowercase, or a BertNormalizer with lowercase, anywhere in it).
   bool lowercase = false;
 };
 
@@ -65,7 +65,8 @@ class Tokenizer {
   // A BERT vocabulary, one token a line, with the pipeline that transformers' BertTokenizer builds
   // (do_lower_case, strip_accents, tokenize_chinese_chars and special tokens from config_json).
   static Tokenizer from_vocab_txt(std::string_view vocab, std::string_view where,
-                                  std::string_view config_json = {}, const LoadOptions& options = {});
+                                  std::string_view config_json = {},
+                                  const LoadOptions& options = {});
   ~Tokenizer();
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;

@@ -32,7 +32,7 @@ def inner_loops(lines):
         if any(b >= begin and e <= end and (b, e) != (begin, end) for b, e in spans):
             continue
         body = lines[begin : end + 1]
-        yield sum(bool(MULTIPLY.search(l)) for l in body), sum(bool(STACK.search(l)) for l in body)
+        yield sum(bool(MULTIPLY.search(line)) for line in body), sum(bool(STACK.search(line)) for line in body)
 
 
 def main():
@@ -42,7 +42,10 @@ def main():
         return 77
     dump = subprocess.run(
         [objdump, "-d", "-C", "--no-show-raw-insn", "-M", "intel", sys.argv[1]],
-        capture_output=True, text=True, check=True).stdout
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     functions, name = {}, None
     for line in dump.splitlines():
         if line.endswith(">:"):
