@@ -129,7 +129,7 @@ TEST(Engine, PromptsAreAddedAndTold) {
   EXPECT_NE(with_prompt.vectors, engine.embed(plain).vectors);
   EXPECT_EQ(engine.embed(none).vectors, engine.embed(plain).vectors);
   named.prompt = "nonsense";
-  expect_code(ErrorCode::kUsage, "query, passage", [&] { engine.embed(named); });
+  expect_code(ErrorCode::kUsage, "document, passage, query", [&] { engine.embed(named); });
 }
 
 TEST(Engine, RefusesBadUtf8AndTakesNothing) {
@@ -226,7 +226,7 @@ class EditedModel : public testing::Test {
 };
 
 TEST_F(EditedModel, NonFiniteWeightsAreRefusedUnlessAllowed) {
-  poke(4, NAN);
+  poke(bytes_.size() / 2 / 4 * 4, NAN);
   EngineOptions o = save();
   expect_code(ErrorCode::kBadInput, "--allow-nonfinite", [&] { Engine engine(o); });
   o.allow_nonfinite = true;
