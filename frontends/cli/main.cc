@@ -77,17 +77,7 @@ int tell(int code, const char* message) {
   return code;
 }
 
-}  // namespace
-
-double CommandLine::seconds() const {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-}  // namespace inlay::cli
-
-int main(int argc, char** argv) {
-  using namespace inlay;
-  using namespace inlay::cli;
+int run_program(int argc, char** argv) {
   const auto start = std::chrono::steady_clock::now();
   try {
     occupy_standard_streams();
@@ -103,3 +93,13 @@ int main(int argc, char** argv) {
     return tell(error_code_info(ErrorCode::kInternal).exit_code, error.what());
   }
 }
+
+}  // namespace
+
+double CommandLine::seconds() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace inlay::cli
+
+int main(int argc, char** argv) { return inlay::cli::run_program(argc, argv); }
