@@ -11,20 +11,19 @@
 namespace inlay::backend {
 namespace {
 
-// Rooms of the design that this build does not hold, with what to do about it.
+// Rooms of the design that this version does not hold.
 struct AbsentRoom {
-  std::string_view name, reason, remedy;
+  std::string_view name, engine;
 };
-constexpr std::array<AbsentRoom, 4> kAbsent{{
-    {"cuda", "this build has no CUDA room",
-     "use --device cpu, or a build with -DINLAY_CUDA=ON once it exists"},
-    {"onnxruntime", "this build has no ONNX Runtime room",
-     "use --device cpu, or a build with -DINLAY_ONNXRUNTIME=ON once it exists"},
-    {"mlx", "this build has no MLX room",
-     "use --device cpu, or a build with -DINLAY_MLX=ON once it exists"},
-    {"torch", "this build has no LibTorch room",
-     "use --device cpu, or a build with -DINLAY_TORCH=ON once it exists"},
-}};
+constexpr std::array<AbsentRoom, 4> kAbsent{
+    {{"cuda", "CUDA"}, {"onnxruntime", "ONNX Runtime"}, {"mlx", "MLX"}, {"torch", "LibTorch"}}};
+constexpr std::string_view kAbsentRemedy = "use --device cpu";
+
+std::string absent_reason(const AbsentRoom& room) {
+  return std::string("version ") + version() + " of Inlay has no " + std::string(room.engine) +
+         " room";
+}
+
 // Other words that --disable takes: providers, and accelerators by every route.
 constexpr std::array<std::string_view, 10> kProviders{
     "coreml",  "mps",     "onnxruntime:cpu", "onnxruntime:cuda", "onnxruntime:coreml",
@@ -74,8 +73,8 @@ const Backend& by_name(const std::string& device, const std::vector<std::string>
   if (backend == nullptr) {
     if (const AbsentRoom* absent = find_absent(room)) {
       fail(ErrorCode::kUnavailable, "--device " + device,
-           "expected a device of this build, got " + std::string(room) + ": " +
-               std::string(absent->reason) + ". Remedy: " + std::string(absent->remedy) + ".");
+           "expected a device of this build, got " + room + ": " + absent_reason(*absent) +
+               ". Remedy: " + std::string(kAbsentRemedy) + ".");
     }
     fail(ErrorCode::kUsage, "--device",
          "expected auto, ref, cpu, cuda[:N], onnxruntime[:provider], mlx[:unit] or torch[:device], "
@@ -181,8 +180,8 @@ std::vector<DeviceState> device_states(std::string_view disable) {
     DeviceState state;
     state.device = room.name;
     state.probe.state = State::kAbsent;
-    state.probe.reason = room.reason;
-    state.probe.remedy = room.remedy;
+    state.probe.reason = absent_reason(room);
+    state.probe.remedy = kAbsentRemedy;
     states.push_back(std::move(state));
   }
   return states;

@@ -139,7 +139,7 @@ void check_finite(const Program& program) {
       finite = worst != mask;
     }
     if (!finite) {
-      fail(ErrorCode::kBadInput, weight.name,
+      fail(ErrorCode::kBadInput, weight.file + ": " + weight.name,
            "expected finite weights, got NaN or infinity. Fetch the file again, or load it with "
            "--allow-nonfinite.");
     }

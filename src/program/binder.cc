@@ -89,7 +89,7 @@ WeightRef Binder::take_optional(std::string_view name, const Shape& shape) {
                           dtype_name(entry->tensor.dtype) + " (" + entry->file + ")");
       return {};
   }
-  return {full, entry->tensor};
+  return {full, entry->tensor, entry->file};
 }
 
 WeightRef Binder::take(std::string_view name, const Shape& shape) {

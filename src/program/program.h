@@ -32,6 +32,7 @@ inline constexpr ValueId kNoValue = -1;
 struct WeightRef {
   std::string name;  // the checkpoint's spelling; empty: absent (a linear without bias)
   TensorView tensor;
+  std::string file{};  // where it lies, for messages
   bool present() const { return !name.empty(); }
 };
 

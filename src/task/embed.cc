@@ -186,7 +186,7 @@ void append_head(Program* program, ValueId hidden, const EmbedHead& head) {
         fail(ErrorCode::kBadInput, module.name,
              std::string("expected a tensor ") + name + ", got none.");
       }
-      return {module.name + "." + name, entry->tensor};
+      return {module.name + "." + name, entry->tensor, entry->file};
     };
     linear.weights.push_back(take("linear.weight"));
     if (dense.bias) linear.biases.push_back(take("linear.bias"));
