@@ -1,4 +1,4 @@
-"""What the oracle tests share: the built program, the models, and the pins that make a comparison mean something."""
+"""What the oracle tests share: the default model, and the pins that make a comparison mean something."""
 
 import json
 import os
@@ -27,31 +27,17 @@ def pytest_report_header() -> list[str]:
     return ["oracles: " + ", ".join(lines)]
 
 
-@pytest.fixture(scope="session")
-def inlay():
-    """Runs build/inlay with arguments and bytes or texts on standard input; returns standard output as bytes."""
+def default_model_folder() -> str | None:
+    """Where build/inlay finds the default model; None where it is not on this machine."""
     program = ROOT / "build" / "inlay"
     if not program.is_file():
-        pytest.fail("build/inlay is not built. Run: ./run hello")
-
-    def run(*arguments: object, texts: list[str] | None = None, data: bytes | None = None) -> bytes:
-        if texts is not None:
-            data = "".join(json.dumps(text) + "\n" for text in texts).encode()
-        command = [str(program), *map(str, arguments)]
-        done = subprocess.run(command, input=data or b"", capture_output=True)
-        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr.decode(errors='replace')}"
-        return done.stdout
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def default_model(inlay) -> Path:
-    """Folder of all-MiniLM-L6-v2; skips where it is not on this machine."""
-    program = ROOT / "build" / "inlay"
+        return None
     done = subprocess.run([program, "model", "list", "--json"], capture_output=True, text=True)
-    if done.returncode == 0:
-        for entry in json.loads(done.stdout):
-            if entry["name"] == "minilm" and entry["path"]:
-                return Path(entry["path"])
-    pytest.skip("the default model is not on this machine; tools/fetch_model.py obtains it")
+    if done.returncode != 0:
+        return None
+    return next((entry["path"] for entry in json.loads(done.stdout) if entry["name"] == "minilm"), None)
+
+
+# The tests read it when they are imported, which is after this file.
+if "INLAY_MODEL_DIR" not in os.environ and (folder := default_model_folder()):
+    os.environ["INLAY_MODEL_DIR"] = folder
