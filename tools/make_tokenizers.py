@@ -1,6 +1,6 @@
 """Makes the tokenizers and golden cases of tests/data/tokens: the published layouts over small vocabularies.
 
-Every file is written deterministically, offline: vocabularies are trained here on the sentences below, pipelines are
+Every file is written deterministically, offline: vocabularies.py trains the vocabularies, pipelines are
 restated from the published tokenizer.json files, answers come from the pinned `tokenizers` wheel. Run it again after a
 change and commit what it writes; tests/oracles/test_tokens.py checks that nothing differs.
 
@@ -8,187 +8,37 @@ change and commit what it writes; tests/oracles/test_tokens.py checks that nothi
 """
 
 import argparse
-import base64
-import collections
 import json
-import math
 import pathlib
-import tempfile
+import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-
-SENTENCES = """
-The quick brown fox jumps over the lazy dog, and the dog didn't mind at all.
-She said that they'll be there in 2024, or in 1999; we've no idea.
-Embedding models turn sentences into vectors; similar sentences lie close together.
-A man is playing a guitar while another man is singing a song in the street.
-Don't put all your eggs in one basket: it isn't wise, I'm sure you'd agree.
-Tokenization of unbelievable, internationalization and misunderstanding takes several pieces.
-Le café de la gare est fermé, mais l'hôtel où j'ai dormi était très agréable.
-Der Straßenbahnfahrer grüßte freundlich; die Übersetzung kostet zwölf Euro.
-El niño comió una manzana y después corrió hacia la montaña.
-Москва является столицей России, а река Волга длинная.
-Η Αθήνα είναι η πρωτεύουσα της Ελλάδας.
-東京は日本の首都です。京都は古い都です。
-北京是中华人民共和国的首都,上海是最大的城市。
-서울은 대한민국의 수도입니다.
-القاهرة هي عاصمة مصر.
-भारत की राजधानी नई दिल्ली है।
-for i in range(10): print(f"{i:02d}", x[i] + 1)  # a comment
-https://example.com/path?query=1&other=two user@example.org $1,234.56 50% (50 + 50)
-"""
-WORDS = SENTENCES.split()
-SPACE = "\u2581"
-
-
-# ------------------------------------------------------------------------------------------------- vocabularies
-
-
-def train_bpe(words, merges, alphabet=()):
-    """Pairs by count, ties by text. Returns tokens and merges in order; alphabet first."""
-    counts = collections.Counter(tuple(word) for word in words)
-    tokens = dict.fromkeys(alphabet)
-    tokens.update(dict.fromkeys(sorted({symbol for word in counts for symbol in word})))
-    list_of_merges = []
-    for _ in range(merges):
-        pairs = collections.Counter()
-        for word, count in counts.items():
-            for pair in zip(word, word[1:]):
-                pairs[pair] += count
-        if not pairs:
-            break
-        left, right = min(pairs, key=lambda pair: (-pairs[pair], pair))
-        list_of_merges.append((left, right))
-        tokens[left + right] = None
-        merged = collections.Counter()
-        for word, count in counts.items():
-            symbols, at = [], 0
-            while at < len(word):
-                if word[at : at + 2] == (left, right):
-                    symbols.append(left + right)
-                    at += 2
-                else:
-                    symbols.append(word[at])
-                    at += 1
-            merged[tuple(symbols)] += count
-        counts = merged
-    return list(tokens), list_of_merges
-
-
-def train_wordpiece(words, size, specials):
-    tokens, _ = train_bpe([["##" + c if i else c for i, c in enumerate(word)] for word in words], 0)
-    counts = collections.Counter(words)
-    pieces = collections.Counter()
-    for word, count in counts.items():
-        for begin in range(len(word)):
-            for end in range(begin + 2, min(len(word), begin + 9) + 1):
-                pieces[("##" if begin else "") + word[begin:end]] += count
-    best = sorted(pieces, key=lambda piece: (-pieces[piece] * math.log(len(piece)), piece))
-    characters = sorted({c for word in words for c in word})
-    singles = dict.fromkeys(characters + ["##" + c for c in characters if ord(c) < 0x250])
-    vocabulary = dict.fromkeys([*specials, *tokens, *singles])
-    for piece in best:
-        if len(vocabulary) >= size:
-            break
-        vocabulary[piece] = None
-    return {token: i for i, token in enumerate(vocabulary)}
-
-
-def train_unigram(words, size, specials):
-    """Frequent substrings with the logarithm of their share: enough to give Viterbi real choices."""
-    pieces = collections.Counter()
-    for word in words:
-        for begin in range(len(word)):
-            for end in range(begin + 1, min(len(word), begin + 8) + 1):
-                pieces[word[begin:end]] += 1
-    total = sum(pieces.values())
-    characters = sorted(c for c in pieces if len(c) == 1)
-    longer = sorted((p for p in pieces if len(p) > 1), key=lambda p: (-pieces[p] * (len(p) - 1), p))
-    chosen = characters + longer[: max(0, size - len(characters) - len(specials))]
-    chosen.sort(key=lambda p: (-pieces[p], p))
-    return [[s, 0.0] for s in specials] + [[p, round(math.log(pieces[p] / total), 6)] for p in chosen]
-
-
-def byte_alphabet():
-    bytes_ = list(range(0x21, 0x7F)) + list(range(0xA1, 0xAD)) + list(range(0xAE, 0x100))
-    table, extra = {}, 0
-    for byte in range(256):
-        if byte in bytes_:
-            table[byte] = chr(byte)
-        else:
-            table[byte] = chr(256 + extra)
-            extra += 1
-    return table
-
-
-BYTES = byte_alphabet()
-
-
-def byte_level(text):
-    return "".join(BYTES[byte] for byte in text.encode())
-
-
-def bpe(tokens, merges, **options):
-    model = {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
-             "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, "ignore_merges": False}
-    model.update(options)
-    model["vocab"] = {token: i for i, token in enumerate(tokens)}
-    model["merges"] = merges
-    return model
-
-
-def byte_bpe(merges, specials_last=(), specials_first=(), **options):
-    words = [byte_level(" " + word) for word in WORDS] + [byte_level(word) for word in WORDS[::3]]
-    tokens, pairs = train_bpe(words, merges, BYTES.values())
-    spelled = [list(p) for p in pairs] if options.pop("pairs", False) else [" ".join(p) for p in pairs]
-    return bpe([*specials_first, *tokens, *specials_last], spelled, **options)
-
-
-def wordpiece(specials, lower, size, unk="[UNK]"):
-    words = [word.strip(".,;:!?()") for word in (SENTENCES.lower() if lower else SENTENCES).split()]
-    words = [word for word in words if word] + list(".,;:!?()'\"-#@$%&")
-    return {"type": "WordPiece", "unk_token": unk, "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
-            "vocab": train_wordpiece(words, size, specials)}
-
-
-def unigram(specials, unk, size, byte_fallback=False, lower=False):
-    words = [SPACE + word for word in (SENTENCES.lower() if lower else SENTENCES).split()]
-    if byte_fallback:
-        specials = [*specials, *(f"<0x{byte:02X}>" for byte in range(256))]
-        words = [word for word in words if word.isascii() or word[1:].isascii()]
-    return {"type": "Unigram", "unk_id": specials.index(unk), "vocab": train_unigram(words, size, specials),
-            "byte_fallback": byte_fallback}
-
-
-def charsmap():
-    """A small precompiled map in SentencePiece's own format: a few of nmt_nfkc's rules."""
-    import sentencepiece
-    from sentencepiece import sentencepiece_model_pb2
-
-    rules = {"\u00a0": " ", "\u3000": " ", "\u2003": " ", "\t": " ", "\n": " ", "\r": " ", "\u200b": " ", "\ufeff": "",
-             "\u00ad": "", "\u2126": "\u03a9", "\ufb01": "fi", "\uff21": "A", "\uff22": "B", "\uff10": "0",
-             "\u2460": "1", "e\u0301": "\u00e9", "\u304b\u3099": "\u304c", "\uff76\uff9e": "\u30ac", "\u2026": "...",
-             "\u212b": "\u00c5", "A\u030a": "\u00c5", "\u1100\u1161": "\uac00", "\x07": ""}  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        lines = ["\t".join(" ".join(f"{ord(c):x}" for c in side) for side in rule) for rule in sorted(rules.items())]
-        tsv = pathlib.Path(folder, "rules.tsv")
-        tsv.write_text("\n".join(lines) + "\n")
-        text = pathlib.Path(folder, "text.txt")
-        text.write_text("\n".join(f"the quick brown fox {i} jumps over {i * 7} lazy dogs" for i in range(300)))
-        sentencepiece.SentencePieceTrainer.train(
-            input=str(text), model_prefix=f"{folder}/m", vocab_size=60, normalization_rule_tsv=str(tsv),
-            minloglevel=2, hard_vocab_limit=False)  # fmt: skip
-        model = sentencepiece_model_pb2.ModelProto()
-        model.ParseFromString(pathlib.Path(folder, "m.model").read_bytes())
-    return base64.b64encode(model.normalizer_spec.precompiled_charsmap).decode()
-
+sys.path.insert(0, str(ROOT / "tools"))
+from vocabularies import (  # noqa: E402
+    SENTENCES,
+    SPACE,
+    WORDS,
+    bpe,
+    byte_bpe,
+    charsmap,
+    train_bpe,
+    unigram,
+    wordpiece,
+)
 
 # -------------------------------------------------------------------------------------------------- pipelines
 
 
 def added(content, id_=0, **flags):
-    token = {"id": id_, "content": content, "single_word": False, "lstrip": False, "rstrip": False,
-             "normalized": False, "special": True}
+    token = {
+        "id": id_,
+        "content": content,
+        "single_word": False,
+        "lstrip": False,
+        "rstrip": False,
+        "normalized": False,
+        "special": True,
+    }
     token.update(flags)
     return token
 
@@ -202,8 +52,17 @@ def tokenizer(model, normalizer=None, pre_tokenizer=None, post_processor=None, d
         free += token["content"] not in ids
         tokens.append(token)
     tokens.sort(key=lambda token: token["id"])
-    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": tokens, "normalizer": normalizer,
-            "pre_tokenizer": pre_tokenizer, "post_processor": post_processor, "decoder": decoder, "model": model}
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": tokens,
+        "normalizer": normalizer,
+        "pre_tokenizer": pre_tokenizer,
+        "post_processor": post_processor,
+        "decoder": decoder,
+        "model": model,
+    }
 
 
 def template(single, pair, ids):
@@ -215,8 +74,12 @@ def template(single, pair, ids):
 
     names = [p.partition(":")[0] for p in (single + " " + pair).split()]
     tokens = {n: {"id": n, "ids": [ids[n]], "tokens": [n]} for n in names if n not in ("A", "B")}
-    return {"type": "TemplateProcessing", "single": [piece(p) for p in single.split()],
-            "pair": [piece(p) for p in pair.split()], "special_tokens": dict(sorted(tokens.items()))}
+    return {
+        "type": "TemplateProcessing",
+        "single": [piece(p) for p in single.split()],
+        "pair": [piece(p) for p in pair.split()],
+        "special_tokens": dict(sorted(tokens.items())),
+    }
 
 
 def sequence(key, *parts):
@@ -228,31 +91,50 @@ def metaspace(scheme="always", split=True):
 
 
 def byte_level_part(add_prefix_space=False, trim_offsets=True, use_regex=True):
-    return {"type": "ByteLevel", "add_prefix_space": add_prefix_space, "trim_offsets": trim_offsets,
-            "use_regex": use_regex}
+    return {
+        "type": "ByteLevel",
+        "add_prefix_space": add_prefix_space,
+        "trim_offsets": trim_offsets,
+        "use_regex": use_regex,
+    }
 
 
 def split(pattern, behavior="Isolated", invert=False):
     kind = "Regex" if isinstance(pattern, str) else "String"
-    return {"type": "Split", "pattern": {kind: pattern if kind == "Regex" else pattern[0]}, "behavior": behavior,
-            "invert": invert}
+    return {
+        "type": "Split",
+        "pattern": {kind: pattern if kind == "Regex" else pattern[0]},
+        "behavior": behavior,
+        "invert": invert,
+    }
 
 
 def replace(pattern, content):
     return {"type": "Replace", "pattern": pattern, "content": content}
 
 
-LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-          r"|\s*[\r\n]+|\s+(?!\S)|\s+")
+LLAMA3 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 QWEN2 = LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
-O200K = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-         r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
-         r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
-DEEPSEEK = (r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"
-            r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+O200K = (
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+DEEPSEEK = (
+    r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"
+    r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
 WORDPIECE_DECODER = {"type": "WordPiece", "prefix": "##", "cleanup": True}
-LLAMA_DECODER = sequence("decoders", replace({"String": SPACE}, " "), {"type": "ByteFallback"}, {"type": "Fuse"},
-                         {"type": "Strip", "content": " ", "start": 1, "stop": 0})
+LLAMA_DECODER = sequence(
+    "decoders",
+    replace({"String": SPACE}, " "),
+    {"type": "ByteFallback"},
+    {"type": "Fuse"},
+    {"type": "Strip", "content": " ", "start": 1, "stop": 0},
+)
 
 
 def bert(lower):
@@ -279,8 +161,14 @@ def mpnet():
 
 
 def gpt2():
-    return tokenizer(byte_bpe(100, ["<|endoftext|>"]), None, byte_level_part(), byte_level_part(trim_offsets=False),
-                     byte_level_part(), [added("<|endoftext|>", normalized=True)])
+    return tokenizer(
+        byte_bpe(100, ["<|endoftext|>"]),
+        None,
+        byte_level_part(),
+        byte_level_part(trim_offsets=False),
+        byte_level_part(),
+        [added("<|endoftext|>", normalized=True)],
+    )
 
 
 def roberta(add_prefix_space):
@@ -382,8 +270,14 @@ def sentencepiece_bpe(merges, specials, **options):
     words = [SPACE + word for word in WORDS if word.isascii()]
     tokens, pairs = train_bpe(words, merges)
     bytes_ = [f"<0x{byte:02X}>" for byte in range(256)]
-    return bpe([*specials, *bytes_, *tokens], [" ".join(pair) for pair in pairs], byte_fallback=True, fuse_unk=True,
-               unk_token="<unk>", **options)
+    return bpe(
+        [*specials, *bytes_, *tokens],
+        [" ".join(pair) for pair in pairs],
+        byte_fallback=True,
+        fuse_unk=True,
+        unk_token="<unk>",
+        **options,
+    )
 
 
 def llama2():
@@ -404,9 +298,14 @@ def gemma():
 
 
 def mistral():
-    return tokenizer(sentencepiece_bpe(60, ["<unk>", "<s>", "</s>"], ignore_merges=True), None,
-                     metaspace("first", False), template("<s> A", "<s> A <s>:1 B:1", {"<s>": 1}), LLAMA_DECODER,
-                     [added(s) for s in ("<unk>", "<s>", "</s>", "[INST]", "[/INST]")])
+    return tokenizer(
+        sentencepiece_bpe(60, ["<unk>", "<s>", "</s>"], ignore_merges=True),
+        None,
+        metaspace("first", False),
+        template("<s> A", "<s> A <s>:1 B:1", {"<s>": 1}),
+        LLAMA_DECODER,
+        [added(s) for s in ("<unk>", "<s>", "</s>", "[INST]", "[/INST]")],
+    )
 
 
 def suffix_bpe():
@@ -414,9 +313,20 @@ def suffix_bpe():
     words = [[*word[:-1], word[-1] + "</w>"] for word in SENTENCES.lower().split() if word.isascii()]
     tokens, pairs = train_bpe(words, 100, ["<unk>"])
     model = bpe(tokens, [" ".join(pair) for pair in pairs], unk_token="<unk>", end_of_word_suffix="</w>")
-    return tokenizer(model, {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True,
-                             "strip_accents": None, "lowercase": True},
-                     {"type": "BertPreTokenizer"}, None, {"type": "BPEDecoder", "suffix": "</w>"}, [added("<unk>")])
+    return tokenizer(
+        model,
+        {
+            "type": "BertNormalizer",
+            "clean_text": True,
+            "handle_chinese_chars": True,
+            "strip_accents": None,
+            "lowercase": True,
+        },
+        {"type": "BertPreTokenizer"},
+        None,
+        {"type": "BPEDecoder", "suffix": "</w>"},
+        [added("<unk>")],
+    )
 
 
 def prefix_bpe(fuse_unk):
@@ -435,14 +345,25 @@ def prefix_bpe(fuse_unk):
 
 def word_level(pre_tokenizer=None, normalizer=None, added_tokens=(), post_processor=None, decoder=None):
     vocab = {token: i for i, token in enumerate(["[UNK]", "the", "dog", ".", "a", "b", "ab", " ", "1", "-", SPACE])}
-    return tokenizer({"type": "WordLevel", "vocab": vocab, "unk_token": "[UNK]"}, normalizer, pre_tokenizer,
-                     post_processor, decoder, added_tokens)
+    return tokenizer(
+        {"type": "WordLevel", "vocab": vocab, "unk_token": "[UNK]"},
+        normalizer,
+        pre_tokenizer,
+        post_processor,
+        decoder,
+        added_tokens,
+    )
 
 
 def unigram_bytes():
-    return tokenizer(unigram(["<unk>", "<s>", "</s>"], "<unk>", 400, byte_fallback=True), None, metaspace("always"),
-                     template("<s> A </s>", "<s> A </s> B </s>", {"<s>": 1, "</s>": 2}),
-                     sequence("decoders", {"type": "ByteFallback"}, metaspace()), [added("<s>"), added("</s>")])
+    return tokenizer(
+        unigram(["<unk>", "<s>", "</s>"], "<unk>", 400, byte_fallback=True),
+        None,
+        metaspace("always"),
+        template("<s> A </s>", "<s> A </s> B </s>", {"<s>": 1, "</s>": 2}),
+        sequence("decoders", {"type": "ByteFallback"}, metaspace()),
+        [added("<s>"), added("</s>")],
+    )
 
 
 def families():
@@ -485,33 +406,61 @@ def variants():
                 metaspace(scheme, cut), {"type": "Strip", "strip_left": True, "strip_right": False}, flags,
                 None, metaspace(scheme, cut))  # fmt: skip
     result["metaspace_old"] = word_level({"type": "Metaspace", "replacement": "_", "add_prefix_space": True})
-    result["nested"] = word_level(sequence(
-        "pretokenizers", {"type": "WhitespaceSplit"}, sequence("pretokenizers", {"type": "Punctuation"},
-                                                               {"type": "Digits", "individual_digits": True})))
+    result["nested"] = word_level(
+        sequence(
+            "pretokenizers",
+            {"type": "WhitespaceSplit"},
+            sequence("pretokenizers", {"type": "Punctuation"}, {"type": "Digits", "individual_digits": True}),
+        )
+    )
     for prefix in (False, True):
         for regex in (False, True):
             result[f"byte_level_{prefix}_{regex}"] = word_level(
-                byte_level_part(prefix, True, regex), None, [added("[X]")], byte_level_part(prefix, True))
+                byte_level_part(prefix, True, regex), None, [added("[X]")], byte_level_part(prefix, True)
+            )
     for bits in range(32):
-        flags = {name: bool(bits >> i & 1) for i, name in enumerate(
-            ("single_word", "lstrip", "rstrip", "normalized", "special"))}
+        flags = {
+            name: bool(bits >> i & 1)
+            for i, name in enumerate(("single_word", "lstrip", "rstrip", "normalized", "special"))
+        }
         result[f"added_{bits}"] = word_level(
-            {"type": "WhitespaceSplit"}, {"type": "Lowercase"},
-            [added("Dog", **flags), added("<é>", **flags), added("ab c", **flags), added("ab", **flags)])
+            {"type": "WhitespaceSplit"},
+            {"type": "Lowercase"},
+            [added("Dog", **flags), added("<é>", **flags), added("ab c", **flags), added("ab", **flags)],
+        )
     result["no_unk_needed"] = word_level(None)
     a_b = {"$": 5, "@@": 6}
     many = template("A $", "$ B:1 A:2 @@:3 $", a_b)
     many["special_tokens"]["@@"].update(ids=[6, 7, 8], tokens=["@@", "x", "y"])
     result["template_many"] = word_level({"type": "Whitespace"}, None, (), many)
     result["template_twice"] = word_level({"type": "Whitespace"}, None, (), template("A A:1 $", "A B:1 A:2", a_b))
-    result["post_bert"] = word_level({"type": "Whitespace"}, None, (),
-                                     {"type": "BertProcessing", "sep": ["s", 4], "cls": ["c", 5]})
-    result["post_sequence"] = word_level(byte_level_part(True), None, (), sequence(
-        "processors", byte_level_part(True), template("$ A", "A B:1", a_b), byte_level_part(False),
-        {"type": "BertProcessing", "sep": ["s", 4], "cls": ["c", 5]}))
-    result["post_roberta_no_trim"] = word_level(byte_level_part(False), None, (), {
-        "type": "RobertaProcessing", "sep": ["s", 4], "cls": ["c", 5], "trim_offsets": False,
-        "add_prefix_space": False})
+    result["post_bert"] = word_level(
+        {"type": "Whitespace"}, None, (), {"type": "BertProcessing", "sep": ["s", 4], "cls": ["c", 5]}
+    )
+    result["post_sequence"] = word_level(
+        byte_level_part(True),
+        None,
+        (),
+        sequence(
+            "processors",
+            byte_level_part(True),
+            template("$ A", "A B:1", a_b),
+            byte_level_part(False),
+            {"type": "BertProcessing", "sep": ["s", 4], "cls": ["c", 5]},
+        ),
+    )
+    result["post_roberta_no_trim"] = word_level(
+        byte_level_part(False),
+        None,
+        (),
+        {
+            "type": "RobertaProcessing",
+            "sep": ["s", 4],
+            "cls": ["c", 5],
+            "trim_offsets": False,
+            "add_prefix_space": False,
+        },
+    )
     decoders = {
         "ctc": {"type": "CTC", "pad_token": "a", "word_delimiter_token": "-", "cleanup": True},
         "ctc_raw": {"type": "CTC", "pad_token": "a", "word_delimiter_token": "-", "cleanup": False},
@@ -548,8 +497,11 @@ def prepare(reference, options):
     reference.no_padding()
     reference.no_truncation()
     if options.get("max_length"):
-        reference.enable_truncation(options["max_length"], strategy=options.get("strategy", "longest_first"),
-                                    direction=options.get("direction", "right"))
+        reference.enable_truncation(
+            options["max_length"],
+            strategy=options.get("strategy", "longest_first"),
+            direction=options.get("direction", "right"),
+        )
 
 
 def golden(name, reference, text, pair, options, wanted=()):

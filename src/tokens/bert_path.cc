@@ -32,16 +32,13 @@ BertPath::BertPath(const BertNormalizerOptions& options, const Normalizer* norma
 struct BertPath::Run {
   const BertPath& path;
   const std::size_t limit;
-  bool* full;
   std::vector<TokenSpan>* out;
 
-  // False: the limit was reached before this word.
+  // False: there are enough.
   bool word(std::string_view word) {
     if (word.empty()) return true;
-    if (*full) return false;
     path.model_->tokenize(word, out);
-    *full = out->size() >= limit;
-    return true;
+    return out->size() < limit;
   }
   // A stretch with characters beyond ASCII, in which no word goes on past its ends.
   bool wide(std::string_view stretch) {
@@ -64,10 +61,9 @@ struct BertPath::Run {
   }
 };
 
-bool BertPath::encode(std::string_view text, std::size_t limit, bool* full,
-                      std::vector<TokenSpan>* out) const {
+void BertPath::encode(std::string_view text, std::size_t limit, std::vector<TokenSpan>* out) const {
   thread_local std::string lowered;
-  Run run{*this, limit, full, out};
+  Run run{*this, limit, out};
   const auto kind = [&](std::size_t at) { return kinds_[static_cast<unsigned char>(text[at])]; };
   std::size_t at = 0;
   while (at < text.size()) {
@@ -87,15 +83,14 @@ bool BertPath::encode(std::string_view text, std::size_t limit, bool* full,
       // and no mark moves past an ASCII character: up to the next ASCII space or punctuation the
       // stretch can be taken by itself.
       while (at < text.size() && kind(at) != Kind::kSpace && kind(at) != Kind::kPunctuation) ++at;
-      if (!run.wide(text.substr(begin, at - begin))) return false;
+      if (!run.wide(text.substr(begin, at - begin))) return;
       continue;
     }
-    if (!run.word(lowered)) return false;
+    if (!run.word(lowered)) return;
     if (at == text.size()) break;
-    if (stop == Kind::kPunctuation && !run.word(text.substr(at, 1))) return false;
+    if (stop == Kind::kPunctuation && !run.word(text.substr(at, 1))) return;
     ++at;
   }
-  return true;
 }
 
 }  // namespace inlay::tokens

@@ -22,11 +22,8 @@ class BertPath {
   BertPath(const BertNormalizerOptions& options, const Normalizer* normalizer,
            const WordPiece* model);
 
-  // Appends the tokens of `text`, word by word, until a word makes them `limit` or more: then *full
-  // is set. Returns false when words are left. With *full set before, only looks whether there are
-  // words.
-  bool encode(std::string_view text, std::size_t limit, bool* full,
-              std::vector<TokenSpan>* out) const;
+  // Appends the tokens of `text`, word by word, until there are `limit` or more.
+  void encode(std::string_view text, std::size_t limit, std::vector<TokenSpan>* out) const;
 
  private:
   enum class Kind : std::uint8_t { kWord, kSpace, kPunctuation, kRemoved, kWide };

@@ -18,6 +18,7 @@ namespace {
 // One attempt at one place of the text may take this many backtracking steps (about a tenth of a
 // second).
 constexpr std::uint32_t kMatchLimit = 10'000'000;
+constexpr int kTooLarge = PCRE2_ERROR_PATTERN_TOO_LARGE;
 constexpr std::uint32_t kHeapLimitKiB = 256 * 1024;
 constexpr std::size_t kJitStackBytes = 8 * 1024 * 1024;
 // The engine cannot count steps over several attempts, so one search starts at no more than this
@@ -65,23 +66,27 @@ struct Regex::Impl {
 };
 
 void Regex::Impl::compile() {
-  const std::string translated = translate_regex(pattern, where);
   const CompileContext context(pcre2_compile_context_create(nullptr));
   if (!context) throw std::bad_alloc();
   pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
-  int error = 0;
-  PCRE2_SIZE offset = 0;
-  code.reset(
-      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
-                    PCRE2_UTF | PCRE2_MULTILINE | PCRE2_USE_OFFSET_LIMIT | PCRE2_NEVER_BACKSLASH_C,
-                    &error, &offset, context.get()));
+  int error = kTooLarge;
+  for (const bool share : {false, true}) {
+    if (error != kTooLarge) break;
+    const std::string translated = translate_regex(pattern, where, share);
+    if (translated.size() >= kMaxTranslatedBytes) continue;
+    PCRE2_SIZE offset = 0;
+    code.reset(pcre2_compile(
+        reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
+        PCRE2_UTF | PCRE2_MULTILINE | PCRE2_USE_OFFSET_LIMIT | PCRE2_NEVER_BACKSLASH_C, &error,
+        &offset, context.get()));
+  }
   if (!code) {
     fail(ErrorCode::kBadInput, where,
          "expected a well-formed regular expression, got \"" + printable(pattern) + "\" (" +
              engine_message(error) + "). Correct the pattern.");
   }
-  pcre2_jit_compile(code.get(),
-                    PCRE2_JIT_COMPLETE);  // without it the interpreter matches, only slower
+  // Without a compiled form the interpreter matches, only slower.
+  pcre2_jit_compile(code.get(), PCRE2_JIT_COMPLETE);
 }
 
 // One search from `at` that starts no further than kStartsPerSearch bytes on.
@@ -106,10 +111,10 @@ struct Engine {
   JitStack stack{pcre2_jit_stack_create(32 * 1024, kJitStackBytes, nullptr)};
 
   Engine() {
-    if (!context || !data || !stack) throw std::bad_alloc();
+    if (!context || !data) throw std::bad_alloc();
     pcre2_set_match_limit(context.get(), kMatchLimit);
     pcre2_set_heap_limit(context.get(), kHeapLimitKiB);
-    pcre2_jit_stack_assign(context.get(), nullptr, stack.get());
+    if (stack) pcre2_jit_stack_assign(context.get(), nullptr, stack.get());  // none: no JIT here
   }
 };
 

@@ -2,6 +2,7 @@
 #include "tokens/regex_translate.h"
 
 #include <cstdio>
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -13,6 +14,8 @@ namespace inlay::tokens {
 namespace {
 
 constexpr std::size_t kMaxPatternBytes = 64 * 1024;
+constexpr std::size_t kSharedClassBytes =
+    256;  // of a class's text, from which sharing saves something
 constexpr int kMaxDepth = 100;
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
@@ -27,12 +30,15 @@ int hex_value(char c) {
 
 class Translator {
  public:
-  Translator(std::string_view pattern, std::string_view where) : pattern_(pattern), where_(where) {}
+  Translator(std::string_view pattern, std::string_view where, bool share)
+      : pattern_(pattern), where_(where), share_(share) {}
 
   std::string run() {
     if (pattern_.size() > kMaxPatternBytes)
       refuse(ErrorCode::kBadInput, "expected a pattern of at most 64 KiB, got a longer one");
-    while (at_ < pattern_.size()) item();
+    while (at_ < pattern_.size() && out_.size() < kMaxTranslatedBytes) item();
+    if (!groups_.empty() && at_ == pattern_.size()) broken();
+    if (!shared_.empty()) out_ += "(?(DEFINE)" + definitions_ + ")";
     return std::move(out_);
   }
 
@@ -525,7 +531,7 @@ class Translator {
     emit_set(std::move(set), negated);
   }
   void emit_set(CodeSet set, bool negated) { out_ += set_text(std::move(set), negated); }
-  static std::string set_text(CodeSet set, bool negated) {
+  std::string set_text(CodeSet set, bool negated) {
     set.normalize();
     if (set.ranges().empty()) return negated ? "(?s:.)" : "(?!)";
     std::string text = negated ? "[^" : "[";
@@ -541,7 +547,12 @@ class Translator {
         text += buffer;
       }
     }
-    return text + "]";
+    text += "]";
+    if (!share_ || text.size() < kSharedClassBytes) return text;
+    const auto [entry, is_new] =
+        shared_.try_emplace(text, "c" + std::to_string(shared_.size()) + "_");
+    if (is_new) definitions_ += "(?<" + entry->second + ">" + text + ")";
+    return "(?&" + entry->second + ")";
   }
 
   struct Group {
@@ -549,6 +560,9 @@ class Translator {
     bool extended;
   };
   std::string_view pattern_, where_;
+  const bool share_;
+  std::map<std::string, std::string> shared_;  // a class's text to its name
+  std::string definitions_;
   std::size_t at_ = 0;
   std::string out_;
   std::size_t atom_ = 0;  // where in out_ the last atom begins
@@ -558,8 +572,8 @@ class Translator {
 
 }  // namespace
 
-std::string translate_regex(std::string_view pattern, std::string_view where) {
-  return Translator(pattern, where).run();
+std::string translate_regex(std::string_view pattern, std::string_view where, bool share) {
+  return Translator(pattern, where, share).run();
 }
 
 }  // namespace inlay::tokens

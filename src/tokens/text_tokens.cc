@@ -98,17 +98,6 @@ void TextPipeline::tokenize_piece(Work* work, const Piece& piece) const {
   }
 }
 
-// Whether any of the pieces [first, last) has tokens at all.
-bool TextPipeline::any_token(Work* work, std::size_t first, std::size_t last) const {
-  const auto& pieces = work->pieces.list();
-  for (std::size_t i = first; i < last; ++i) {
-    work->spans.clear();
-    tokenize_piece(work, pieces[i]);
-    if (!work->spans.empty()) return true;
-  }
-  return false;
-}
-
 void TextPipeline::append(const Work& work, const Piece& piece, std::size_t first, std::size_t last,
                           bool offsets, TextTokens* out) const {
   if (!offsets) {
@@ -132,15 +121,11 @@ void TextPipeline::append(const Work& work, const Piece& piece, std::size_t firs
 }
 
 void TextPipeline::tokenize_right(Work* work, const TextOptions& options, TextTokens* out) const {
-  const auto& pieces = work->pieces.list();
-  for (std::size_t i = 0; i < pieces.size(); ++i) {
+  for (const Piece& piece : work->pieces.list()) {
+    if (out->ids.size() >= options.limit) break;
     work->spans.clear();
-    tokenize_piece(work, pieces[i]);
-    append(*work, pieces[i], 0, work->spans.size(), options.offsets, out);
-    if (pieces[i].added_token < 0 && out->ids.size() >= options.limit) {
-      out->dropped = any_token(work, i + 1, pieces.size());
-      return;
-    }
+    tokenize_piece(work, piece);
+    append(*work, piece, 0, work->spans.size(), options.offsets, out);
   }
 }
 
@@ -148,20 +133,14 @@ void TextPipeline::tokenize_left(Work* work, const TextOptions& options, TextTok
   const auto& pieces = work->pieces.list();
   work->spans.clear();
   work->blocks.clear();
-  std::size_t first_piece = 0;
-  for (std::size_t i = pieces.size(); i-- > 0;) {
+  for (std::size_t i = pieces.size(); i-- > 0 && work->spans.size() < options.limit;) {
     const std::size_t first = work->spans.size();
     tokenize_piece(work, pieces[i]);
     work->blocks.push_back({i, first, work->spans.size()});
-    if (pieces[i].added_token < 0 && work->spans.size() >= options.limit) {
-      first_piece = i;
-      break;
-    }
   }
   for (auto block = work->blocks.rbegin(); block != work->blocks.rend(); ++block) {
     append(*work, pieces[block->piece], block->first, block->last, options.offsets, out);
   }
-  out->dropped = any_token(work, 0, first_piece);
 }
 
 void TextPipeline::encode_bert(std::string_view text, const TextOptions& options, Work* work,
@@ -169,18 +148,14 @@ void TextPipeline::encode_bert(std::string_view text, const TextOptions& options
   work->raw_matches.clear();
   work->spans.clear();
   added.find(text, false, &work->raw_matches);
-  bool full = false;
   for (const AddedMatch& raw : work->raw_matches) {
+    if (work->spans.size() >= options.limit) break;
     const std::string_view part = text.substr(raw.range.begin, raw.range.end - raw.range.begin);
-    if (part.empty()) continue;
     if (raw.id < 0) {
-      out->dropped = !bert->encode(part, options.limit, &full, &work->spans);
-    } else if (full) {
-      out->dropped = true;
-    } else {
+      bert->encode(part, options.limit, &work->spans);
+    } else if (!part.empty()) {
       work->spans.push_back({raw.id, 0, 0});
     }
-    if (out->dropped) break;
   }
   out->ids.reserve(work->spans.size());
   for (const TokenSpan& span : work->spans) out->ids.push_back(span.id);

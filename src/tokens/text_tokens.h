@@ -28,19 +28,16 @@ struct TextTokens {
   std::vector<std::int32_t> ids;
   std::vector<Range> origins;
   std::vector<Blanks> blanks;
-  bool dropped = false;  // tokens beyond the limit were left out
   void clear() {
     ids.clear();
     origins.clear();
     blanks.clear();
-    dropped = false;
   }
 };
 
 struct TextOptions {
   bool offsets = false;
-  // As in the reference, pieces are no longer tokenized once there are this many tokens: that a
-  // text is much too long then shows in no length, which matters for who gives way in a pair.
+  // No piece is tokenized any more once there are this many tokens.
   std::size_t limit = std::numeric_limits<std::size_t>::max();
   TruncationDirection direction = TruncationDirection::kRight;
 };
@@ -62,7 +59,6 @@ struct TextPipeline {
   void tokenize_right(Work* work, const TextOptions& options, TextTokens* out) const;
   void tokenize_left(Work* work, const TextOptions& options, TextTokens* out) const;
   void tokenize_piece(Work* work, const Piece& piece) const;
-  bool any_token(Work* work, std::size_t first, std::size_t last) const;
   void append(const Work& work, const Piece& piece, std::size_t first, std::size_t last,
               bool offsets, TextTokens* out) const;
   void encode_bert(std::string_view text, const TextOptions& options, Work* work,

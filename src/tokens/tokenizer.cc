@@ -162,24 +162,23 @@ void Tokenizer::Impl::encode(std::span<const std::string_view> texts, const Enco
   }
   const bool pair = texts.size() == 2;
   const Plan& plan = post_processor.plan(pair, options.add_special_tokens);
+  const int special = options.add_special_tokens ? post_processor.added_tokens(pair) : 0;
+  const auto room = static_cast<std::size_t>(std::max(0, options.max_length - special));
   Lengths have;
   for (std::size_t i = 0; i < texts.size(); ++i) {
     TextOptions text_options;
     text_options.offsets = options.offsets;
     text_options.direction = options.direction;
-    if (options.max_length > 0 && (options.strategy != TruncationStrategy::kOnlySecond || i == 1)) {
-      text_options.limit = static_cast<std::size_t>(options.max_length);
+    if (options.max_length > 0) {
+      text_options.limit = tokens_needed(i, pair, room, have.first, options.strategy);
     }
     pipeline.encode(texts[i], text_options, &tokens[i]);
     (i == 0 ? have.first : have.second) = tokens[i].ids.size();
-    out->truncated = out->truncated || tokens[i].dropped;
   }
   Lengths kept = have;
   if (options.max_length > 0) {
-    const int special = options.add_special_tokens ? post_processor.added_tokens(pair) : 0;
-    kept = truncate(have, pair, static_cast<std::size_t>(std::max(0, options.max_length - special)),
-                    options.strategy);
-    out->truncated = out->truncated || kept.first < have.first || kept.second < have.second;
+    kept = truncate(have, pair, room, options.strategy);
+    out->truncated = kept.first < have.first || kept.second < have.second;
   }
   for (const PlanItem& item : plan) {
     const auto text = static_cast<std::size_t>(item.text);

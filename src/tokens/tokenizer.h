@@ -35,7 +35,8 @@ enum class TruncationStrategy { kLongestFirst, kOnlyFirst, kOnlySecond };
 struct EncodeOptions {
   bool add_special_tokens = true;
   bool offsets = false;  // tracking costs time
-  int max_length = 0;    // tokens, special tokens included; 0: no cut
+  // Tokens, special tokens included; 0: no cut. Special tokens stay even where they alone are more.
+  int max_length = 0;
   TruncationStrategy strategy = TruncationStrategy::kLongestFirst;
   TruncationDirection direction = TruncationDirection::kRight;
 };

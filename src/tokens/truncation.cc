@@ -2,6 +2,7 @@
 #include "tokens/truncation.h"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -48,6 +49,12 @@ Lengths truncate(Lengths have, bool pair, std::size_t room, TruncationStrategy s
   }
   target -= excess;
   return have;
+}
+
+std::size_t tokens_needed(std::size_t index, bool pair, std::size_t room, std::size_t first,
+                          TruncationStrategy strategy) {
+  if (!pair || strategy != TruncationStrategy::kLongestFirst || room % 2 == 0) return room + 1;
+  return index == 0 ? std::numeric_limits<std::size_t>::max() : std::max(room, first) + 1;
 }
 
 }  // namespace inlay::tokens

@@ -17,4 +17,10 @@ struct Lengths {
 // text.
 Lengths truncate(Lengths have, bool pair, std::size_t room, TruncationStrategy strategy);
 
+// How many tokens of text `index` (0 or 1) are enough to decide what stays, and whether something
+// is cut: one more than the room, but longest_first with an odd room gives the odd token to the
+// longer text, which only whole lengths tell. `first` is the first text's count when index is 1.
+std::size_t tokens_needed(std::size_t index, bool pair, std::size_t room, std::size_t first,
+                          TruncationStrategy strategy);
+
 }  // namespace inlay::tokens

@@ -92,6 +92,19 @@ TEST(Regex, FindsFarMatches) {
   EXPECT_EQ(matches("b", text), (Texts{"b", "b"}));
 }
 
+// Too many large classes for PCRE2 as they stand: they are shared, and mean the same.
+TEST(Regex, ManyLargeClassesAreShared) {
+  std::string pattern = R"((?i:x)|(\p{Lu})\1|[^\s\p{L}\p{N}]+|\b\p{Nd})";
+  const std::string text = "ab C1 DDd \xC3\xA9! 2x \xE6\x97\xA5";
+  const Texts wanted = matches(pattern + "|[\\p{L}&&[^a]]", text);
+  for (int i = 0; i < 40; ++i) pattern += "|[\\p{L}&&[^a]]";
+  EXPECT_EQ(matches(pattern, text), wanted);
+  EXPECT_EQ(wanted.front(), "b");
+  std::string longer = pattern;
+  for (int i = 0; i < 200; ++i) longer += "|[\\p{L}&&[^a]]";
+  EXPECT_EQ(matches(longer, text), wanted);
+}
+
 TEST(Regex, RefusesWhatItCannotMean) {
   for (const char* pattern :
        {"(", ")", "[a", "[z-a]", "a\\", "\\p{L", "\\x{110000}", "(?<=a+)b", "(?P<a>b)"}) {
