@@ -120,7 +120,8 @@ void Bench::measure(const std::string& fields, int threads, double flops, double
     const double after = threads == 1 ? after_1 : peak(threads);
     const double one = std::max(before_1, after_1);
     const double all = std::max(before, after);
-    const bool clean = std::min(before, after) >= 0.95 * threads * one;
+    const bool clean = std::min(before, after) >= 0.95 * threads * one &&
+                       std::min(before_1, after_1) >= 0.95 * one;
     const double share = flops / time / all;
     if ((clean && disturbed) || (clean == !disturbed && share > best_share)) {
       best_share = share;
