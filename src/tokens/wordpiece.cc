@@ -22,7 +22,8 @@ bool longer_than(std::string_view word, std::size_t limit) {
 
 }  // namespace
 
-WordPiece::WordPiece(Vocab vocab, std::string unk_token, std::string continuing_subword_prefix,
+WordPiece::WordPiece(Vocab vocab, std::string unk_token,
+                     const std::string& continuing_subword_prefix,
                      std::size_t max_input_chars_per_word, std::string where)
     : vocab_(std::move(vocab)),
       unk_token_(std::move(unk_token)),

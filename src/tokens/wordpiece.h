@@ -11,7 +11,7 @@ namespace inlay::tokens {
 class WordPiece final : public Model {
  public:
   // `vocab` is sealed. `where` names file and place in later errors.
-  WordPiece(Vocab vocab, std::string unk_token, std::string continuing_subword_prefix,
+  WordPiece(Vocab vocab, std::string unk_token, const std::string& continuing_subword_prefix,
             std::size_t max_input_chars_per_word, std::string where);
   static std::unique_ptr<WordPiece> from_json(const JsonValue& json);
 

@@ -202,9 +202,8 @@ TEST(HostileTokenizer, OneMegabyteOfOneCharacterIsLikeProse) {
   std::string prose;
   while (prose.size() < (1U << 20U))
     prose += "The quick brown fox, 42 years old, didn't jump over the lazy dog. ";
-  for (const char* name : {"bert_uncased", "mpnet", "gpt2", "roberta", "llama3", "qwen2", "o200k",
-                           "deepseek", "xlmr", "albert", "t5", "deberta_v3", "llama2", "gemma",
-                           "mistral", "suffix_bpe", "unigram_bytes"}) {
+  for (const char* name : {"bert_uncased", "gpt2", "llama3", "o200k", "deepseek", "xlmr", "albert",
+                           "t5", "llama2", "gemma", "suffix_bpe", "unigram_bytes"}) {
     const Tokenizer tokenizer = load_family(name);
     const double usual = std::max(seconds_to_encode(tokenizer, prose), 0.02);
     for (const char* character :
