@@ -9,8 +9,6 @@
 namespace inlay::backend {
 namespace {
 
-using namespace cpu;
-
 class CpuBackend final : public Backend {
  public:
   std::string_view name() const override { return "cpu"; }
@@ -20,13 +18,13 @@ class CpuBackend final : public Backend {
     probe.version = version();
     probe.dtypes = {"fp32"};
     try {
-      probe.isa = choose_isa().name;
+      probe.isa = cpu::choose_isa().name;
     } catch (const Error& error) {
       probe.state = State::kRefused;
       probe.reason = error.what();
       probe.remedy = "unset INLAY_CPU_ISA, or name an instruction set of this machine";
     }
-    probe.notes = isa_notes(probe.isa);
+    probe.notes = cpu::isa_notes(probe.isa);
     return probe;
   }
 
@@ -53,7 +51,7 @@ class CpuBackend final : public Backend {
   }
 
   MemoryPlan plan(const Program& program, const CompileOptions& options) const override {
-    return plan_sizes(make_plan(program, choose_isa()), options).memory;
+    return cpu::plan_sizes(cpu::make_plan(program, cpu::choose_isa()), options).memory;
   }
 
   std::unique_ptr<Executable> compile(const Program& program,
@@ -62,8 +60,8 @@ class CpuBackend final : public Backend {
         options.max_text_tokens < 1) {
       fail(ErrorCode::kInternal, "cpu", "expected positive limits and threads.");
     }
-    const Kernels& kernels = choose_isa();
-    return make_executable(make_plan(program, kernels), kernels, options);
+    const cpu::Kernels& kernels = cpu::choose_isa();
+    return cpu::make_executable(cpu::make_plan(program, kernels), kernels, options);
   }
 };
 
