@@ -97,7 +97,7 @@ TEST(Memory, IsAlignedAndOwned) {
   }
   EXPECT_EQ(Buffer(0).data(), nullptr);
   EXPECT_EQ(Buffer().bytes(), 0U);
-  EXPECT_THROW(Buffer(std::numeric_limits<std::size_t>::max()), std::bad_alloc);
+  EXPECT_THROW(static_cast<void>(Buffer(std::numeric_limits<std::size_t>::max())), std::bad_alloc);
 }
 
 }  // namespace

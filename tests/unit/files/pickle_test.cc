@@ -27,7 +27,9 @@ void append(std::string& out, T value) {
 std::string zip(const Entries& entries, std::uint16_t method = 0) {
   std::string out;
   std::string directory;
-  for (const auto& [name, content] : entries) {
+  for (const auto& entry : entries) {
+    const std::string& name = entry.first;
+    const std::string& content = entry.second;
     const auto offset = static_cast<std::uint32_t>(out.size());
     const auto size = static_cast<std::uint32_t>(content.size());
     const auto fields = [&](std::string& to) {
@@ -143,10 +145,11 @@ TEST(Pickle, RefusesWhatIsNoStateDictByName) {
       {"refused_number.bin", "\"step\""},
       {"refused_list.bin", "expected a state dict"},
   };
-  for (const auto& [name, part] : files) {
+  for (const auto& file : files) {
+    const char* name = file.first;
     Weights weights;
     expect_error([&] { map_pytorch(kData / name, &weights); }, ErrorCode::kUnsupported,
-                 {name, part});
+                 {name, file.second});
     EXPECT_TRUE(weights.entries().empty());
   }
 }

@@ -52,8 +52,9 @@ TEST(Modules, WrongShapesAreNamed) {
       {R"([{"type":"x","path":0}])", "/0/path"},
       {"[" + std::string(64, '[') + std::string(64, ']') + "]", "modules.json: /0"},
   };
-  for (const auto& [json, part] : cases) {
-    expect_error([&] { parse_modules(json, "modules.json"); }, ErrorCode::kBadInput, {part});
+  for (const auto& broken : cases) {
+    expect_error([&] { parse_modules(broken.first, "modules.json"); }, ErrorCode::kBadInput,
+                 {broken.second});
   }
   std::string many = "[";
   for (int i = 0; i < 65; ++i) many += std::string(i == 0 ? "" : ",") + R"({"type":"x","path":""})";
