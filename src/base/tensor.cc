@@ -75,6 +75,8 @@ std::size_t TensorView::bytes() const noexcept {
 
 void to_float(const TensorView& tensor, float* out, std::string_view where) {
   const std::int64_t count = tensor.elements();
+  if (count == 0 && tensor.dtype <= DType::kF64)
+    return;  // memcpy takes no null, not even for nothing
   switch (tensor.dtype) {
     case DType::kF32:
       std::memcpy(out, tensor.data, static_cast<std::size_t>(count) * sizeof(float));

@@ -48,7 +48,7 @@ TEST(DTypes, NamesAndSizes) {
 template <typename T>
 std::vector<float> converted(DType dtype, const std::vector<T>& values) {
   std::vector<char> bytes(values.size() * sizeof(T) + 1);
-  std::memcpy(bytes.data() + 1, values.data(), values.size() * sizeof(T));
+  if (!values.empty()) std::memcpy(bytes.data() + 1, values.data(), values.size() * sizeof(T));
   return to_float({dtype, {static_cast<std::int64_t>(values.size())}, bytes.data() + 1}, "x");
 }
 
