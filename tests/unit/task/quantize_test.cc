@@ -18,12 +18,12 @@ std::vector<int> as_ints(const std::vector<std::uint8_t>& bytes, bool is_signed)
 TEST(Quantize, BytesFloorAndClipInTheCalibratedRange) {
   const std::vector<float> vectors{-1.0F, 0.0F, 0.5F, 1.0F, 2.0F, -7.0F};
   Quantization how{OutputDtype::kUint8, {-1, -1}, {1, 1}};
-  // step 2/255: (0 + 1)/step = 127.5 -> 127; (0.5 + 1)/step = 191.25 -> 191
+  // As numpy gives in float32: step 2/255 rounds up, so that the maximum itself falls to level 254.
   EXPECT_EQ(as_ints(quantize(vectors, 2, how), false),
-            (std::vector<int>{0, 127, 191, 255, 255, 0}));
+            (std::vector<int>{0, 127, 191, 254, 255, 0}));
   how.dtype = OutputDtype::kInt8;
   EXPECT_EQ(as_ints(quantize(vectors, 2, how), true),
-            (std::vector<int>{-128, -1, 63, 127, 127, -128}));
+            (std::vector<int>{-128, -1, 63, 126, 127, -128}));
 }
 
 TEST(Quantize, DimensionWithoutSpreadHasStepOne) {
