@@ -121,6 +121,12 @@ std::string status_table(std::string_view json) {
     if (!remedy.empty()) notes += "  " + name + ": " + remedy + "\n";
     const std::string missing = member_text(device, "missing_steps");
     if (!missing.empty()) notes += "  " + name + ": lacks the steps " + missing + "\n";
+    if (const auto list =
+            device.find("notes")) {  // --verbose: every candidate passed over, and why
+      for (const JsonValue& note : list->items()) {
+        notes += "  " + name + ": " + std::string(note.string()) + "\n";
+      }
+    }
     for (const char* key : {"tasks", "verdict", "recommend"}) {
       const std::string text = member_text(device, key);
       if (!text.empty()) notes += "  " + name + ": " + key + " " + text + "\n";

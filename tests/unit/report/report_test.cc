@@ -61,7 +61,8 @@ constexpr const char* kStatus =
     "{\"device\":\"cpu\",\"state\":\"ok\",\"reason\":\"\",\"remedy\":\"\",\"version\":\"0.1.0\","
     "\"isa\":\"avx2\","
     "\"dtypes\":[\"fp32\"],"
-    "\"missing_steps\":[],\"partitions\":1,\"fallback_ops\":0,\"padded_share\":0,\"tasks\":{},"
+    "\"missing_steps\":[],\"notes\":[\"generic: available, not "
+    "chosen\"],\"partitions\":1,\"fallback_ops\":0,\"padded_share\":0,\"tasks\":{},"
     "\"verdict\":null,"
     "\"recommend\":null},"
     "{\"device\":\"cuda\",\"state\":\"absent\",\"reason\":\"not built in\",\"remedy\":\"build with "
@@ -79,6 +80,7 @@ TEST(StatusTable, TellsMachineAndDevices) {
             "  cpu   ok      0.1.0  avx2  fp32\n"
             "  cuda  absent                     not built in\n"
             "notes:\n"
+            "  cpu: generic: available, not chosen\n"
             "  cuda: build with it\n"
             "  cuda: lacks the steps conv\n");
 }
