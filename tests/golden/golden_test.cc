@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <ostream>
 
 #include "base/json.h"
 #include "base/mapped_file.h"
@@ -42,6 +43,8 @@ std::vector<std::string> rooms() {
 struct Case {
   std::string file, room;
 };
+void PrintTo(const Case& c, std::ostream* out) { *out << c.file << " on " << c.room; }
+
 std::vector<Case> cases() {
   std::vector<Case> all;
   std::vector<std::filesystem::path> files;

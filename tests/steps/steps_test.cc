@@ -8,6 +8,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <random>
 
 #include "backend/backend.h"
@@ -242,6 +243,10 @@ struct RoomCase {
   std::string isa;
   StepCase step;
 };
+
+void PrintTo(const RoomCase& c, std::ostream* out) {
+  *out << c.room->name() << " " << c.isa << " " << c.step.name;
+}
 
 std::vector<RoomCase> room_cases() {
   std::vector<RoomCase> all;

@@ -72,7 +72,9 @@ void Runner::operator()(const EmbedOp& op) const {
   args.types = weight(op.types);
   args.ids = run_.batch.ids.data() + token_begin_;
   args.type_ids = run_.batch.type_ids.empty() ? nullptr : run_.batch.type_ids.data() + token_begin_;
-  args.position_ids = run_.position_ids + op.position_rule * run_.position_stride + token_begin_;
+  if (op.positions != kNoWeight) {
+    args.position_ids = run_.position_ids + op.position_rule * run_.position_stride + token_begin_;
+  }
   args.norm.weight = weight(op.norm_weight);
   args.norm.bias = weight(op.norm_bias);
   args.norm.eps = op.eps;
