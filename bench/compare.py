@@ -197,7 +197,7 @@ def versions() -> dict:
 
     inlay = subprocess.run([INLAY, "--version"], check=True, capture_output=True, text=True).stdout.strip()
     return {
-        "inlay": inlay.splitlines()[0],
+        "inlay": inlay.split()[-1],
         "onnxruntime": onnxruntime.__version__,
         "tokenizers": tokenizers.__version__,
         "numpy": numpy.__version__,
@@ -254,6 +254,8 @@ def compare(args: argparse.Namespace) -> int:
         result["ratio_whole"] = min(made["whole"] for made in peers.values()) / ours["whole"]
         print(f"\ninlay over the best peer ({best}): {result['ratio_inside']:.2f}x inside", end="")
         print(f", {result['ratio_whole']:.2f}x as a whole process")
+        if "disturbed" in ours or "disturbed" in table[best]:
+            print("the machine did not give all its cores: this ratio is no measurement, run it again when it is quiet")
     if args.json:
         args.json.write_text(json.dumps(result, indent=2) + "\n")
     return 0 if best and math.isfinite(result["ratio_inside"]) else 1
