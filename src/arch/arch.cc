@@ -18,4 +18,26 @@ const Architecture& find(const files::ModelFiles& model) {
            ". This family is not built in yet; docs/add-a-model.md says how to add it.");
 }
 
+void no_head(const files::ModelFiles& model, Head head, std::string_view looked_for) {
+  std::string found;
+  for (const std::string& name : model.architectures())
+    found += (found.empty() ? "" : ", ") + printable(name);
+  if (found.empty()) found = "a model that does not name its class";
+  const char* expected = "a model with its last hidden state";
+  const char* remedy = "";
+  if (head == Head::kMaskedLm) {
+    expected = "a masked language model's head";
+    remedy = "Sparse vectors need a SPLADE model, such as prithivida/Splade_PP_en_v1.";
+  } else if (head == Head::kClassifier) {
+    expected = "a sequence classifier's head";
+    remedy = "Reranking needs a cross-encoder, such as BAAI/bge-reranker-base.";
+  } else if (head == Head::kCausalLm) {
+    expected = "a causal language model's head";
+    remedy = "Scoring by yes and no needs a model such as Qwen/Qwen3-Reranker-0.6B.";
+  }
+  fail(ErrorCode::kBadInput, model.config().where() + "architectures",
+       std::string("expected ") + expected + " (" + std::string(looked_for) +
+           " in the checkpoint), got " + found + ". " + remedy);
+}
+
 }  // namespace inlay::arch

@@ -13,25 +13,40 @@
 
 namespace inlay::arch {
 
-struct BuildOptions {
-  // Set when the head reads one row of each text: the last layer is then computed for that row
-  // alone.
-  std::optional<SelectKind> read_row;
+// What the task reads from the model.
+enum class Head {
+  kHidden,      // the last hidden state
+  kMaskedLm,    // a masked language model's logits: SPLADE and its like
+  kClassifier,  // the logits of *ForSequenceClassification: cross-encoders
+  kCausalLm,    // a causal language model's logits at the last token: yes/no rerankers
 };
 
-// A Program up to the last hidden state: [tokens, hidden_size], or [texts, hidden_size] when
-// read_row was set.
+struct BuildOptions {
+  // Set when the head reads one row of each text: the last layer is then computed for that row
+  // alone. For kClassifier the family sets it itself, for kCausalLm it is the last.
+  std::optional<SelectKind> read_row;
+  Head head = Head::kHidden;
+  std::string adapter{};  // of a family that has them (jina-embeddings-v3's tasks); empty: none
+};
+
+// A Program up to where the task takes over.
 struct Body {
   Program program;
+  // kHidden: the last hidden state, [tokens, hidden_size], or [texts, hidden_size] when read_row
+  // was set. kMaskedLm, kCausalLm: what the decoder multiplies (the head's dense, activation and
+  // norm are steps already), rows likewise. kClassifier: the logits, [texts, num_labels].
   ValueId hidden = kNoValue;
+  WeightRef decoder,
+      decoder_bias;  // kMaskedLm, kCausalLm: [vocabulary, width of hidden], bias may be absent
 };
 
 struct Architecture {
   const char* name;      // "bert"
   const char* families;  // the model_types it takes, for messages
   bool (*match)(const files::ModelFiles& model);
-  // Throws kBadInput (config and checkpoint disagree, a value out of range) or kUnsupported (a
-  // variant of the family that is not built), naming the file, the field and both values.
+  // Throws kBadInput (config and checkpoint disagree, a value out of range, a head that the
+  // checkpoint does not have) or kUnsupported (a variant of the family, or a head, that is not
+  // built), naming the file, the field and both values.
   Body (*build)(const files::ModelFiles& model, std::shared_ptr<const Weights> weights,
                 const BuildOptions& options);
 };
@@ -40,5 +55,9 @@ std::span<const Architecture* const> all();
 
 // The family of a model; kUnsupported with the list of families when there is none.
 const Architecture& find(const files::ModelFiles& model);
+
+// The refusal for a head that the family or the checkpoint lacks: names what was looked for and
+// which models would do.
+[[noreturn]] void no_head(const files::ModelFiles& model, Head head, std::string_view looked_for);
 
 }  // namespace inlay::arch

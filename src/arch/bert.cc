@@ -5,6 +5,7 @@
 
 #include "arch/arch.h"
 #include "arch/config.h"
+#include "arch/heads.h"
 #include "base/error.h"
 #include "program/binder.h"
 
@@ -135,6 +136,38 @@ void refuse_variants(const JsonValue& config) {
   }
 }
 
+void append_head(const files::ModelFiles& model, const std::shared_ptr<const Weights>& weights,
+                 bool roberta, const Settings& settings, const WeightRef& embeddings, Head head,
+                 Body* body) {
+  if (head == Head::kMaskedLm && roberta) {
+    append_masked_lm(model, weights,
+                     {"lm_head.dense",
+                      "lm_head.layer_norm",
+                      "lm_head.decoder",
+                      {"lm_head.bias", "lm_head.decoder.bias"},
+                      Activation::kGelu,
+                      settings.eps},
+                     embeddings, body);
+  } else if (head == Head::kMaskedLm) {
+    append_masked_lm(model, weights,
+                     {"cls.predictions.transform.dense",
+                      "cls.predictions.transform.LayerNorm",
+                      "cls.predictions.decoder",
+                      {"cls.predictions.bias", "cls.predictions.decoder.bias"},
+                      settings.activation,
+                      settings.eps},
+                     embeddings, body);
+  } else if (head == Head::kClassifier && roberta) {
+    append_classifier(model, weights,
+                      {"classifier.dense", Activation::kTanh, "", 0, "classifier.out_proj"}, body);
+  } else if (head == Head::kClassifier) {
+    append_classifier(model, weights, {"pooler.dense", Activation::kTanh, "", 0, "classifier"},
+                      body);
+  } else if (head == Head::kCausalLm) {
+    no_head(model, head, "lm_head.weight");
+  }
+}
+
 Body build(const files::ModelFiles& model, std::shared_ptr<const Weights> weights,
            const BuildOptions& options) {
   const JsonValue config = model.config();
@@ -145,7 +178,10 @@ Body build(const files::ModelFiles& model, std::shared_ptr<const Weights> weight
   settings.eps = config_float(config, "layer_norm_eps", 0, 1, 1e-12);
   const EncoderSizes& s = settings.sizes;
 
-  Binder binder(std::move(weights), "embeddings.word_embeddings.weight", model.name());
+  const bool roberta = is_roberta(family_of(model));
+  std::optional<SelectKind> read_row = options.read_row;
+  if (options.head == Head::kClassifier) read_row = SelectKind::kFirst;
+  Binder binder(weights, "embeddings.word_embeddings.weight", model.name());
   EmbedStep embed;
   embed.tokens = binder.take("embeddings.word_embeddings.weight", {s.vocab_size, s.hidden_size});
   embed.positions =
@@ -154,7 +190,7 @@ Body build(const files::ModelFiles& model, std::shared_ptr<const Weights> weight
     embed.types =
         binder.take("embeddings.token_type_embeddings.weight", {s.type_vocab_size, s.hidden_size});
   }
-  if (is_roberta(family_of(model))) {
+  if (roberta) {
     const std::int64_t pad = config_int(config, "pad_token_id", 0, s.vocab_size - 1, 1);
     embed.position_offset = pad + 1;
     embed.position_pad_id = static_cast<std::int32_t>(pad);
@@ -175,9 +211,10 @@ Body build(const files::ModelFiles& model, std::shared_ptr<const Weights> weight
   for (std::int64_t i = 0; i < s.num_layers; ++i) {
     const bool last = i + 1 == s.num_layers;
     x = add_layer(&p, "layer." + std::to_string(i), x, layers[static_cast<std::size_t>(i)],
-                  settings, last ? options.read_row : std::nullopt);
+                  settings, last ? read_row : std::nullopt);
   }
   body.hidden = x;
+  append_head(model, weights, roberta, settings, embed.tokens, options.head, &body);
   return body;
 }
 

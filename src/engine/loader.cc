@@ -97,7 +97,8 @@ tokens::Tokenizer load_tokenizer(const files::ModelFiles& model) {
 }
 
 Program build_program(const files::ModelFiles& model, const task::EmbedHead& head) {
-  arch::Body body = arch::find(model).build(model, model.load_weights(), {head.read_row()});
+  arch::Body body =
+      arch::find(model).build(model, model.load_weights(), {head.read_row(), arch::Head::kHidden});
   task::append_head(&body.program, body.hidden, head);
   return std::move(body.program);
 }

@@ -22,7 +22,19 @@ bool shape_matches(const Shape& actual, const Shape& expected) {
   return true;
 }
 
+bool is_behind_prefix(std::string_view name, std::string_view anchor) {
+  if (!name.ends_with(anchor)) return false;
+  return name.size() == anchor.size() || name[name.size() - anchor.size() - 1] == '.';
+}
+
 }  // namespace
+
+bool checkpoint_has(const Weights& weights, std::string_view name) {
+  for (const auto& [full, entry] : weights.entries()) {
+    if (is_behind_prefix(full, name)) return true;
+  }
+  return false;
+}
 
 Binder::Binder(std::shared_ptr<const Weights> weights, std::string_view anchor,
                std::string_view where)
@@ -30,10 +42,8 @@ Binder::Binder(std::shared_ptr<const Weights> weights, std::string_view anchor,
   // The shortest prefix wins: "bert." over "decoder.bert." where a file holds two models.
   const std::string* best = nullptr;
   for (const auto& [name, entry] : weights_->entries()) {
-    if (!name.ends_with(anchor)) continue;
-    const bool at_border =
-        name.size() == anchor.size() || name[name.size() - anchor.size() - 1] == '.';
-    if (at_border && (best == nullptr || name.size() < best->size())) best = &name;
+    if (!is_behind_prefix(name, anchor)) continue;
+    if (best == nullptr || name.size() < best->size()) best = &name;
   }
   if (best == nullptr) {
     std::string seen;

@@ -37,4 +37,7 @@ class Binder {
   std::vector<std::string> problems_;
 };
 
+// Whether a tensor of the checkpoint is called `name`, behind any prefix.
+bool checkpoint_has(const Weights& weights, std::string_view name);
+
 }  // namespace inlay

@@ -32,6 +32,7 @@ struct Describe {
       text += ", " + s.positions.name + " from " + std::to_string(s.position_offset);
     if (s.position_pad_id >= 0) text += " skipping id " + std::to_string(s.position_pad_id);
     if (s.types.present()) text += ", " + s.types.name;
+    if (s.scale != 1.0F) text += ", scale " + number(s.scale);
     return text;
   }
   std::string operator()(const NormStep& s) const {
@@ -54,7 +55,33 @@ struct Describe {
                        columns(s.value) + ", " + std::to_string(s.heads) + " heads";
     if (s.kv_heads != s.heads) text += " over " + std::to_string(s.kv_heads);
     text += " of " + std::to_string(s.head_size) + ", scale " + number(s.scale);
-    return s.causal ? text + ", causal" : text;
+    if (s.causal) text += ", causal";
+    if (s.window >= 0) text += ", window " + std::to_string(s.window);
+    if (s.query_norm.weight.present()) text += ", query norm " + s.query_norm.weight.name;
+    if (s.key_norm.weight.present()) text += ", key norm " + s.key_norm.weight.name;
+    if (!s.rope.inv_freq.empty()) {
+      text += ", rope of " + std::to_string(2 * s.rope.inv_freq.size()) + " columns";
+      if (s.rope.interleaved) text += " interleaved";
+    }
+    if (!s.alibi.empty()) text += ", alibi";
+    if (s.relative_bias.present()) text += ", bias " + s.relative_bias.name;
+    if (s.disentangled.embeddings.present())
+      text += ", disentangled " + s.disentangled.embeddings.name;
+    return text;
+  }
+  std::string operator()(const GatedLinearStep& s) const {
+    return value_name(s.input) + ", " + activation_name(s.activation) + " of " + s.gate.name +
+           ", times " + s.up.name;
+  }
+  std::string operator()(const ExpertsStep& s) const {
+    return value_name(s.input) + ", " + std::to_string(s.top_k) + " of " +
+           std::to_string(s.router.tensor.shape[0]) + " by " + s.router.name + ", " + s.up.name +
+           ", " + activation_name(s.activation) + ", " + s.down.name;
+  }
+  std::string operator()(const VocabularyMaxStep& s) const {
+    return value_name(s.input) + ", " + s.weight.name + (s.sum ? ", sum" : ", max") +
+           (s.activation == SparseActivation::kLog1pRelu ? " of log1p(relu)"
+                                                         : " of log1p(log1p(relu))");
   }
   std::string operator()(const ResidualStep& s) const {
     return value_name(s.a) + ", " + value_name(s.b);
@@ -84,7 +111,9 @@ std::string Program::text() const {
            (result.rows == Rows::kTokens ? "tokens" : "texts") + ", " +
            std::to_string(result.width) + "]  # " + step.name + "\n";
   }
-  return out + "return " + value_name(output_) + "\n";
+  out += "return";
+  for (const ValueId id : outputs_) out += (id == outputs_[0] ? " " : ", ") + value_name(id);
+  return out + "\n";
 }
 
 }  // namespace inlay

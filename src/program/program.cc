@@ -2,6 +2,7 @@
 #include "program/program.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 
@@ -44,10 +45,44 @@ struct InputsOf {
 
 }  // namespace
 
+WeightRef weight_rows(const WeightRef& weight, std::int64_t begin, std::int64_t count) {
+  if (!weight.present()) return weight;
+  WeightRef part = weight;
+  const Shape& shape = weight.tensor.shape;
+  if (shape.empty() || begin < 0 || count < 1 || begin + count > shape[0]) {
+    fail(ErrorCode::kBadInput, weight.name,
+         "expected at least " + std::to_string(begin + count) + " rows, got " + shape_text(shape) +
+             ".");
+  }
+  if (count == shape[0]) return part;
+  part.name += "[" + std::to_string(begin) + ":" + std::to_string(begin + count) + "]";
+  const std::size_t row = weight.tensor.bytes() / static_cast<std::size_t>(shape[0]);
+  part.tensor.shape[0] = count;
+  part.tensor.data =
+      static_cast<const char*>(weight.tensor.data) + static_cast<std::size_t>(begin) * row;
+  return part;
+}
+
+// transformers' make_log_bucket_position: distances below half the buckets keep their own, farther
+// ones share by logarithm. In float, as there.
+std::int64_t relative_row(const Disentangled& d, std::int64_t distance) {
+  std::int64_t bucket = distance;
+  const std::int64_t middle = d.buckets / 2;
+  const std::int64_t size = distance < 0 ? -distance : distance;
+  if (d.buckets > 0 && size > middle) {
+    const auto m = static_cast<float>(middle);
+    const float share = std::log(static_cast<float>(size) / m) /
+                        std::log(static_cast<float>(d.max_positions - 1) / m);
+    bucket = static_cast<std::int64_t>(std::ceil(share * (m - 1))) + middle;
+    if (distance < 0) bucket = -bucket;
+  }
+  return std::clamp<std::int64_t>(bucket + d.span(), 0, 2 * d.span() - 1);
+}
+
 const char* step_kind_name(const StepArgs& args) noexcept {
-  static constexpr const char* kNames[] = {"embed",     "norm",      "linear",
-                                           "attention", "residual",  "select_rows",
-                                           "pool",      "normalize", "truncate"};
+  static constexpr const char* kNames[] = {"embed",   "norm",           "linear",    "gated_linear",
+                                           "experts", "attention",      "residual",  "select_rows",
+                                           "pool",    "vocabulary_max", "normalize", "truncate"};
   static_assert(std::size(kNames) == std::variant_size_v<StepArgs>);
   return kNames[args.index()];
 }
@@ -62,7 +97,7 @@ ValueId Program::add(std::string name, StepArgs args, Rows rows, std::int64_t wi
   const auto id = static_cast<ValueId>(values_.size());
   values_.push_back({rows, width, static_cast<std::int32_t>(steps_.size())});
   steps_.push_back({std::move(name), std::move(args), id});
-  output_ = id;
+  outputs_ = {id};
   return id;
 }
 
@@ -89,7 +124,7 @@ ValueId Program::embed(std::string name, EmbedStep args) {
   check_table(name, args.tokens, width);
   if (args.positions.present()) {
     check_table(name, args.positions, width);
-    max_tokens_ = args.positions.tensor.shape[0] - args.position_offset;
+    limit_tokens(args.positions.tensor.shape[0] - args.position_offset);
     if (max_tokens_ < 1) {
       bad_step(name, "expected a position table longer than its offset " +
                          std::to_string(args.position_offset) + ", got " +
@@ -138,6 +173,67 @@ ValueId Program::linear(std::string name, LinearStep args) {
   return add(std::move(name), std::move(args), input.rows, width);
 }
 
+ValueId Program::gated_linear(std::string name, GatedLinearStep args) {
+  const std::int64_t in = input_of(*this, name, args.input).width;
+  check_table(name, args.gate, in);
+  const std::int64_t width = args.gate.tensor.shape[0];
+  check_shape(name, args.up, {width, in});
+  check_shape(name, args.gate_bias, {width});
+  check_shape(name, args.up_bias, {width});
+  const Rows rows = value(args.input).rows;
+  return add(std::move(name), std::move(args), rows, width);
+}
+
+ValueId Program::experts(std::string name, ExpertsStep args) {
+  const Value input = input_of(*this, name, args.input);
+  check_table(name, args.router, input.width);
+  const std::int64_t experts = args.router.tensor.shape[0];
+  check_table(name, args.up, input.width);
+  check_shape(name, args.down, args.up.tensor.shape);
+  check_shape(name, args.bias, {input.width});
+  if (args.up.tensor.shape[0] % experts != 0 || args.top_k < 1 || args.top_k > experts) {
+    bad_step(name, "expected 1 to " + std::to_string(experts) + " experts a row and " +
+                       args.up.name + " to divide by their number, got " +
+                       std::to_string(args.top_k) + " and " + shape_text(args.up.tensor.shape) +
+                       ".");
+  }
+  return add(std::move(name), std::move(args), input.rows, input.width);
+}
+
+namespace {
+void check_attention_extras(const std::string& name, const AttentionStep& args) {
+  const std::int64_t width = args.heads * args.head_size;
+  const std::int64_t kv_width = args.kv_heads * args.head_size;
+  check_shape(name, args.query_norm.weight, {args.query_norm.whole ? width : args.head_size});
+  check_shape(name, args.query_norm.bias, {args.query_norm.whole ? width : args.head_size});
+  check_shape(name, args.key_norm.weight, {args.key_norm.whole ? kv_width : args.head_size});
+  check_shape(name, args.key_norm.bias, {args.key_norm.whole ? kv_width : args.head_size});
+  if (2 * static_cast<std::int64_t>(args.rope.inv_freq.size()) > args.head_size) {
+    bad_step(name, "expected rotary columns inside a head of " + std::to_string(args.head_size) +
+                       ", got " + std::to_string(2 * args.rope.inv_freq.size()) + ".");
+  }
+  if (!args.alibi.empty() && static_cast<std::int64_t>(args.alibi.size()) != args.heads)
+    bad_step(name,
+             "expected one ALiBi slope a head, got " + std::to_string(args.alibi.size()) + ".");
+  if (args.relative_bias.present()) {
+    check_table(name, args.relative_bias, args.heads);
+    if (args.relative_bias.tensor.shape[0] % 2 == 0)
+      bad_step(name, "expected an odd number of distances in " + args.relative_bias.name + ".");
+  }
+  const Disentangled& d = args.disentangled;
+  if (!d.embeddings.present()) return;
+  if (d.embeddings.tensor.shape.size() != 2 || d.span() < 1 || d.buckets < 0 ||
+      args.kv_heads != args.heads || (d.buckets > 0 && d.max_positions <= d.buckets / 2)) {
+    bad_step(name,
+             "expected relative embeddings [2 span, hidden] and as many kv heads as heads, got " +
+                 shape_text(d.embeddings.tensor.shape) + ".");
+  }
+  const std::int64_t hidden = d.embeddings.tensor.shape[1];
+  for (const WeightRef* weight : {&d.key, &d.query}) check_shape(name, *weight, {width, hidden});
+  for (const WeightRef* bias : {&d.key_bias, &d.query_bias}) check_shape(name, *bias, {width});
+}
+}  // namespace
+
 ValueId Program::attention(std::string name, AttentionStep args) {
   if (args.heads < 1 || args.kv_heads < 1 || args.head_size < 1 ||
       args.heads % args.kv_heads != 0) {
@@ -155,7 +251,8 @@ ValueId Program::attention(std::string name, AttentionStep args) {
       args.value.begin + kv_width > value.width) {
     bad_step(name, "expected query, key and value columns inside their values, got some outside.");
   }
-  return add(std::move(name), args, query.rows, width);
+  check_attention_extras(name, args);
+  return add(std::move(name), std::move(args), query.rows, width);
 }
 
 ValueId Program::residual(std::string name, ResidualStep args) {
@@ -178,6 +275,13 @@ ValueId Program::pool(std::string name, PoolStep args) {
   return add(std::move(name), std::move(args), Rows::kTexts, width * modes);
 }
 
+ValueId Program::vocabulary_max(std::string name, VocabularyMaxStep args) {
+  check_table(name, args.weight, token_input(*this, name, args.input).width);
+  const std::int64_t vocabulary = args.weight.tensor.shape[0];
+  check_shape(name, args.bias, {vocabulary});
+  return add(std::move(name), std::move(args), Rows::kTexts, vocabulary);
+}
+
 ValueId Program::normalize(std::string name, NormalizeStep args) {
   const Value input = input_of(*this, name, args.input);
   return add(std::move(name), args, input.rows, input.width);
@@ -192,9 +296,34 @@ ValueId Program::truncate(std::string name, TruncateStep args) {
   return add(std::move(name), args, input.rows, args.width);
 }
 
-void Program::set_output(ValueId value) {
-  input_of(*this, "output", value);
-  output_ = value;
+void Program::set_outputs(std::vector<ValueId> values) {
+  if (values.empty()) bad_step("output", "expected at least one value.");
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    input_of(*this, "output", values[i]);
+    for (std::size_t j = 0; j < i; ++j) {
+      if (values[j] == values[i]) bad_step("output", "expected each value once.");
+    }
+  }
+  outputs_ = std::move(values);
+}
+
+bool Program::is_output(ValueId value) const {
+  return std::find(outputs_.begin(), outputs_.end(), value) != outputs_.end();
+}
+
+void Program::limit_tokens(std::int64_t tokens) {
+  if (max_tokens_ == 0 || tokens < max_tokens_) max_tokens_ = tokens;
+}
+
+WeightRef Program::own(std::string name, Shape shape, std::vector<float> values) {
+  std::int64_t count = 0;
+  if (!element_count(shape, &count) || count != static_cast<std::int64_t>(values.size()))
+    fail(ErrorCode::kInternal, name, "expected as many values as the shape has.");
+  auto kept = std::make_shared<std::vector<float>>(std::move(values));
+  auto weights = std::make_shared<Weights>();
+  weights->keep_alive(kept);
+  hold(std::move(weights));
+  return {std::move(name), {DType::kF32, std::move(shape), kept->data()}};
 }
 
 void Program::release_weights() {

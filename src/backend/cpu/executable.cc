@@ -50,13 +50,14 @@ class CpuExecutable final : public Executable {
     for (WeightSpec& spec : plan_.weights) spec.parts.clear();  // the checkpoint may go now
   }
 
-  void run(const PackedBatch& batch, std::span<float> out) override {
-    check(batch, out);
+  using Executable::run;
+  void run(const PackedBatch& batch, std::span<const std::span<float>> outs) override {
+    check(batch, outs);
     if (batch.texts() == 0) return;
     number_positions(batch);
     cut(batch);
     batch_ = &batch;
-    out_ = out.data();
+    outs_ = outs;
     next_.store(team_chunks_, std::memory_order_relaxed);
     pool_.run(task_);
   }
@@ -64,7 +65,7 @@ class CpuExecutable final : public Executable {
   MemoryPlan memory() const override { return sizes_.memory; }
 
  private:
-  void check(const PackedBatch& batch, std::span<float> out) const;
+  void check(const PackedBatch& batch, std::span<const std::span<float>> outs) const;
   void number_positions(const PackedBatch& batch);
   void cut(const PackedBatch& batch);
   void work(int rank);
@@ -80,7 +81,7 @@ class CpuExecutable final : public Executable {
   Index team_chunks_ = 0, chunk_count_ = 0;
   std::atomic<Index> next_{0};
   const PackedBatch* batch_ = nullptr;
-  float* out_ = nullptr;
+  std::span<const std::span<float>> outs_;
   Barrier barrier_;
   ThreadPool pool_;
   const std::function<void(int)> task_;
@@ -90,11 +91,16 @@ class CpuExecutable final : public Executable {
   fail(ErrorCode::kInternal, "cpu", message);
 }
 
-void CpuExecutable::check(const PackedBatch& batch, std::span<float> out) const {
+void CpuExecutable::check(const PackedBatch& batch, std::span<const std::span<float>> outs) const {
   const std::int64_t tokens = batch.tokens();
   const std::int64_t texts = std::max<std::int64_t>(batch.texts(), 0);
-  if (static_cast<std::int64_t>(out.size()) != texts * plan_.output_width)
-    bad_batch("expected an output of [texts, output_width].");
+  bool fits = outs.size() == plan_.outputs.size();
+  for (std::size_t i = 0; fits && i < outs.size(); ++i) {
+    const Slot& slot = plan_.outputs[i];
+    const Index rows = slot.rows == Rows::kTokens ? tokens : texts;
+    fits = static_cast<Index>(outs[i].size()) == rows * slot.width;
+  }
+  if (!fits) bad_batch("expected outputs of [texts or tokens, width].");
   if (tokens > options_.max_tokens || texts > options_.max_texts ||
       static_cast<std::int64_t>(batch.ids.size()) < tokens ||
       (!batch.type_ids.empty() && static_cast<std::int64_t>(batch.type_ids.size()) < tokens) ||
@@ -198,7 +204,7 @@ void CpuExecutable::work(int rank) {
                sizes_.team_tokens,
                sizes_.chunk_texts,
                scratch_.as<float>() + rank * sizes_.scratch_floats,
-               out_,
+               outs_,
                rank,
                options_.threads,
                &barrier_};

@@ -31,7 +31,7 @@ class Planner {
     return static_cast<std::size_t>(program_.value(value).step);
   }
   bool used_once(ValueId value) const {
-    return value != program_.output() && uses_[static_cast<std::size_t>(value)] == 1;
+    return !program_.is_output(value) && uses_[static_cast<std::size_t>(value)] == 1;
   }
 
   // The value that step i's operation leaves, after what was fused behind it.
@@ -50,10 +50,13 @@ class Planner {
   void emit(std::size_t i, const EmbedStep& step);
   void emit(std::size_t i, const NormStep& step);
   void emit(std::size_t i, const LinearStep& step);
+  void emit(std::size_t i, const GatedLinearStep& step);
+  void emit(std::size_t i, const ExpertsStep& step);
   void emit(std::size_t i, const AttentionStep& step);
   void emit(std::size_t i, const ResidualStep& step);
   void emit(std::size_t i, const SelectRowsStep& step);
   void emit(std::size_t i, const PoolStep& step);
+  void emit(std::size_t i, const VocabularyMaxStep& step);
   void emit(std::size_t i, const NormalizeStep& step);
   void emit(std::size_t i, const TruncateStep& step);
 
@@ -83,7 +86,7 @@ void Planner::find_uses() {
   const auto& steps = program_.steps();
   live_.assign(steps.size(), false);
   uses_.assign(program_.values().size(), 0);
-  live_[index_of(program_.output())] = true;
+  for (const ValueId output : program_.outputs()) live_[index_of(output)] = true;
   for (std::size_t i = steps.size(); i-- > 0;) {
     if (!live_[i]) continue;
     for (const ValueId input : step_inputs(steps[i].args)) {
@@ -193,7 +196,10 @@ Place Planner::place_result(ValueId value, const Values& overwritable, std::size
   const Value& shape = program_.value(value);
   Place result;
   result.rows = shape.rows;
-  if (value == program_.output()) {
+  const auto& outputs = program_.outputs();
+  const auto output = std::find(outputs.begin(), outputs.end(), value);
+  if (output != outputs.end()) {
+    result.slot = output_slot(static_cast<std::size_t>(output - outputs.begin()));
     result.ld = shape.width;
     places_[static_cast<std::size_t>(value)] = result;
     return result;
@@ -202,7 +208,7 @@ Place Planner::place_result(ValueId value, const Values& overwritable, std::size
   for (const ValueId input : overwritable) {
     const Place& at = places_[static_cast<std::size_t>(input)];
     if (fuse_ && last_read_[static_cast<std::size_t>(input)] == op && at.ld == result.ld &&
-        at.rows == result.rows) {
+        at.rows == result.rows && at.slot >= 0) {
       result.slot = at.slot;
       places_[static_cast<std::size_t>(value)] = result;
       last_read_[static_cast<std::size_t>(input)] = kNone;  // its slot lives on
@@ -216,7 +222,7 @@ Place Planner::place_result(ValueId value, const Values& overwritable, std::size
 
 void Planner::release_inputs(std::size_t op) {
   for (std::size_t v = 0; v < last_read_.size(); ++v) {
-    if (last_read_[v] == op && places_[v].slot != kOutputSlot)
+    if (last_read_[v] == op && places_[v].slot >= 0)
       busy_[static_cast<std::size_t>(places_[v].slot)] = false;
   }
 }
@@ -386,6 +392,10 @@ void Planner::emit(std::size_t i, const PoolStep& step) {
   plan_.ops.emplace_back(std::move(op));
 }
 
+void Planner::emit(std::size_t, const GatedLinearStep&) {}
+void Planner::emit(std::size_t, const ExpertsStep&) {}
+void Planner::emit(std::size_t, const VocabularyMaxStep&) {}
+
 void Planner::emit(std::size_t i, const NormalizeStep& step) {
   RowOp op;
   op.in = place(step.input);
@@ -424,7 +434,10 @@ Plan Planner::make() {
     std::visit([&](const auto& args) { emit(i, args); }, steps[i].args);
     release_inputs(i);
   }
-  plan_.output_width = program_.output_width();
+  for (const ValueId output : program_.outputs()) {
+    const Value& value = program_.value(output);
+    plan_.outputs.push_back({value.rows, value.width});
+  }
   for (const Slot& slot : plan_.slots) {
     (slot.rows == Rows::kTokens ? plan_.token_width : plan_.text_width) += slot.width;
   }

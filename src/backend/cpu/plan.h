@@ -17,11 +17,13 @@ namespace inlay::backend::cpu {
 using WeightId = std::int32_t;
 inline constexpr WeightId kNoWeight = -1;
 
-// Where a value lies: a slot of the arena, or the caller's output.
-inline constexpr int kOutputSlot = -1;
+// Where a value lies: a slot of the arena, or (negative) one of the caller's outputs: -1 is the
+// first.
+inline constexpr int kNoSlot = -(1 << 30);
+inline int output_slot(std::size_t output) { return -1 - static_cast<int>(output); }
 struct Place {
   Rows rows = Rows::kTokens;
-  int slot = kOutputSlot;
+  int slot = kNoSlot;
   Index ld = 0;      // floats from row to row
   Index column = 0;  // first column
 };
@@ -75,7 +77,7 @@ struct PoolOp {
   std::vector<PoolMode> modes;
   Index width = 0;                 // of the input
   std::vector<RowAction> actions;  // the first row buffer has width * modes columns
-  int work_slot = kOutputSlot;     // a row wider than the result is built there
+  int work_slot = kNoSlot;         // a row wider than the result is built there
   Index work_ld = 0;
 };
 struct RowOp {  // copies the first columns of a row, then normalises
@@ -113,7 +115,7 @@ struct Plan {
   std::vector<Slot> slots;
   Index weight_floats = 0;
   Index scratch_floats = 0;  // a thread
-  Index output_width = 0;
+  std::vector<Slot> outputs;
   std::vector<PositionRule> position_rules;
   // What a batch may hold, over all embed steps; -1: any number.
   std::int64_t vocab_size = -1, type_count = -1, max_positions = -1;

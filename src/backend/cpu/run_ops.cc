@@ -52,7 +52,11 @@ class Runner {
     return run_.slots + offset;
   }
   float* at(const Place& place) const {
-    if (place.slot == kOutputSlot) return run_.out + text_begin_ * place.ld;
+    if (place.slot < 0) {
+      const Index row = place.rows == Rows::kTokens ? token_begin_ : text_begin_;
+      return run_.outs[static_cast<std::size_t>(-1 - place.slot)].data() + row * place.ld +
+             place.column;
+    }
     return slot(place.slot) + place.column;
   }
   const float* weight(WeightId id) const {
@@ -191,7 +195,7 @@ void Runner::operator()(const PoolOp& op) const {
   const Range texts = share(texts_);
   for (Index t = texts.begin; t < texts.end; ++t) {
     float* result = at(op.out) + t * op.out.ld;
-    float* row = op.work_slot == kOutputSlot ? result : slot(op.work_slot) + t * op.work_ld;
+    float* row = op.work_slot == kNoSlot ? result : slot(op.work_slot) + t * op.work_ld;
     PoolArgs args;
     args.input = at(op.in) + (offset(t) - token_begin_) * op.in.ld;
     args.ldi = op.in.ld;

@@ -25,8 +25,8 @@ struct ChunkRun {
   float* slots;      // of the chunk
   Index token_rows;  // rows that the slots were laid out for
   Index text_rows;
-  float* scratch;  // this thread's
-  float* out;      // [texts, output_width] of the batch
+  float* scratch;                          // this thread's
+  std::span<const std::span<float>> outs;  // the whole batch's
   int rank = 0, team = 1;
   Barrier* barrier = nullptr;  // of the team; unused when alone
 };

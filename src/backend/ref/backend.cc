@@ -33,6 +33,7 @@ class RefExecutable final : public Executable {
       for (const WeightRef* weight : ref::step_weights(step.args)) {
         weights_.try_emplace(weight->name, to_float(weight->tensor, weight->name));
       }
+      ref::add_position_tables(step, &weights_);
     }
     program_.release_weights();
     for (std::size_t i = 0; i < values_.size(); ++i) {
@@ -43,21 +44,34 @@ class RefExecutable final : public Executable {
     }
   }
 
-  void run(const PackedBatch& batch, std::span<float> out) override {
-    const std::int64_t width = program_.output_width();
-    if (static_cast<std::int64_t>(out.size()) != batch.texts() * width) {
-      fail(ErrorCode::kInternal, "ref", "expected an output of [texts, output_width].");
-    }
+  using Executable::run;
+  void run(const PackedBatch& batch, std::span<const std::span<float>> outs) override {
+    check_outputs(batch, outs);
     for (std::int64_t t = 0; t < batch.texts(); ++t) {
       run_text(ref::text_of(batch, t));
-      const Matrix& result = values_[static_cast<std::size_t>(program_.output())];
-      std::copy(result.data.begin(), result.data.end(), out.begin() + t * width);
+      for (std::size_t i = 0; i < outs.size(); ++i) {
+        const ValueId id = program_.outputs()[i];
+        const Matrix& result = values_[static_cast<std::size_t>(id)];
+        const bool tokens = program_.value(id).rows == Rows::kTokens;
+        const std::int64_t row = tokens ? batch.offsets[static_cast<std::size_t>(t)] : t;
+        std::copy(result.data.begin(), result.data.end(), outs[i].begin() + row * result.width);
+      }
     }
   }
 
   MemoryPlan memory() const override { return memory_; }
 
  private:
+  void check_outputs(const PackedBatch& batch, std::span<const std::span<float>> outs) const {
+    bool fits = outs.size() == program_.outputs().size();
+    for (std::size_t i = 0; fits && i < outs.size(); ++i) {
+      const Value& value = program_.value(program_.outputs()[i]);
+      const std::int64_t rows = value.rows == Rows::kTokens ? batch.tokens() : batch.texts();
+      fits = static_cast<std::int64_t>(outs[i].size()) == rows * value.width;
+    }
+    if (!fits) fail(ErrorCode::kInternal, "ref", "expected outputs of [texts or tokens, width].");
+  }
+
   void run_text(const ref::Text& text) {
     if (static_cast<std::int64_t>(text.ids.size()) > options_.max_text_tokens) {
       fail(ErrorCode::kInternal, "ref",
@@ -68,7 +82,7 @@ class RefExecutable final : public Executable {
       const bool tokens = program_.value(step.output).rows == Rows::kTokens;
       result.rows = tokens ? static_cast<std::int64_t>(text.ids.size()) : 1;
       result.data.assign(static_cast<std::size_t>(result.rows * result.width), 0.0F);
-      const ref::Context context{text, program_, weights_, values_};
+      const ref::Context context{text, program_, weights_, values_, step.name};
       std::visit([&](const auto& args) { ref::run_step(context, args, &result); }, step.args);
     }
   }

@@ -5,17 +5,17 @@
 #include <cmath>
 
 namespace inlay::backend::ref {
-namespace {
-
-double gelu(double x) { return 0.5 * x * (1.0 + std::erf(x / std::sqrt(2.0))); }
-double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
-double softplus(double x) { return x > 20.0 ? x : std::log1p(std::exp(x)); }  // torch's threshold
-
 float dot(const float* a, const float* b, std::int64_t n) {
   double sum = 0;
   for (std::int64_t i = 0; i < n; ++i) sum += static_cast<double>(a[i]) * b[i];
   return static_cast<float>(sum);
 }
+
+namespace {
+
+double gelu(double x) { return 0.5 * x * (1.0 + std::erf(x / std::sqrt(2.0))); }
+double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
+double softplus(double x) { return x > 20.0 ? x : std::log1p(std::exp(x)); }  // torch's threshold
 
 void pool_into(const Matrix& x, std::int64_t begin, PoolMode mode, float* out) {
   const std::int64_t kept = x.rows - begin;
@@ -117,7 +117,7 @@ void run_step(const Context& c, const EmbedStep& step, Matrix* out) {
     const bool pad = step.position_pad_id >= 0 && id == step.position_pad_id;
     const std::int64_t at = pad ? step.position_pad_id : position++;
     for (std::int64_t d = 0; d < out->width; ++d) {
-      float sum = tokens[id * out->width + d];
+      float sum = step.scale * tokens[id * out->width + d];
       if (types != nullptr) sum += types[type * out->width + d];
       if (positions != nullptr) sum += positions[at * out->width + d];
       out->row(r)[d] = sum;
@@ -169,43 +169,86 @@ void run_step(const Context& c, const LinearStep& step, Matrix* out) {
   }
 }
 
-void run_step(const Context& c, const AttentionStep& step, Matrix* out) {
-  const Matrix& query = c.value(step.query.value);
-  const Matrix& key = c.value(step.key.value);
-  const Matrix& value = c.value(step.value.value);
-  const std::int64_t group = step.heads / step.kv_heads;
-  std::vector<double> scores(static_cast<std::size_t>(key.rows));
+namespace {
+// out[j] = activation(x . weight[j] + bias[j]) for the n rows of weight.
+void linear_row(const float* x, std::int64_t width, const float* weight, const float* bias,
+                std::int64_t n, Activation activation, float* out) {
+  for (std::int64_t j = 0; j < n; ++j) {
+    const double sum =
+        static_cast<double>(dot(x, weight + j * width, width)) + (bias != nullptr ? bias[j] : 0.0F);
+    out[j] = static_cast<float>(activate(activation, sum));
+  }
+}
+}  // namespace
+
+void run_step(const Context& c, const GatedLinearStep& step, Matrix* out) {
+  const Matrix& x = c.value(step.input);
+  std::vector<float> up(static_cast<std::size_t>(out->width));
   for (std::int64_t r = 0; r < out->rows; ++r) {
-    // Where this query stands in its text: a single selected row stands first or last.
-    const bool selected = c.program.value(step.query.value).rows == Rows::kTexts;
-    const std::int64_t position =
-        !selected ? r : (step.query_row == SelectKind::kFirst ? 0 : key.rows - 1);
-    const std::int64_t visible = step.causal ? position + 1 : key.rows;
-    for (std::int64_t h = 0; h < step.heads; ++h) {
-      const std::int64_t kv = h / group * step.head_size;
-      const float* q = query.row(r) + step.query.begin + h * step.head_size;
-      double largest = -INFINITY;
-      for (std::int64_t k = 0; k < visible; ++k) {
-        const double score = static_cast<double>(step.scale) *
-                             dot(q, key.row(k) + step.key.begin + kv, step.head_size);
-        scores[static_cast<std::size_t>(k)] = score;
-        largest = std::max(largest, score);
+    linear_row(x.row(r), x.width, c.weight(step.gate), c.weight(step.gate_bias), out->width,
+               step.activation, out->row(r));
+    linear_row(x.row(r), x.width, c.weight(step.up), c.weight(step.up_bias), out->width,
+               Activation::kNone, up.data());
+    for (std::int64_t d = 0; d < out->width; ++d) out->row(r)[d] *= up[static_cast<std::size_t>(d)];
+  }
+}
+
+void run_step(const Context& c, const ExpertsStep& step, Matrix* out) {
+  const Matrix& x = c.value(step.input);
+  const std::int64_t experts = step.router.tensor.shape[0];
+  const std::int64_t hidden = step.up.tensor.shape[0] / experts;
+  const float* bias = c.weight(step.bias);
+  std::vector<float> logits(static_cast<std::size_t>(experts));
+  std::vector<float> middle(static_cast<std::size_t>(hidden));
+  std::vector<double> sum(static_cast<std::size_t>(x.width));
+  for (std::int64_t r = 0; r < out->rows; ++r) {
+    linear_row(x.row(r), x.width, c.weight(step.router), nullptr, experts, Activation::kNone,
+               logits.data());
+    const float largest = *std::max_element(logits.begin(), logits.end());
+    double total = 0;
+    for (const float logit : logits) total += std::exp(static_cast<double>(logit) - largest);
+    std::fill(sum.begin(), sum.end(), 0.0);
+    for (std::int64_t e = 0; e < experts; ++e) {
+      const float mine = logits[static_cast<std::size_t>(e)];
+      std::int64_t better = 0;  // experts liked more, or as much and earlier
+      for (std::int64_t o = 0; o < experts; ++o) {
+        const float other = logits[static_cast<std::size_t>(o)];
+        if (other > mine || (other == mine && o < e)) ++better;
       }
-      double total = 0;
-      for (std::int64_t k = 0; k < visible; ++k) {
-        double& score = scores[static_cast<std::size_t>(k)];
-        score = std::exp(score - largest);
-        total += score;
-      }
-      for (std::int64_t d = 0; d < step.head_size; ++d) {
-        double sum = 0;
-        for (std::int64_t k = 0; k < visible; ++k) {
-          sum += scores[static_cast<std::size_t>(k)] * value.row(k)[step.value.begin + kv + d];
-        }
-        out->row(r)[h * step.head_size + d] = static_cast<float>(sum / total);
+      if (better >= step.top_k) continue;
+      const double share = std::exp(static_cast<double>(mine) - largest) / total;
+      linear_row(x.row(r), x.width, c.weight(step.up) + e * hidden * x.width, nullptr, hidden,
+                 step.activation, middle.data());
+      const float* down = c.weight(step.down) + e * hidden * x.width;
+      for (std::int64_t j = 0; j < hidden; ++j) {
+        const double factor = share * middle[static_cast<std::size_t>(j)];
+        for (std::int64_t d = 0; d < x.width; ++d)
+          sum[static_cast<std::size_t>(d)] += factor * down[j * x.width + d];
       }
     }
+    for (std::int64_t d = 0; d < x.width; ++d) {
+      out->row(r)[d] =
+          static_cast<float>(sum[static_cast<std::size_t>(d)] + (bias != nullptr ? bias[d] : 0.0F));
+    }
   }
+}
+
+void run_step(const Context& c, const VocabularyMaxStep& step, Matrix* out) {
+  const Matrix& x = c.value(step.input);
+  std::vector<float> logits(static_cast<std::size_t>(out->width));
+  std::vector<double> best(static_cast<std::size_t>(out->width), 0.0);  // f is never below 0
+  for (std::int64_t r = 0; r < x.rows; ++r) {
+    linear_row(x.row(r), x.width, c.weight(step.weight), c.weight(step.bias), out->width,
+               Activation::kRelu, logits.data());
+    for (std::int64_t v = 0; v < out->width; ++v) {
+      double weight = std::log1p(static_cast<double>(logits[static_cast<std::size_t>(v)]));
+      if (step.activation == SparseActivation::kLog1pLog1pRelu) weight = std::log1p(weight);
+      double& kept = best[static_cast<std::size_t>(v)];
+      kept = step.sum ? kept + weight : std::max(kept, weight);
+    }
+  }
+  for (std::int64_t v = 0; v < out->width; ++v)
+    out->row(0)[v] = static_cast<float>(best[static_cast<std::size_t>(v)]);
 }
 
 void run_step(const Context& c, const ResidualStep& step, Matrix* out) {

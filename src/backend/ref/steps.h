@@ -32,6 +32,7 @@ struct Context {
   const Program& program;
   const WeightMap& weights;
   const std::vector<Matrix>& values;
+  const std::string& step_name;
   const Matrix& value(ValueId id) const { return values[static_cast<std::size_t>(id)]; }
   const float* weight(const WeightRef& ref) const;  // null when absent
 };
@@ -40,14 +41,24 @@ struct Context {
 void run_step(const Context& context, const EmbedStep& step, Matrix* out);
 void run_step(const Context& context, const NormStep& step, Matrix* out);
 void run_step(const Context& context, const LinearStep& step, Matrix* out);
+void run_step(const Context& context, const GatedLinearStep& step, Matrix* out);
+void run_step(const Context& context, const ExpertsStep& step, Matrix* out);
 void run_step(const Context& context, const AttentionStep& step, Matrix* out);
 void run_step(const Context& context, const ResidualStep& step, Matrix* out);
 void run_step(const Context& context, const SelectRowsStep& step, Matrix* out);
 void run_step(const Context& context, const PoolStep& step, Matrix* out);
+void run_step(const Context& context, const VocabularyMaxStep& step, Matrix* out);
 void run_step(const Context& context, const NormalizeStep& step, Matrix* out);
 void run_step(const Context& context, const TruncateStep& step, Matrix* out);
 
 double activate(Activation activation, double x);
+float dot(const float* a, const float* b, std::int64_t n);  // summed in double
+
+// Disentangled attention's tables over positions depend on weights alone: made once, kept beside
+// the weights under the step's name and these suffixes.
+inline constexpr const char* kPositionKeys = ":position_keys";
+inline constexpr const char* kPositionQueries = ":position_queries";
+void add_position_tables(const Step& step, WeightMap* weights);
 
 // The present weights of a step.
 std::vector<const WeightRef*> step_weights(const StepArgs& args);
