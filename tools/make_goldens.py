@@ -5,6 +5,7 @@ Models are random, a few tens of kilobytes each, written by transformers and sen
 vectors come from them in float32 on the CPU. Run in the oracle environment (./test --oracles does):
 
     python tools/make_goldens.py --out tests/golden            # rewrite the committed files
+    python tools/make_goldens.py --out tests/golden --only NAME...
     python tools/make_goldens.py --out DIR --check tests/golden  # remake elsewhere and compare
 """
 
@@ -23,134 +24,12 @@ import sentence_transformers  # noqa: E402
 import tokenizers  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers  # noqa: E402
-
-CORPUS = [
-    "The quick brown fox jumps over the lazy dog near the river bank.",
-    "A small engine turns text into vectors, and vectors into answers.",
-    "Embeddings of sentences: numbers that remember meaning, 1234567890.",
-    "Größe, naïve café, œuvre, Übung; déjà vu & señor.",
-    "東京は日本の首都です。 我爱北京天安门。 한국어 문장입니다.",
-    "Привет, мир! Как дела? Γειά σου Κόσμε.",
-    "emoji 😀🚀👩‍👩‍👧 and symbols ∑∂∞ ≠ ±",
-]
-
-TEXTS = [
-    "",
-    "fox",
-    "The quick brown fox jumps over the lazy dog.",
-    "Größe naïve café 123",
-    "東京 was shown, 한국어 too",
-    "emoji 😀 👩‍👩‍👧 end",
-    "control \u0000\u0001\u200b\ufeff chars\t\ttabs\r\nlines",
-    "unknown ꙮ𐍈 signs",
-    "word " * 15,
-    "a much longer text that goes beyond the limit of positions " * 12,
-    "[CLS] <s> </s> <pad> [PAD] special words in a text",
-]
+from goldens import CASES  # noqa: E402
+from goldens.common import TEXTS  # noqa: E402
+from tokenizers import Tokenizer  # noqa: E402
 
 
-def wordpiece(lowercase):
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer.train_from_iterator(CORPUS, trainers.WordPieceTrainer(vocab_size=260, special_tokens=special))
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", tokenizer.token_to_id("[CLS]")), ("[SEP]", tokenizer.token_to_id("[SEP]"))],
-    )
-    tokenizer.decoder = decoders.WordPiece()
-    names = dict(unk_token="[UNK]", pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]", mask_token="[MASK]")
-    return tokenizer, names
-
-
-def byte_bpe():
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
-    tokenizer.train_from_iterator(
-        CORPUS,
-        trainers.BpeTrainer(
-            vocab_size=340, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
-        ),
-    )
-    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    names = dict(
-        bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>",
-        cls_token="<s>", sep_token="</s>", mask_token="<mask>",
-    )  # fmt: skip
-    return tokenizer, names
-
-
-def unigram():
-    tokenizer = Tokenizer(models.Unigram())
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.Nmt(), normalizers.NFKC(), normalizers.Replace(" {2,}", " ")]
-    )
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
-    special = ["<s>", "<pad>", "</s>", "<unk>"]
-    tokenizer.train_from_iterator(
-        CORPUS * 4, trainers.UnigramTrainer(vocab_size=220, special_tokens=special, unk_token="<unk>")
-    )
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>",
-        pair="<s> $A </s> </s> $B </s>",
-        special_tokens=[("<s>", 0), ("</s>", 2)],
-    )
-    tokenizer.decoder = decoders.Metaspace()
-    names = dict(
-        bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<pad>", cls_token="<s>", sep_token="</s>"
-    )
-    return tokenizer, names
-
-
-# name -> (tokenizer, transformers classes, config, sentence-transformers modules)
-CASES = {
-    "bert-mean": dict(tokenizer=lambda: wordpiece(True), family="Bert", modules=["mean", "normalize"]),
-    "bert-cased-cls": dict(
-        tokenizer=lambda: wordpiece(False),
-        family="Bert",
-        config=dict(hidden_act="gelu_new"),
-        modules=["cls", "normalize"],
-    ),
-    "bert-relu-max": dict(
-        tokenizer=lambda: wordpiece(True), family="Bert", config=dict(hidden_act="relu"), modules=["max"]
-    ),
-    "bert-dense": dict(
-        tokenizer=lambda: wordpiece(True),
-        family="Bert",
-        modules=["mean", "dense:24:Tanh", "dense:12:Identity", "normalize"],
-    ),
-    "bert-several": dict(
-        tokenizer=lambda: wordpiece(True),
-        family="Bert",
-        config=dict(hidden_act="silu", num_attention_heads=2),
-        modules=["cls+mean+mean_sqrt_len_tokens+weightedmean+lasttoken"],
-    ),
-    "bert-prompt": dict(
-        tokenizer=lambda: wordpiece(True),
-        family="Bert",
-        modules=["mean", "normalize"],
-        prompts={"query": "find this: ", "passage": "text: "},
-        include_prompt=False,
-    ),
-    "roberta-mean": dict(tokenizer=byte_bpe, family="Roberta", modules=["mean", "normalize"]),
-    "roberta-last": dict(
-        tokenizer=byte_bpe, family="Roberta", config=dict(hidden_act="quick_gelu"), modules=["lasttoken", "normalize"]
-    ),
-    "xlm-roberta-cls": dict(tokenizer=unigram, family="XLMRoberta", modules=["cls", "normalize"]),
-    "camembert-mean": dict(tokenizer=unigram, family="Camembert", modules=["mean"], sharded=True),
-}
-
-
-def build_transformer(name, case, folder, committed):
-    tokenizer, names = case["tokenizer"]()
-    if committed:  # the trainers break ties by hash order: the vocabulary is data, what is checked are the vectors
-        tokenizer = Tokenizer.from_file(str(committed / "models" / name / "tokenizer.json"))
-    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=512, **names)
+def tiny_model(case, fast):
     roberta = case["family"] != "Bert"
     config = dict(
         vocab_size=len(fast),
@@ -165,9 +44,16 @@ def build_transformer(name, case, folder, committed):
     )
     config.update(case.get("config", {}))
     config = getattr(transformers, case["family"] + "Config")(**config)
-    seed = sum(ord(c) for c in name)
-    torch.manual_seed(seed)
-    model = getattr(transformers, case["family"] + "Model")(config, add_pooling_layer=False).eval()
+    return getattr(transformers, case["family"] + "Model")(config, add_pooling_layer=False).eval()
+
+
+def build_transformer(name, case, folder, committed):
+    tokenizer, names = case["tokenizer"]()
+    if committed:  # the trainers break ties by hash order: the vocabulary is data, what is checked are the vectors
+        tokenizer = Tokenizer.from_file(str(committed / "models" / name / "tokenizer.json"))
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=512, **names)
+    torch.manual_seed(sum(ord(c) for c in name))
+    model = case["model"](fast) if "model" in case else tiny_model(case, fast)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim == 1:  # biases and norms away from their trivial start
@@ -234,8 +120,10 @@ def golden(model, case, texts):
     return runs
 
 
-def make(out, committed=None):
+def make(out, committed=None, only=None):
     for name, case in CASES.items():
+        if only and name not in only:
+            continue
         folder = out / "models" / name
         raw = out / "raw" / name
         for stale in (folder, raw):
@@ -291,8 +179,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--check", type=pathlib.Path)
+    parser.add_argument("--only", nargs="+", help="names of cases; all by default")
     arguments = parser.parse_args()
-    make(arguments.out, arguments.check)
+    make(arguments.out, arguments.check, arguments.only)
     if arguments.check:
         check(arguments.out, arguments.check)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 from importlib import metadata
 from pathlib import Path
 
@@ -41,3 +42,17 @@ def default_model_folder() -> str | None:
 # The tests read it when they are imported, which is after this file.
 if "INLAY_MODEL_DIR" not in os.environ and (folder := default_model_folder()):
     os.environ["INLAY_MODEL_DIR"] = folder
+
+
+def inlay_vectors(model, texts: list[str], arguments: list[str]):
+    """The vectors that `inlay embed` gives for texts, as float32 [texts, dim]."""
+    import numpy as np
+
+    program = os.environ.get("INLAY_BIN", str(ROOT / "build" / "inlay"))
+    with tempfile.TemporaryDirectory() as folder:
+        lines, vectors = Path(folder, "texts.jsonl"), Path(folder, "vectors.npy")
+        lines.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+        command = [program, "embed", "-m", str(model), "-i", str(lines), "-o", str(vectors), "--quiet", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return np.load(vectors)
