@@ -13,8 +13,8 @@ Index round_up(Index x, Index to) { return (x + to - 1) / to * to; }
 
 class Planner {
  public:
-  Planner(const Program& program, const Kernels& kernels, bool fuse)
-      : program_(program), kernels_(kernels), fuse_(fuse) {}
+  Planner(const Program& program, const Kernels& kernels, Index positions, bool fuse)
+      : program_(program), kernels_(kernels), positions_(positions), fuse_(fuse) {}
 
   Plan make();
 
@@ -46,6 +46,14 @@ class Planner {
   WeightId weight(WeightSpec spec);
   WeightId table(const WeightRef& ref);
   WeightId vector(const WeightRef& ref, Index width, float fill);
+  WeightId panels(const std::vector<WeightRef>& parts, Index n, Index k);
+  WeightId panel_bias(const std::vector<WeightRef>& weights, const std::vector<WeightRef>& biases);
+  WeightId turns(const Rope& rope);
+  WeightId position_panels(const AttentionStep& step, const WeightRef& weight,
+                           const WeightRef& bias);
+  int distances(const Disentangled& disentangled);
+  Place prepare(std::size_t i, const Columns& columns, const HeadNorm& norm,
+                const AttentionStep& step, Index heads);
 
   void emit(std::size_t i, const EmbedStep& step);
   void emit(std::size_t i, const NormStep& step);
@@ -62,6 +70,7 @@ class Planner {
 
   const Program& program_;
   const Kernels& kernels_;
+  const Index positions_;
   const bool fuse_;
   Plan plan_;
   std::vector<int> uses_;               // of each value, by live steps
@@ -75,6 +84,8 @@ class Planner {
   std::vector<bool> busy_;  // of each slot
   std::map<std::string, WeightId> known_;
 };
+
+constexpr float kLog2E = 1.44269504F;  // scores are exponents of two
 
 constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
@@ -228,7 +239,13 @@ void Planner::release_inputs(std::size_t op) {
 }
 
 WeightId Planner::weight(WeightSpec spec) {
-  std::string key = std::to_string(static_cast<int>(spec.kind)) + "/" + std::to_string(spec.fill);
+  std::string key = std::to_string(static_cast<int>(spec.kind)) + "/" + std::to_string(spec.fill) +
+                    "/" + std::to_string(spec.factor);
+  if (spec.kind == WeightSpec::Kind::kTurns) {
+    key += "/" + std::to_string(spec.rope.factor) + "/" + std::to_string(spec.k);
+    key.append(reinterpret_cast<const char*>(spec.rope.inv_freq.data()),
+               spec.rope.inv_freq.size() * sizeof(float));
+  }
   for (const WeightRef& part : spec.parts) {
     key += "/" + part.name + shape_text(part.tensor.shape);
   }
@@ -263,12 +280,104 @@ WeightId Planner::vector(const WeightRef& ref, Index width, float fill) {
   return weight(std::move(spec));
 }
 
+WeightId Planner::panels(const std::vector<WeightRef>& parts, Index n, Index k) {
+  WeightSpec spec;
+  spec.kind = WeightSpec::Kind::kPanels;
+  spec.parts = parts;
+  spec.n = n;
+  spec.k = k;
+  spec.floats = round_up(n, kernels_.panel) * k;
+  return weight(std::move(spec));
+}
+
+// As many values as the stacked weights have rows, and zeros up to a whole panel.
+WeightId Planner::panel_bias(const std::vector<WeightRef>& weights,
+                             const std::vector<WeightRef>& biases) {
+  WeightSpec spec;
+  spec.kind = WeightSpec::Kind::kPadded;
+  for (std::size_t part = 0; part < weights.size(); ++part) {
+    WeightRef ref = biases.empty() ? WeightRef{} : biases[part];
+    ref.tensor.shape = {weights[part].tensor.shape[0]};
+    spec.n += ref.tensor.shape[0];
+    spec.parts.push_back(std::move(ref));
+  }
+  spec.floats = round_up(spec.n, kernels_.panel);
+  return weight(std::move(spec));
+}
+
+WeightId Planner::turns(const Rope& rope) {
+  if (rope.inv_freq.empty()) return kNoWeight;
+  WeightSpec spec;
+  spec.kind = WeightSpec::Kind::kTurns;
+  spec.rope = rope;
+  spec.n = positions_;
+  spec.k = 2 * static_cast<Index>(rope.inv_freq.size());
+  spec.floats = spec.n * spec.k;
+  return weight(std::move(spec));
+}
+
+WeightId Planner::position_panels(const AttentionStep& step, const WeightRef& weight_ref,
+                                  const WeightRef& bias) {
+  if (!weight_ref.present()) return kNoWeight;
+  WeightSpec spec;
+  spec.kind = WeightSpec::Kind::kPositionPanels;
+  spec.parts = {step.disentangled.embeddings, weight_ref, bias};
+  spec.n = 2 * step.disentangled.span();
+  spec.k = step.head_size;
+  spec.factor = step.scale * kLog2E;
+  spec.floats = step.heads * round_up(spec.n, kernels_.panel) * spec.k;
+  return weight(std::move(spec));
+}
+
+int Planner::distances(const Disentangled& d) {
+  if (!d.embeddings.present()) return -1;
+  const Distances wanted{d.buckets, d.max_positions, d.span()};
+  const auto found = std::find(plan_.distances.begin(), plan_.distances.end(), wanted);
+  const auto index = static_cast<int>(found - plan_.distances.begin());
+  if (found == plan_.distances.end()) plan_.distances.push_back(wanted);
+  return index;
+}
+
+// Where attention finds queries or keys: as they are, or normed and turned first. In place when
+// this step alone reads the value, else in a slot of their own.
+Place Planner::prepare(std::size_t i, const Columns& columns, const HeadNorm& norm,
+                       const AttentionStep& step, Index heads) {
+  const Place in = place(columns.value, columns.begin);
+  if (!norm.weight.present() && step.rope.inv_freq.empty()) return in;
+  PrepareOp op;
+  op.in = op.out = in;
+  op.heads = heads;
+  op.head_size = step.head_size;
+  if (norm.weight.present()) {
+    const Index width = norm.whole ? heads * step.head_size : step.head_size;
+    op.norm_weight = vector(norm.weight, width, 1);
+    op.norm_bias = vector(norm.bias, width, 0);
+  }
+  op.eps = norm.eps;
+  op.rms = norm.kind == NormKind::kRms;
+  op.whole = norm.whole;
+  op.turns = turns(step.rope);
+  op.pairs = static_cast<Index>(step.rope.inv_freq.size());
+  op.interleaved = step.rope.interleaved;
+  op.row = step.query_row;
+  int mine = 0;
+  for (const ValueId input : step_inputs(program_.steps()[i].args)) mine += input == columns.value;
+  if (in.slot < 0 || uses_[static_cast<std::size_t>(columns.value)] != mine) {
+    op.out.ld = leading_dimension(heads * step.head_size);
+    op.out.slot = take_slot(in.rows, op.out.ld);
+    op.out.column = 0;
+  }
+  plan_.ops.emplace_back(op);
+  return op.out;
+}
+
 void Planner::emit(std::size_t i, const EmbedStep& step) {
   EmbedOp op;
   op.tokens = table(step.tokens);
   op.positions = table(step.positions);
   op.types = table(step.types);
   op.width = step.tokens.tensor.shape[1];
+  op.scale = step.scale;
   if (tail_[i] != kNone) {
     const auto& norm = std::get<NormStep>(program_.steps()[tail_[i]].args);
     op.norm_weight = vector(norm.weight, op.width, 1);
@@ -311,23 +420,8 @@ void Planner::emit(std::size_t i, const LinearStep& step) {
   op.k = program_.value(step.input).width;
   op.n = program_.value(program_.steps()[i].output).width;
   op.activation = step.activation;
-  WeightSpec panels;
-  panels.kind = WeightSpec::Kind::kPanels;
-  panels.parts = step.weights;
-  panels.n = op.n;
-  panels.k = op.k;
-  panels.floats = round_up(op.n, kernels_.panel) * op.k;
-  op.weights = weight(std::move(panels));
-  WeightSpec bias;
-  bias.kind = WeightSpec::Kind::kPadded;
-  for (std::size_t part = 0; part < step.weights.size(); ++part) {
-    WeightRef ref = step.biases.empty() ? WeightRef{} : step.biases[part];
-    ref.tensor.shape = {step.weights[part].tensor.shape[0]};
-    bias.parts.push_back(std::move(ref));
-  }
-  bias.n = op.n;
-  bias.floats = round_up(op.n, kernels_.panel);
-  op.bias = weight(std::move(bias));
+  op.weights = panels(step.weights, op.n, op.k);
+  op.bias = panel_bias(step.weights, step.biases);
   Values overwritable;
   if (residual_[i] != kNoValue) {
     op.has_residual = true;
@@ -340,8 +434,8 @@ void Planner::emit(std::size_t i, const LinearStep& step) {
 
 void Planner::emit(std::size_t i, const AttentionStep& step) {
   AttentionOp op;
-  op.query = place(step.query.value, step.query.begin);
-  op.key = place(step.key.value, step.key.begin);
+  op.query = prepare(i, step.query, step.query_norm, step, step.heads);
+  op.key = prepare(i, step.key, step.key_norm, step, step.kv_heads);
   op.value = place(step.value.value, step.value.begin);
   op.heads = step.heads;
   op.kv_heads = step.kv_heads;
@@ -349,10 +443,35 @@ void Planner::emit(std::size_t i, const AttentionStep& step) {
   op.scale = step.scale;
   op.causal = step.causal;
   op.query_row = step.query_row;
+  op.window = step.window;
+  for (const float slope : step.alibi) op.alibi.push_back(slope * kLog2E);
+  if (step.relative_bias.present()) {
+    WeightSpec spec;
+    spec.kind = WeightSpec::Kind::kColumns;
+    spec.parts = {step.relative_bias};
+    spec.n = step.relative_bias.tensor.shape[0];
+    spec.k = step.heads;
+    spec.factor = kLog2E;
+    spec.floats = spec.n * spec.k;
+    op.reach = spec.n / 2;
+    op.relative_bias = weight(std::move(spec));
+  }
+  if (step.disentangled.embeddings.present()) {
+    const Disentangled& d = step.disentangled;
+    op.position_keys = position_panels(step, d.key, d.key_bias);
+    op.position_queries = position_panels(step, d.query, d.query_bias);
+    op.positions = 2 * d.span();
+    op.distances = distances(d);
+  }
   op.out = place_result(result_of(i), {}, i);
+  for (const Place* prepared : {&op.query, &op.key}) {  // slots for this operation alone
+    const Columns& columns = prepared == &op.query ? step.query : step.key;
+    if (prepared->slot >= 0 && prepared->slot != place(columns.value).slot)
+      busy_[static_cast<std::size_t>(prepared->slot)] = false;
+  }
   plan_.scratch_floats =
-      std::max(plan_.scratch_floats, attention_scratch(kernels_, step.head_size));
-  plan_.ops.emplace_back(op);
+      std::max(plan_.scratch_floats, attention_scratch(kernels_, step.head_size, op.positions));
+  plan_.ops.emplace_back(std::move(op));
 }
 
 void Planner::emit(std::size_t i, const ResidualStep& step) {
@@ -392,9 +511,46 @@ void Planner::emit(std::size_t i, const PoolStep& step) {
   plan_.ops.emplace_back(std::move(op));
 }
 
-void Planner::emit(std::size_t, const GatedLinearStep&) {}
-void Planner::emit(std::size_t, const ExpertsStep&) {}
-void Planner::emit(std::size_t, const VocabularyMaxStep&) {}
+void Planner::emit(std::size_t i, const GatedLinearStep& step) {
+  GemmOp op;
+  op.gated = true;
+  op.in = place(step.input);
+  op.k = program_.value(step.input).width;
+  op.n = program_.value(program_.steps()[i].output).width;
+  op.activation = step.activation;
+  WeightSpec pairs;
+  pairs.kind = WeightSpec::Kind::kPairs;
+  pairs.parts = {step.gate, step.up};
+  pairs.n = op.n;
+  pairs.k = op.k;
+  pairs.floats = 2 * round_up(op.n, kernels_.panel) * op.k;
+  op.weights = weight(std::move(pairs));
+  WeightSpec bias;
+  bias.kind = WeightSpec::Kind::kPairs;
+  bias.parts = {step.gate_bias, step.up_bias};
+  for (WeightRef& part : bias.parts) part.tensor.shape = {op.n, 1};  // also of an absent one
+  bias.n = op.n;
+  bias.k = 1;
+  bias.floats = 2 * round_up(op.n, kernels_.panel);
+  op.bias = weight(std::move(bias));
+  op.out = place_result(result_of(i), {}, i);
+  plan_.ops.emplace_back(op);
+}
+
+void Planner::emit(std::size_t, const ExpertsStep&) {}  // refused before (supports)
+
+void Planner::emit(std::size_t i, const VocabularyMaxStep& step) {
+  VocabularyOp op;
+  op.in = place(step.input);
+  op.n = step.weight.tensor.shape[0];
+  op.k = step.weight.tensor.shape[1];
+  op.weights = panels({step.weight}, op.n, op.k);
+  op.bias = panel_bias({step.weight}, {step.bias});
+  op.sum = step.sum;
+  op.twice = step.activation == SparseActivation::kLog1pLog1pRelu;
+  op.out = place_result(result_of(i), {}, i);
+  plan_.ops.emplace_back(op);
+}
 
 void Planner::emit(std::size_t i, const NormalizeStep& step) {
   RowOp op;
@@ -452,8 +608,8 @@ Index leading_dimension(Index width) {
   return lines % kSet == 0 ? lines + kLanes : lines;
 }
 
-Plan make_plan(const Program& program, const Kernels& kernels, bool fuse) {
-  return Planner(program, kernels, fuse).make();
+Plan make_plan(const Program& program, const Kernels& kernels, Index positions, bool fuse) {
+  return Planner(program, kernels, positions, fuse).make();
 }
 
 }  // namespace inlay::backend::cpu

@@ -64,9 +64,11 @@ struct Scorer {
   double operator()(std::int64_t head, const float* q, std::int64_t i, const float* k,
                     std::int64_t j) const {
     double dots = dot(q, k, step.head_size);
-    if (step.disentangled.embeddings.present()) {
+    const Disentangled& d = step.disentangled;
+    if (d.embeddings.present()) {
       const std::int64_t at =
-          (relative_row(step.disentangled, i - j) * step.heads + head) * step.head_size;
+          (relative_row(d.span(), d.buckets, d.max_positions, i - j) * step.heads + head) *
+          step.head_size;
       if (position_keys != nullptr) dots += dot(q, position_keys + at, step.head_size);
       if (position_queries != nullptr) dots += dot(k, position_queries + at, step.head_size);
     }
