@@ -172,6 +172,10 @@ void add_attention_extras(std::vector<StepCase>* all) {
                       const ValueId x = m->input(width + kv_width);
                       m->program.attention("a", step(m, x, x, width));
                     }});
+    all->push_back({std::string("attention_") + extra.name + "_unseen_keys", [=](Maker* m) {
+                      const ValueId x = m->input(width + kv_width);
+                      m->program.attention("a", step(m, x, x, width));
+                    }});
     for (const SelectKind select : {SelectKind::kFirst, SelectKind::kLast}) {
       all->push_back({std::string("attention_") + extra.name +
                           (select == SelectKind::kFirst ? "_first_row" : "_last_row"),
@@ -382,12 +386,13 @@ void close(Maker* m) {
 }
 
 struct Batch {
-  std::vector<std::int32_t> ids, types, offsets{0}, pool_begin;
+  std::vector<std::int32_t> ids, types, offsets{0}, pool_begin, key_counts;
   PackedBatch view(bool extras) const {
     PackedBatch batch{ids, {}, offsets, {}};
     if (extras) {
       batch.type_ids = types;
       batch.pool_begin = pool_begin;
+      batch.key_counts = key_counts;
     }
     return batch;
   }
@@ -405,6 +410,7 @@ Batch make_batch() {
     }
     batch.offsets.push_back(static_cast<std::int32_t>(batch.ids.size()));
     batch.pool_begin.push_back(std::min(index++ % 4, length));
+    batch.key_counts.push_back(index % 3 == 0 ? length : 1 + length / 2);
   }
   return batch;
 }
@@ -493,9 +499,11 @@ TEST_P(Steps, AgreeWithRefAndDoNotDependOnNeighbours) {
   const Batch batch = make_batch();
   const bool types = c.step.name == "embed_positions_types";
   const bool pools = c.step.name.starts_with("pool");
-  PackedBatch packed = batch.view(types || pools);
+  const bool unseen = c.step.name.ends_with("_unseen_keys");
+  PackedBatch packed = batch.view(types || pools || unseen);
   if (!types) packed.type_ids = {};
   if (!pools) packed.pool_begin = {};
+  if (!unseen) packed.key_counts = {};
   const Outputs shape(maker.program, packed);
 
   backend::CompileOptions options;
@@ -531,6 +539,8 @@ TEST_P(Steps, AgreeWithRefAndDoNotDependOnNeighbours) {
       if (!packed.type_ids.empty()) one.type_ids = packed.type_ids.subspan(begin, count);
       if (!packed.pool_begin.empty())
         one.pool_begin = packed.pool_begin.subspan(static_cast<std::size_t>(t), 1);
+      if (!packed.key_counts.empty())
+        one.key_counts = packed.key_counts.subspan(static_cast<std::size_t>(t), 1);
       Outputs alone(maker.program, one);
       executable->run(one, alone.spans());
       for (std::size_t i = 0; i < alone.values.size(); ++i) {

@@ -294,7 +294,8 @@ static inline void attend_tile(const AttentionArgs& args, const AttentionBuffers
       float* sums = b.sums + (slot + r) * b.padded + column;
       float* out = args.out + (row + r) * args.ldo + column;
       const Reg factor = V::set1(keep[r]);
-      const Reg divisor = V::set1(1.0F / b.total[slot + r]);
+      const float total = b.total[slot + r];  // zero where a window holds no key that is seen
+      const Reg divisor = V::set1(total > 0 ? 1.0F / total : 0.0F);
       alignas(64) float line[kPanel];
       float* target = last && columns == kPanel ? out : line;
 #pragma GCC unroll 4
@@ -326,6 +327,8 @@ static void attention(const AttentionArgs& args) {
       keys.begin =
           seen_keys(args, args.first_position + begin, 0, args.keys).begin / kPanel * kPanel;
       keys.end = seen_keys(args, args.first_position + end - 1, 0, args.keys).end;
+      // Beyond all keys (PackedBatch::key_counts): one block still runs, and leaves zeros.
+      if (keys.begin >= keys.end) keys.begin = (keys.end - 1) / kPanel * kPanel;
     }
     for (Index key = keys.begin; key < keys.end; key += block) {
       const Index count = keys.end - key < block ? keys.end - key : block;

@@ -123,6 +123,9 @@ void CpuExecutable::check(const PackedBatch& batch, std::span<const std::span<fl
     }
     if (!batch.pool_begin.empty() && batch.pool_begin[i] < 0)
       bad_batch("expected pool_begin of at least 0.");
+    if (!batch.key_counts.empty() &&
+        (batch.key_counts[i] < 1 || batch.key_counts[i] > batch.offsets[i + 1] - batch.offsets[i]))
+      bad_batch("expected key_counts of 1 to the text's tokens.");
   }
   // Every table read stays inside its table, whoever made the batch.
   std::uint32_t largest_id = 0;

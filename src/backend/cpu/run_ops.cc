@@ -171,14 +171,17 @@ void Runner::attend(const AttentionOp& op, AttentionArgs args, Index text, Index
   const Index kv_head = head / (op.heads / op.kv_heads);
   const bool single = op.query.rows == Rows::kTexts;
   const Index row = single ? text : first;
-  args.keys = offset(text + 1) - offset(text);
+  const Index tokens = offset(text + 1) - offset(text);
+  args.keys = run_.batch.key_counts.empty()
+                  ? tokens
+                  : run_.batch.key_counts[static_cast<std::size_t>(text_begin_ + text)];
   args.q = at(op.query) + row * op.query.ld + head * op.head_size;
   args.k = at(op.key) + first * op.key.ld + kv_head * op.head_size;
   args.v = at(op.value) + first * op.value.ld + kv_head * op.head_size;
   args.out = at(op.out) + row * op.out.ld + head * op.head_size;
   args.query_begin = rows.begin;
   args.query_end = rows.end;
-  if (single && op.query_row == SelectKind::kLast) args.first_position = args.keys - 1;
+  if (single && op.query_row == SelectKind::kLast) args.first_position = tokens - 1;
   if (!op.alibi.empty()) args.alibi = op.alibi[static_cast<std::size_t>(head)];
   if (op.relative_bias != kNoWeight)
     args.relative_bias = weight(op.relative_bias) + head * (2 * op.reach + 1);
