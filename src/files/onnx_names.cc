@@ -199,7 +199,12 @@ class Walk {
     for (const auto& [node, linear] : linears_) {
       const std::string module = scope(*node);
       if (module.empty() || !linear.bias || linear.bias->name.empty()) continue;
-      (module == module_of(linear.bias->name) ? agree : differ) = true;
+      const std::string_view owner = module_of(linear.bias->name);
+      if (module == owner) {
+        agree = true;
+      } else if (!is_inside(module, owner) && !is_inside(owner, module)) {
+        differ = true;
+      }
     }
     scopes_hold_ = agree || !differ;
   }
