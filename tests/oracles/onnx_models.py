@@ -145,10 +145,11 @@ def without_scopes(source, target):
     onnx.save(model, target)
 
 
-def fuse(source, target, level=1, half=False, approximate_gelu=False):
+def fuse(source, target, level=1, half=False, approximate_gelu=False, separate_heads=False):
     """onnxruntime's transformer optimizer; Optimum's O4 is half precision with the approximate GELU."""
     options = FusionOptions("bert")
     options.enable_gelu_approximation = approximate_gelu
+    options.use_multi_head_attention = separate_heads
     with quiet():
         model = optimizer.optimize_model(
             str(source), "bert", num_heads=HEADS, hidden_size=HIDDEN, opt_level=level, optimization_options=options
