@@ -208,7 +208,7 @@ class Parser {
     graph_.nodes.push_back(std::move(node));
   }
 
-  void add_constant(std::string_view name, Tensor tensor, const WireReader& reader) {
+  void add_constant(std::string_view name, Tensor&& tensor, const WireReader& reader) {
     if (graph_.constants.size() >= kMaxConstants) {
       reader.refuse("expected at most " + std::to_string(kMaxConstants) +
                     " constants in the ONNX graph, got more.");

@@ -128,7 +128,7 @@ class Walk {
   void find_linear(const Node& node, const LinearForm& form) {
     auto weight = input(node, form.weight);
     if (!weight || weight->rank() != 2) return;
-    Linear linear{&node, *std::move(weight), input(node, form.bias), 0, {}};
+    Linear linear{&node, *weight, input(node, form.bias), 0, {}};
     const auto zero = input(node, form.zero);
     scale_with(&linear.weight, input(node, form.scale), zero);
     // The node multiplies with [in, out]; the checkpoint has [out, in].
@@ -174,7 +174,7 @@ class Walk {
         }
         if (bias && bias->rank() == 1 && bias->readable() &&
             bias->source.tensor->dims[0] == linear->out && !linear->bias) {
-          linear->bias = std::move(bias);
+          linear->bias = bias;
           return;
         }
       }
