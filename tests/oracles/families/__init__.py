@@ -15,6 +15,7 @@ class Drawn:
     max_length: int
     note: str  # the configuration, for messages
     tolerance: float = 1e-5  # of max(1, |x|)
+    model: object = None  # what `save` saves, for families that save it in another spelling
 
 
 def shake(model):
@@ -35,4 +36,4 @@ def from_transformers(config, model_class, max_length, **arguments):
     def save(folder):
         model.float().save_pretrained(folder)
 
-    return Drawn(save, hidden, max_length, str(config.to_diff_dict()))
+    return Drawn(save, hidden, max_length, str(config.to_diff_dict()), model=model)
