@@ -5,9 +5,9 @@ text-embeddings-inference's gte.rs.
 """
 
 import torch
-from transformers import GteConfig, GteModel
+from transformers import GteConfig, GteForMaskedLM, GteForSequenceClassification, GteModel
 
-from families import from_transformers
+from families import from_transformers, head_of
 from families._layouts import edit_config, rename_tensors, split_tensors
 
 
@@ -64,3 +64,28 @@ def draw(rng, vocab_size):
 
     drawn.save = save
     return drawn
+
+
+def draw_head(head, rng, vocab_size):
+    heads = rng.choice([1, 2, 4])
+    config = GteConfig(
+        vocab_size=vocab_size,
+        hidden_size=heads * rng.choice([8, 16]),
+        num_attention_heads=heads,
+        num_hidden_layers=rng.choice([1, 2]),
+        intermediate_size=40,
+        hidden_act="gelu",
+        max_position_embeddings=300,
+        type_vocab_size=rng.choice([0, 1]),
+        initializer_range=0.2,
+        pad_token_id=0,
+    )
+    layout = rng.choice(["kept", "saved", "hub"])
+
+    def save(model, folder):
+        model.save_pretrained(folder, save_original_format=layout != "kept")
+        if layout == "hub":
+            edit_config(folder, remove=["rope_parameters"], model_type="new", rope_theta=160000.0)
+            rename_tensors(folder, (r"^gte\.", "new."))
+
+    return head_of(config, {"classifier": GteForSequenceClassification, "masked_lm": GteForMaskedLM}, head, save)

@@ -1,8 +1,13 @@
 """NomicBERT: transformers' NomicBertModel, its tensors as transformers keeps and saves them, and with the Hub's config."""
 
-from transformers import NomicBertConfig, NomicBertModel
+from transformers import (
+    NomicBertConfig,
+    NomicBertForMaskedLM,
+    NomicBertForSequenceClassification,
+    NomicBertModel,
+)
 
-from families import from_transformers
+from families import from_transformers, head_of
 from families._layouts import edit_config
 
 
@@ -64,3 +69,25 @@ def draw(rng, vocab_size):
 
     drawn.save = save
     return drawn
+
+
+def draw_head(head, rng, vocab_size):
+    heads = rng.choice([1, 2, 4])
+    config = NomicBertConfig(
+        vocab_size=vocab_size,
+        hidden_size=heads * rng.choice([8, 16]),
+        num_attention_heads=heads,
+        num_hidden_layers=rng.choice([1, 2]),
+        intermediate_size=40,
+        hidden_act=rng.choice(["silu", "gelu"]),
+        max_position_embeddings=300,
+        initializer_range=0.2,
+        pad_token_id=0,
+    )
+    original = rng.choice([False, True])
+    return head_of(
+        config,
+        {"classifier": NomicBertForSequenceClassification, "masked_lm": NomicBertForMaskedLM},
+        head,
+        lambda model, folder: model.save_pretrained(folder, save_original_format=original),
+    )
