@@ -20,6 +20,10 @@ namespace inlay::cli {
 std::unique_ptr<io::TextReader> open_texts(const CommandLine& line,
                                            const char* default_field = "text");
 
+// Downloads what the model of `locator` lacks on this machine, with progress on standard error;
+// whoever loads it then finds it here. Throws as Model::get does.
+GetResult bring_model(const OptionValues& options, const std::string& locator, bool update = false);
+
 // -o or standard output, removed when the process is interrupted.
 class Output {
  public:

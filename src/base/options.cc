@@ -13,15 +13,17 @@ namespace {
 
 constexpr std::uint32_t kReads = kCommandEmbed | kCommandTokens | kCommandModelCalibrate;
 constexpr std::uint32_t kComputes = kCommandEmbed | kCommandModelCalibrate;
-constexpr std::uint32_t kPrints = kReads | kCommandStatus | kCommandModelList | kCommandModelShow;
+constexpr std::uint32_t kPrints = kReads | kCommandStatus | kCommandModelList | kCommandModelShow | kCommandModelGet;
 
-constexpr std::array<CommandInfo, 6> kCommands{{
+constexpr std::array<CommandInfo, 7> kCommands{{
     {kCommandEmbed, "embed", "[TEXT ...]", "texts to dense vectors"},
     {kCommandTokens, "tokens", "[TEXT ...]",
      "texts to token ids, or back with --decode; runs no model, so device options have no effect"},
     {kCommandStatus, "status", "", "what this machine offers, and why not more"},
     {kCommandModelList, "model list", "",
-     "built-in short names, and which of them are on this machine"},
+     "models known by name: size, limits, licence, what of them runs, which are on this machine"},
+    {kCommandModelGet, "model get", "MODEL",
+     "bring a model of the Hugging Face Hub to this machine, or up to date, and print its folder"},
     {kCommandModelShow, "model show", "MODEL", "what a model folder says, as JSON"},
     {kCommandModelCalibrate, "model calibrate", "[MODEL]",
      "ranges of a model's vectors over texts, for int8 and uint8 output"},
@@ -61,7 +63,7 @@ constexpr std::array<OptionSpec, 30> kOptions{{
     {"output-dtype", 0, "DTYPE", kChoice, "float32|float16|int8|uint8|binary|ubinary", "float32", "how vectors are stored; int8 and uint8 need --calibration", kCommandEmbed, false, false, 0, 0},
     {"calibration", 0, "FILE", kText, "", "none", "ranges made by inlay model calibrate", kCommandEmbed, false, false, 0, 0},
     {"decode", 0, "", kFlag, "", "", "read ids (JSON arrays, or numbers with spaces between) and print text", kCommandTokens, false, false, 0, 0},
-    {"json", 0, "", kFlag, "", "", "print JSON", kCommandStatus | kCommandModelList, false, false, 0, 0},
+    {"json", 0, "", kFlag, "", "", "print JSON", kCommandStatus | kCommandModelList | kCommandModelGet, false, false, 0, 0},
     {"verbose", 0, "", kFlag, "", "", "say more", kCommandStatus, false, false, 0, 0},
     {"program", 0, "", kFlag, "", "", "print the model's Program, step by step, in place of the JSON", kCommandModelShow, false, false, 0, 0},
     {"report", 0, "FILE", kText, "", "none", "write what ran, how fast and with how much memory to FILE, as JSON", kReads, false, false, 0, 0},

@@ -21,6 +21,7 @@ enum Command : std::uint32_t {
   kCommandModelList = 1U << 3U,
   kCommandModelShow = 1U << 4U,
   kCommandModelCalibrate = 1U << 5U,
+  kCommandModelGet = 1U << 6U,
 };
 
 struct CommandInfo {
