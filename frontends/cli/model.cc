@@ -93,8 +93,8 @@ std::string get_json(const GetResult& result) {
 std::string parameters_text(std::int64_t parameters) {
   const bool billions = parameters >= 1'000'000'000;
   char text[32];
-  std::snprintf(text, sizeof text, "%.3g %s", static_cast<double>(parameters) * (billions ? 1e-9 : 1e-6),
-                billions ? "B" : "M");
+  std::snprintf(text, sizeof text, "%.3g %s",
+                static_cast<double>(parameters) * (billions ? 1e-9 : 1e-6), billions ? "B" : "M");
   return text;
 }
 
@@ -133,8 +133,7 @@ int run_model_list(const CommandLine& line) {
 int run_model_get(const CommandLine& line) {
   const std::string locator = named_model(line);
   if (locator.empty()) {
-    fail(ErrorCode::kUsage, "inlay model get",
-         "expected a MODEL, got none. See inlay model list.");
+    fail(ErrorCode::kUsage, "inlay model get", "expected a MODEL, got none. See inlay model list.");
   }
   Output output(line.options.text("output", "-"));
   const GetResult result = bring_model(line.options, locator, true);
@@ -146,8 +145,8 @@ int run_model_get(const CommandLine& line) {
     std::fprintf(stderr, "inlay: what is here was taken: %s\n", result.note.c_str());
   } else if (result.files != 0) {
     std::fprintf(stderr, "inlay: %s at %s: %lld files of %.1f MB, %.1f MB downloaded in %.1f s\n",
-                 result.name.c_str(), result.revision.c_str(),
-                 static_cast<long long>(result.files), static_cast<double>(result.bytes) * 1e-6,
+                 result.name.c_str(), result.revision.c_str(), static_cast<long long>(result.files),
+                 static_cast<double>(result.bytes) * 1e-6,
                  static_cast<double>(result.received) * 1e-6, line.seconds());
   }
   return 0;

@@ -154,17 +154,17 @@ struct INLAY_API Stats {
 
 // A model that Inlay knows by name. What its card says; a model's own folder wins over it.
 struct ModelEntry {
-  std::string name;  // short name; empty: none
-  std::string id;    // org/name
-  std::string task;  // dense, sparse, rerank, late
-  std::string path;  // where it lies, empty when it is not on this machine
-  std::string revision;          // the commit that lies there; empty when it has none
-  std::string family;            // of architectures, as config.json's model_type
+  std::string name;      // short name; empty: none
+  std::string id;        // org/name
+  std::string task;      // dense, sparse, rerank, late
+  std::string path;      // where it lies, empty when it is not on this machine
+  std::string revision;  // the commit that lies there; empty when it has none
+  std::string family;    // of architectures, as config.json's model_type
   std::int64_t parameters = 0;
-  std::int64_t dimensions = 0;   // of a vector, of a token's vector (late); labels (rerank)
-  std::int64_t max_tokens = 0;   // 0: no limit
-  std::string query, document;   // prompts; empty: none
-  std::string licence;           // empty: the card states none
+  std::int64_t dimensions = 0;  // of a vector, of a token's vector (late); labels (rerank)
+  std::int64_t max_tokens = 0;  // 0: no limit
+  std::string query, document;  // prompts; empty: none
+  std::string licence;          // empty: the card states none
   // "real weights": run and held against the reference with them; "layout only": this build has
   // its family and task, tried on random weights of that layout; "not supported yet".
   std::string support;
@@ -172,7 +172,7 @@ struct ModelEntry {
 };
 
 struct DownloadProgress {
-  std::string_view file;                     // under way
+  std::string_view file;                         // under way
   std::int64_t done_bytes = 0, total_bytes = 0;  // of all files of the model
 };
 
@@ -185,11 +185,11 @@ struct GetOptions {
 };
 
 struct GetResult {
-  std::string name;                    // org/name, or the folder as given
-  std::string path;                    // the folder
-  std::string revision;                // its commit; empty when it has none
-  std::int64_t files = 0, bytes = 0;   // of the model, when the Hub was asked
-  std::int64_t received = 0;           // bytes that came over the network
+  std::string name;                   // org/name, or the folder as given
+  std::string path;                   // the folder
+  std::string revision;               // its commit; empty when it has none
+  std::int64_t files = 0, bytes = 0;  // of the model, when the Hub was asked
+  std::int64_t received = 0;          // bytes that came over the network
   std::string note;  // why the Hub could not be had and what is here was taken; else empty
 };
 

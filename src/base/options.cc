@@ -13,7 +13,8 @@ namespace {
 
 constexpr std::uint32_t kReads = kCommandEmbed | kCommandTokens | kCommandModelCalibrate;
 constexpr std::uint32_t kComputes = kCommandEmbed | kCommandModelCalibrate;
-constexpr std::uint32_t kPrints = kReads | kCommandStatus | kCommandModelList | kCommandModelShow | kCommandModelGet;
+constexpr std::uint32_t kPrints =
+    kReads | kCommandStatus | kCommandModelList | kCommandModelShow | kCommandModelGet;
 
 constexpr std::array<CommandInfo, 7> kCommands{{
     {kCommandEmbed, "embed", "[TEXT ...]", "texts to dense vectors"},

@@ -14,8 +14,8 @@ namespace {
 // The same word; '-' and '_' are one, as config.json and Python's module names spell types.
 bool same_type(std::string_view a, std::string_view b) {
   const auto plain = [](char c) { return c == '-' ? '_' : c; };
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [&](char x, char y) { return plain(x) == plain(y); });
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
+                                            [&](char x, char y) { return plain(x) == plain(y); });
 }
 
 // Whether arch/ has the family: each Architecture lists the types that it takes, "a, b, c".

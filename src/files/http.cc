@@ -4,10 +4,14 @@
 
 #include <curl/curl.h>
 #include <dlfcn.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
+#include <chrono>
+#include <cstring>
 #include <ctime>
 #include <exception>
 #include <utility>
@@ -21,7 +25,7 @@ namespace {
 constexpr int kMaxRedirects = 10;
 constexpr std::size_t kMaxHeaders = std::size_t{256} << 10U;  // bytes of one answer's headers
 constexpr long kBufferBytes = 256L << 10;
-constexpr long kSlowest = 16;  // bytes a second; less for stall_seconds is a stall
+constexpr curl_off_t kSlowest = 16;  // bytes a second; less for stall_seconds is a stall
 
 #ifdef __APPLE__
 constexpr std::array<const char*, 2> kLibraries{"libcurl.4.dylib", "libcurl.dylib"};
@@ -99,13 +103,19 @@ std::string origin_of(std::string_view url) {
   return origin;
 }
 
+using Clock = std::chrono::steady_clock;
+
 // What the callbacks of one hop share.
 struct Hop {
   const HttpRequest* request;
   HttpAnswer* answer;
   CURL* handle;
   std::size_t header_bytes = 0;
-  bool began = false, stopped = false;
+  bool began = false, stopped = false, stalled = false;
+  // A window of stall_seconds, begun anew whenever enough has arrived in it.
+  Clock::time_point window = Clock::now();
+  curl_off_t window_bytes = 0;
+  int socket_error = 0;         // of this machine, not of the network
   std::exception_ptr thrown{};  // by a callback; must not cross libcurl
 
   // Asks a callback; false when it said so or threw.
@@ -127,7 +137,8 @@ struct Hop {
 };
 
 void read_header(std::string_view line, std::map<std::string, std::string>* headers) {
-  if (line.starts_with("HTTP/")) headers->clear();  // also after "100 Continue": the last one counts
+  if (line.starts_with("HTTP/"))
+    headers->clear();  // also after "100 Continue": the last one counts
   const std::size_t colon = line.find(':');
   if (line.starts_with("HTTP/") || colon == std::string_view::npos) return;
   std::string_view value = line.substr(colon + 1);
@@ -154,15 +165,31 @@ std::size_t on_body(char* data, std::size_t size, std::size_t count, void* user)
   if (status >= 300 && status < 400) return size * count;
   const bool wanted = hop.ask([&] {
     const bool first = !std::exchange(hop.began, true);
-    if (first && hop.request->begin && !hop.request->begin(status, hop.answer->headers)) return false;
+    if (first && hop.request->begin && !hop.request->begin(status, hop.answer->headers))
+      return false;
     return !hop.request->take || hop.request->take({data, size * count});
   });
   return wanted ? size * count : 0;
 }
 
-int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) noexcept {
+// libcurl's own limit of speed averages over some seconds more than it is told.
+int on_progress(void* user, curl_off_t, curl_off_t received, curl_off_t, curl_off_t) noexcept {
   Hop& hop = *static_cast<Hop*>(user);
+  const auto now = Clock::now();
+  if (received - hop.window_bytes >= kSlowest * hop.request->stall_seconds) {
+    hop.window = now;
+    hop.window_bytes = received;
+  } else if (now - hop.window >= std::chrono::seconds(hop.request->stall_seconds)) {
+    hop.stalled = true;
+    return 1;
+  }
   return hop.ask([&] { return !hop.request->go_on || hop.request->go_on(); }) ? 0 : 1;
+}
+
+curl_socket_t on_socket(void* user, curlsocktype, curl_sockaddr* address) noexcept {
+  const int opened = ::socket(address->family, address->socktype, address->protocol);
+  if (opened < 0) static_cast<Hop*>(user)->socket_error = errno;
+  return opened < 0 ? CURL_SOCKET_BAD : opened;
 }
 
 HttpEnd end_of(CURLcode code, bool stopped) {
@@ -214,12 +241,12 @@ void HttpClient::Impl::set_up(const std::string& url, bool with_token, curl_slis
   set(CURLOPT_NOBODY, request.head ? 1L : 0L);
   set(CURLOPT_BUFFERSIZE, kBufferBytes);
   set(CURLOPT_CONNECTTIMEOUT, static_cast<long>(request.connect_seconds));
-  set(CURLOPT_LOW_SPEED_LIMIT, kSlowest);
-  set(CURLOPT_LOW_SPEED_TIME, static_cast<long>(request.stall_seconds));
   set(CURLOPT_HEADERFUNCTION, on_header);
   set(CURLOPT_HEADERDATA, hop);
   set(CURLOPT_WRITEFUNCTION, on_body);
   set(CURLOPT_WRITEDATA, hop);
+  set(CURLOPT_OPENSOCKETFUNCTION, on_socket);
+  set(CURLOPT_OPENSOCKETDATA, hop);
   set(CURLOPT_XFERINFOFUNCTION, on_progress);
   set(CURLOPT_XFERINFODATA, hop);
   set(CURLOPT_NOPROGRESS, 0L);
@@ -249,21 +276,24 @@ void HttpClient::Impl::hop(const HttpRequest& request, const std::string& url, b
   answer->error.clear();
   if (code != CURLE_OK) {
     answer->error = error[0] != '\0' ? error.data() : curl().easy_strerror(code);
-    if (code == CURLE_OPERATION_TIMEDOUT && answer->status != 0) {
-      answer->error = "no bytes for " + std::to_string(request.stall_seconds) + " s";
-    }
+    if (hop.stalled) answer->error = "no bytes for " + std::to_string(request.stall_seconds) + " s";
   }
   next->clear();
   char* redirect = nullptr;
   curl().easy_getinfo(handle, CURLINFO_REDIRECT_URL, &redirect);
   if (code == CURLE_OK && redirect != nullptr) *next = redirect;
-  if (code == CURLE_OPERATION_TIMEDOUT) {
+  if (code == CURLE_OPERATION_TIMEDOUT || hop.stalled) {
     double connected = 0;
     curl().easy_getinfo(handle, CURLINFO_CONNECT_TIME, &connected);
     if (connected == 0 && !hop.stopped) answer->end = HttpEnd::kUnreachable;
   }
   curl().slist_free_all(headers);
   if (hop.thrown) std::rethrow_exception(hop.thrown);
+  if (hop.socket_error == EMFILE || hop.socket_error == ENFILE) {
+    fail(ErrorCode::kUnavailable, "download",
+         std::string("expected a socket, got: ") + std::strerror(hop.socket_error) +
+             ". Raise the limit (ulimit -n), or close files.");
+  }
 }
 
 HttpClient::HttpClient() : impl_(std::make_unique<Impl>()) {
@@ -294,7 +324,8 @@ HttpAnswer HttpClient::send(const HttpRequest& request) {
     // A question about headers is answered by the first host: the Hub names a file's hash before it
     // sends the asker to its store.
     if (request.head && origin_of(next) != own) return answer;
-    if (redirects == kMaxRedirects || (url.starts_with("https://") && !next.starts_with("https://"))) {
+    if (redirects == kMaxRedirects ||
+        (url.starts_with("https://") && !next.starts_with("https://"))) {
       answer.end = HttpEnd::kBroken;
       answer.error = redirects == kMaxRedirects ? "more than ten redirects"
                                                 : "a redirect from https to " + origin_of(next);
@@ -310,7 +341,8 @@ std::int64_t retry_after(const HttpAnswer& answer) {
   const std::string& text = at->second;
   std::int64_t seconds = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (error == std::errc() && end == text.data() + text.size()) return std::max<std::int64_t>(seconds, 0);
+  if (error == std::errc() && end == text.data() + text.size())
+    return std::max<std::int64_t>(seconds, 0);
   const std::time_t date = curl().getdate(text.c_str(), nullptr);
   if (date < 0) return -1;
   return std::max<std::int64_t>(static_cast<std::int64_t>(date - std::time(nullptr)), 0);

@@ -73,7 +73,8 @@ bool has_weights(const fs::path& folder) {
   for (const char* name : {"model.safetensors.index.json", "pytorch_model.bin.index.json"}) {
     if (!is_file(folder / name)) continue;
     const fs::path index = folder / name;
-    for (const auto& [shard, tensors] : parse_weight_index(read_file(index, kMaxListing), index.string())) {
+    for (const auto& [shard, tensors] :
+         parse_weight_index(read_file(index, kMaxListing), index.string())) {
       if (!is_file(folder / shard)) return false;
     }
     return true;
@@ -120,7 +121,8 @@ bool complete_by_files(const fs::path& snapshot, const Absent& absent) {
     const auto modules = parse_modules(read_file(modules_json, kMaxListing), modules_json.string());
     if (modules.empty()) return false;
     for (const ModuleEntry& module : modules) {
-      if (&module != modules.data() && !has_module(snapshot / module.path, module.type)) return false;
+      if (&module != modules.data() && !has_module(snapshot / module.path, module.type))
+        return false;
     }
     transformer = snapshot / modules.front().path;
     if (modules.front().type == "StaticEmbedding") {
@@ -162,7 +164,8 @@ bool HubCache::complete(std::string_view commit) const {
   try {
     const fs::path tree = folder_ / "trees" / (std::string(commit) + ".json");
     if (is_file(tree)) {
-      const JsonDocument document = JsonDocument::parse(read_file(tree, kMaxListing), tree.string());
+      const JsonDocument document =
+          JsonDocument::parse(read_file(tree, kMaxListing), tree.string());
       HubListing listing;
       if (document.root().integer_or("format_version", 0) == 1) {
         for (const auto& [path, entry] : document.root().at("files").members()) {
@@ -174,9 +177,8 @@ bool HubCache::complete(std::string_view commit) const {
         return !listing.files.empty();
       }
     }
-    return complete_by_files(folder, [&](const char* name) {
-      return is_file(folder_ / ".no_exist" / commit / name);
-    });
+    return complete_by_files(
+        folder, [&](const char* name) { return is_file(folder_ / ".no_exist" / commit / name); });
   } catch (const Error&) {
     return false;  // a damaged file; whoever opens the folder says which
   }
@@ -221,7 +223,8 @@ void HubCache::set_ref(std::string_view revision, std::string_view commit) const
   if (revision == commit) return;
   const fs::path path = ref(revision);
   std::error_code error;
-  if (is_file(path) && fs::file_size(path, error) == commit.size() && read_file(path, 256) == commit)
+  if (is_file(path) && fs::file_size(path, error) == commit.size() &&
+      read_file(path, 256) == commit)
     return;
   make_folders(path.parent_path());
   write_atomically(path, commit);
@@ -285,9 +288,12 @@ fs::path own_name(const fs::path& path, std::string_view ending) {
 }
 
 void cannot_write(const fs::path& path, const std::string& expected, int error_number) {
+  const bool descriptors = error_number == EMFILE || error_number == ENFILE;
   fail(ErrorCode::kCannotWrite, path.string(),
        "expected " + expected + ", got: " + std::strerror(error_number) +
-           ". Free space or permissions there, or name another cache with HF_HUB_CACHE.");
+           (descriptors ? ". Raise the limit (ulimit -n), or close files."
+                        : ". Give space or permissions there, or name another cache with "
+                          "HF_HUB_CACHE."));
 }
 
 }  // namespace inlay::files

@@ -41,8 +41,8 @@ class HubCache {
 
   // The folders of the repository, and the cache's CACHEDIR.TAG when the cache is new.
   void prepare(std::string_view commit) const;
-  // Makes snapshots/<commit>/<path> lead to the blob or be it. What stood there is replaced. kMove is
-  // for a blob that nothing else leads to. Where a file system has no links, kLink copies.
+  // Makes snapshots/<commit>/<path> lead to the blob or be it. What stood there is replaced. kMove
+  // is for a blob that nothing else leads to. Where a file system has no links, kLink copies.
   enum class Placing { kLink, kMove, kCopy };
   void place(std::string_view commit, std::string_view path, std::string_view etag,
              Placing how) const;

@@ -25,7 +25,7 @@ namespace inlay::files {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr int kMaxFailures = 5;                        // in a row, without getting ahead
+constexpr int kMaxFailures = 5;                         // in a row, without getting ahead
 constexpr std::int64_t kAhead = std::int64_t{1} << 20;  // bytes that make up for earlier failures
 constexpr std::chrono::milliseconds kFirstPause{500};
 constexpr std::chrono::milliseconds kTick{100};
@@ -224,16 +224,16 @@ bool range_fits(const std::map<std::string, std::string>& headers, std::int64_t 
   const auto at = headers.find("content-range");
   if (at == headers.end()) return false;
   const std::string begin = "bytes " + std::to_string(offset) + "-";
-  return at->second.starts_with(begin) && (at->second.ends_with("/" + std::to_string(size)) ||
-                                           at->second.ends_with("/*"));
+  return at->second.starts_with(begin) &&
+         (at->second.ends_with("/" + std::to_string(size)) || at->second.ends_with("/*"));
 }
 
-// One request for what is missing. The part grows by what arrives; whatever does not fit empties
-// it.
+// One request for what is missing. The part grows by what arrives; what does not fit (`*misfit`)
+// empties it.
 HttpAnswer fetch_rest(HttpClient& http, const HubSettings& settings, const std::string& url,
-                      const HubFile& file, Part* part, std::int64_t* received,
+                      const HubFile& file, Part* part, std::int64_t* received, bool* misfit,
                       const BlobProgress& progress) {
-  bool misfit = false, cancelled = false;
+  bool cancelled = false;
   HttpRequest request;
   request.url = url;
   request.token = settings.token;
@@ -242,12 +242,12 @@ HttpAnswer fetch_rest(HttpClient& http, const HubSettings& settings, const std::
   request.stall_seconds = settings.stall_seconds;
   request.begin = [&](int status, const std::map<std::string, std::string>& headers) {
     if (status == 200 && part->size() > 0) part->start_over();  // it gives all or nothing
-    misfit = status == 206 && !range_fits(headers, part->size(), file.size);
-    return (status == 200 || status == 206) && !misfit;
+    *misfit = status == 206 && !range_fits(headers, part->size(), file.size);
+    return (status == 200 || status == 206) && !*misfit;
   };
   request.take = [&](std::string_view bytes) {
-    misfit = part->size() + static_cast<std::int64_t>(bytes.size()) > file.size;
-    if (misfit) return false;
+    *misfit = part->size() + static_cast<std::int64_t>(bytes.size()) > file.size;
+    if (*misfit) return false;
     part->append(bytes);
     *received += static_cast<std::int64_t>(bytes.size());
     return true;
@@ -258,10 +258,10 @@ HttpAnswer fetch_rest(HttpClient& http, const HubSettings& settings, const std::
   };
   HttpAnswer answer = http.send(request);
   if (cancelled) fail(ErrorCode::kCancelled, "download", "expected to finish, got cancelled.");
-  if (answer.status == 416 || misfit) {
+  if (answer.status == 416 || *misfit) {
     part->start_over();
     answer.end = HttpEnd::kBroken;
-    answer.error = misfit ? "bytes that do not fit the file" : "416 for a part of the file";
+    answer.error = *misfit ? "bytes that do not fit the file" : "416 for a part of the file";
   }
   return answer;
 }
@@ -302,12 +302,13 @@ void refuse_answer(const HttpAnswer& answer, const HubSettings& settings, const 
   }
   if (answer.status == 401 || answer.status == 403) {
     const bool gated = code == "GatedRepo";
-    fail(ErrorCode::kNotFound, settings.endpoint,
-         "expected " + what + ", got " + got + ". " +
-             (gated ? "Accept its conditions on the Hub and set HF_TOKEN to a token of that account."
-              : settings.token.empty()
-                  ? "It does not exist, or is private: then set HF_TOKEN."
-                  : "It does not exist, or the token (HF_TOKEN) may not read it."));
+    fail(
+        ErrorCode::kNotFound, settings.endpoint,
+        "expected " + what + ", got " + got + ". " +
+            (gated ? "Accept its conditions on the Hub and set HF_TOKEN to a token of that account."
+             : settings.token.empty()
+                 ? "It does not exist, or is private: then set HF_TOKEN."
+                 : "It does not exist, or the token (HF_TOKEN) may not read it."));
   }
   const std::int64_t wait = retry_after(answer);
   fail(ErrorCode::kUnavailable, settings.endpoint,
@@ -324,8 +325,9 @@ std::int64_t fetch_blob(HttpClient& http, const HubSettings& settings, const Hub
   while (true) {
     HttpAnswer answer;
     const std::int64_t before = received;
+    bool misfit = false;
     if (part.size() < file.size || file.size == 0) {
-      answer = fetch_rest(http, settings, url, file, &part, &received, progress);
+      answer = fetch_rest(http, settings, url, file, &part, &received, &misfit, progress);
       if (refusal(answer)) refuse_answer(answer, settings, file.path);
     }
     if (part.size() == file.size && answer.status < 400) {
@@ -340,6 +342,7 @@ std::int64_t fetch_blob(HttpClient& http, const HubSettings& settings, const Hub
       continue;
     }
     if (received - before >= kAhead) failures = 0;
+    if (misfit && std::exchange(damaged, true)) refuse_answer(answer, settings, file.path);
     const auto pause = pause_after(answer, ++failures);
     if (!pause) {
       if (answer.error.empty() && answer.status < 400) {
@@ -348,7 +351,8 @@ std::int64_t fetch_blob(HttpClient& http, const HubSettings& settings, const Hub
       }
       refuse_answer(answer, settings, file.path);
     }
-    wait_for(*pause, [&] { return progress(part.size()); }, [&] { part.touch(); });
+    wait_for(
+        *pause, [&] { return progress(part.size()); }, [&] { part.touch(); });
   }
   part.promote();
   progress(file.size);

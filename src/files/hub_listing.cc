@@ -61,8 +61,8 @@ bool is_shard(std::string_view name, std::string_view stem, std::string_view end
     return false;
   name = name.substr(stem.size(), name.size() - stem.size() - ending.size());
   const std::size_t of = name.find("-of-");
-  return of != std::string_view::npos && name.starts_with("-") && is_digits(name.substr(1, of - 1)) &&
-         is_digits(name.substr(of + 4));
+  return of != std::string_view::npos && name.starts_with("-") &&
+         is_digits(name.substr(1, of - 1)) && is_digits(name.substr(of + 4));
 }
 
 // The forms of weights in the order in which a folder is read; shards come with their index.

@@ -61,8 +61,9 @@ std::string find_endpoint() {
   std::string endpoint = environment("HF_ENDPOINT");
   if (endpoint.empty()) return "https://huggingface.co";
   while (endpoint.ends_with('/')) endpoint.pop_back();
-  const bool plain = std::all_of(endpoint.begin(), endpoint.end(),
-                                 [](char c) { return c > ' ' && c <= '~' && c != '?' && c != '#'; });
+  const bool plain = std::all_of(endpoint.begin(), endpoint.end(), [](char c) {
+    return c > ' ' && c <= '~' && c != '?' && c != '#';
+  });
   if (!plain || (!endpoint.starts_with("https://") && !endpoint.starts_with("http://"))) {
     fail(ErrorCode::kUsage, "HF_ENDPOINT",
          "expected an address that begins with https:// or http://, got \"" + printable(endpoint) +

@@ -16,14 +16,14 @@ struct KnownModel {
   // The model_type of its config.json; where a repository's own code makes something else of that
   // type, the name under which arch/ builds it (jina_bert_v2, jina_bert_v3, static).
   const char* family;
-  double millions;            // of parameters
-  std::int64_t dimensions;    // of a vector, of a token's vector (late), labels (rerank)
-  std::int64_t max_tokens;    // 0: no limit
-  const char* query;          // prompts, put before a text; empty: none
+  double millions;          // of parameters
+  std::int64_t dimensions;  // of a vector, of a token's vector (late), labels (rerank)
+  std::int64_t max_tokens;  // 0: no limit
+  const char* query;        // prompts, put before a text; empty: none
   const char* document;
-  const char* licence;        // as the card states it; empty: it states none
-  bool real_weights;          // results were held against the reference with the real weights
-  const char* remedy;         // how to obtain it without the Hub; empty: no other way
+  const char* licence;  // as the card states it; empty: it states none
+  bool real_weights;    // results were held against the reference with the real weights
+  const char* remedy;   // how to obtain it without the Hub; empty: no other way
 };
 
 std::span<const KnownModel> known_models();

@@ -176,16 +176,16 @@ Located locate(std::string_view locator, Ask ask, const HubCallback& callback) {
     not_found(locator, id, local.places, "HF_HUB_OFFLINE forbids downloads");
   }
   try {
-    HubModel model =
-        fetch_model(HubSettings::from_environment(), id.id, id.revision, callback);
+    HubModel model = fetch_model(HubSettings::from_environment(), id.id, id.revision, callback);
     return {std::move(model.folder), id.id, model.files, model.bytes, model.received, ""};
   } catch (const Error& error) {
     const bool unreachable = error.code() == ErrorCode::kUnavailable;
     // What is here is taken where the Hub cannot be had; a wish for the newest does not hide that
     // the Hub lacks the model.
-    const bool usable = ask == Ask::kAlways
-                            ? local.complete && (unreachable || error.code() == ErrorCode::kCannotWrite)
-                            : !local.folder.empty() && error.code() != ErrorCode::kCancelled;
+    const bool usable =
+        ask == Ask::kAlways
+            ? local.complete && (unreachable || error.code() == ErrorCode::kCannotWrite)
+            : !local.folder.empty() && error.code() != ErrorCode::kCancelled;
     if (usable) return {local.folder, id.id, 0, 0, 0, error.what()};
     if (!unreachable || ask == Ask::kAlways) throw;
     not_found(locator, id, local.places,

@@ -24,7 +24,7 @@ struct Located {
 enum class Ask {
   kNever,        // this machine only
   kWhenMissing,  // the Hub for what this machine lacks
-  kAlways,       // the Hub for the newest commit of the revision; what is here when it is unreachable
+  kAlways,  // the Hub for the newest commit of the revision; what is here when it is unreachable
 };
 
 // An existing folder wins, then a short name, then org/name[@revision] in Inlay's own models (which
