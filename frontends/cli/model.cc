@@ -39,6 +39,10 @@ class ObjectText {
       json_append_string(out_, value);
     }
   }
+  void boolean(const char* name, bool value) {
+    begin(name);
+    out_ += value ? "true" : "false";
+  }
   void integer(const char* name, std::int64_t value) {
     begin(name);
     out_ += std::to_string(value);
@@ -72,6 +76,7 @@ std::string list_json(const std::vector<ModelEntry>& models) {
     entry.text_or_null("missing", model.missing);
     entry.text_or_null("path", model.path);
     entry.text_or_null("revision", model.revision);
+    entry.boolean("complete", model.complete);
     out += (out.empty() ? "" : ",") + entry.finish();
   }
   return "[" + out + "]";
@@ -122,7 +127,9 @@ int run_model_list(const CommandLine& line) {
                      model.max_tokens == 0 ? "any" : std::to_string(model.max_tokens),
                      prompts_text(model), model.licence.empty() ? "not stated" : model.licence,
                      model.support + (model.missing.empty() ? "" : ": " + model.missing),
-                     model.path.empty() ? "no" : "yes"});
+                     model.path.empty() ? "no"
+                     : model.complete   ? "yes"
+                                        : "partly"});
     }
     output.file().write(table.text());
   }

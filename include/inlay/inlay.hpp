@@ -71,7 +71,9 @@ enum class Role { kNone, kQuery, kDocument };   // which of the model's prompts 
 enum class OutputDtype { kFloat32, kFloat16, kInt8, kUint8, kBinary, kUbinary };
 
 struct INLAY_API EngineOptions {
-  std::string model;  // folder, org/name[@revision] or short name; empty: the default dense model
+  // Folder, org/name[@revision] or short name; empty: the default dense model. What this machine
+  // lacks of it is downloaded, see Model::get.
+  std::string model;
   std::string device = "auto";  // auto | ref | cpu | ...
   std::string dtype = "auto";   // auto | fp32
   std::string disable;          // comma-separated rooms that must not be used
@@ -154,19 +156,20 @@ struct INLAY_API Stats {
 
 // A model that Inlay knows by name. What its card says; a model's own folder wins over it.
 struct ModelEntry {
-  std::string name;      // short name; empty: none
-  std::string id;        // org/name
-  std::string task;      // dense, sparse, rerank, late
-  std::string path;      // where it lies, empty when it is not on this machine
-  std::string revision;  // the commit that lies there; empty when it has none
-  std::string family;    // of architectures, as config.json's model_type
+  std::string name;       // short name; empty: none
+  std::string id;         // org/name
+  std::string task;       // dense, sparse, rerank, late
+  std::string path;       // where it lies, empty when it is not on this machine
+  std::string revision;   // the commit that lies there; empty when it has none
+  bool complete = false;  // whether none of its files can be missing there
+  std::string family;     // of architectures, as config.json's model_type
   std::int64_t parameters = 0;
   std::int64_t dimensions = 0;  // of a vector, of a token's vector (late); labels (rerank)
   std::int64_t max_tokens = 0;  // 0: no limit
   std::string query, document;  // prompts; empty: none
   std::string licence;          // empty: the card states none
   // "real weights": run and held against the reference with them; "layout only": this build has
-  // its family and task, tried on random weights of that layout; "not supported yet".
+  // its family and task, but the model itself was not run; "not supported yet".
   std::string support;
   std::string missing;  // what this build lacks for it; empty: nothing
 };

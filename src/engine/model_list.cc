@@ -89,7 +89,7 @@ std::vector<ModelEntry> Model::list() {
     entry.name = known.short_name;
     entry.id = known.id;
     entry.task = known.task;
-    entry.path = files::find_local(known.id, "").string();
+    entry.path = files::find_local(known.id, "", &entry.complete).string();
     entry.revision = revision_of(entry.path);
     entry.family = known.family;
     entry.parameters = std::llround(known.millions * 1e6);

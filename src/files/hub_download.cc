@@ -183,6 +183,7 @@ class Part {
     }
     std::sort(found.begin(), found.end(), std::greater<>());
     std::vector<fs::path> paths;
+    paths.reserve(found.size());
     for (auto& [size, path] : found) paths.push_back(std::move(path));
     return paths;
   }

@@ -141,13 +141,16 @@ Located at(fs::path folder, std::string name) {
 
 }  // namespace
 
-fs::path find_local(std::string_view id, std::string_view revision) {
+fs::path find_local(std::string_view id, std::string_view revision, bool* complete) {
+  if (complete != nullptr) *complete = false;
   HubId parsed;
   const std::string locator =
       std::string(id) + (revision.empty() ? "" : "@" + std::string(revision));
   if (!parse_id(locator, &parsed)) return {};
   try {
-    return look(parsed).folder;
+    Local local = look(parsed);
+    if (complete != nullptr) *complete = local.complete;
+    return std::move(local.folder);
   } catch (const Error&) {
     return {};
   }

@@ -37,8 +37,9 @@ enum class Ask {
 Located locate(std::string_view locator, Ask ask = Ask::kWhenMissing,
                const HubCallback& callback = {});
 
-// What is on this machine, without the network; empty when it is not. Never throws for a broken
-// cache.
-std::filesystem::path find_local(std::string_view id, std::string_view revision);
+// What is on this machine, without the network; empty when it is not. `*complete` says whether
+// nothing can be missing from it. Never throws for a broken cache.
+std::filesystem::path find_local(std::string_view id, std::string_view revision,
+                                 bool* complete = nullptr);
 
 }  // namespace inlay::files

@@ -137,12 +137,15 @@ class FakeHub:
         repository = self.repositories.get(name)
         if repository is None:
             return self._error(handler, 401, "RepoNotFound", "Repository not found")
-        asked = "/".join(rest[1:]) if rest[:1] == ["revision"] or rest[:1] == ["tree"] else "main"
+        folder = rest[2:] if rest[:1] == ["tree"] else []
+        asked = "/".join(rest[1 : len(rest) - len(folder)]) or "main"
         commit = repository["refs"].get(asked, asked)
         if commit not in repository["commits"]:
             return self._error(handler, 404, "RevisionNotFound", "Invalid rev id: " + asked)
         files = repository["commits"][commit]
         if rest[:1] == ["tree"]:
+            if folder:
+                return self._error(handler, 404, "EntryNotFound", "no folder " + "/".join(folder))
             entries = []
             for path, data in files.items():
                 entry = {"type": "file", "path": path, "size": len(data), "oid": git_sha1(data)}

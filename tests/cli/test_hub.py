@@ -320,5 +320,6 @@ def test_the_list_knows_what_is_here(inlay, hub, cache, at):
     assert got.code == 0, got.err
     entry = next(m for m in json.loads(inlay("model", "list", "--json", **at).out) if m["id"] == name)
     assert entry["revision"] == commit and entry["path"].endswith(commit)
+    assert entry["complete"] is True
     tokens = inlay("tokens", "-m", "bge-small", "--as", "query", "a", **at)
     assert tokens.json[0]["prompt"] == "query"
