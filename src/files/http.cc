@@ -60,9 +60,13 @@ Curl open_curl() {
   for (const char* name : kLibraries) {
     library = ::dlopen(name, RTLD_NOW | RTLD_LOCAL);
     if (library != nullptr) break;
-    if (curl.error.empty()) curl.error = ::dlerror();
+    const char* reason = ::dlerror();
+    if (curl.error.empty() && reason != nullptr) curl.error = reason;
   }
-  if (library == nullptr) return curl;
+  if (library == nullptr) {
+    if (curl.error.empty()) curl.error = std::string("no ") + kLibraries.front();
+    return curl;
+  }
   curl.error.clear();
   bind(library, "curl_global_init", &curl.global_init, &curl);
   bind(library, "curl_easy_init", &curl.easy_init, &curl);

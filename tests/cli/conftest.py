@@ -7,6 +7,7 @@ tests use the tiny models of tests/golden.
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -118,6 +119,17 @@ def at(hub, cache, tmp_path):
         "HF_TOKEN": "",
         "no_proxy": "127.0.0.1",
     }
+
+
+def preloaded(tmp_path, name, code):
+    """A library for LD_PRELOAD, made of C code."""
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if not compiler:
+        pytest.skip("no C compiler")
+    source, library = tmp_path / f"{name}.c", tmp_path / f"lib{name}.so"
+    source.write_text(code)
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
+    return str(library)
 
 
 def expect(result, code, *words):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import BINARY, MODELS, environment, expect, run_inlay
+from conftest import BINARY, MODELS, environment, expect, preloaded, run_inlay
 from hub_server import NAME, big_files, etag, folder_files, sha256
 
 # what is fetched, and where it lies
@@ -126,6 +126,17 @@ def test_without_links_the_files_themselves_are_in_the_snapshot(inlay, hub, cach
 
 
 # refusals
+
+
+def test_a_machine_without_libcurl(hub, cache, at, tmp_path):
+    hub.add(NAME, folder_files(MODELS / "bert-mean"))
+    code = "void* dlopen(const char* name, int how) { (void)name; (void)how; return 0; }\n"
+    code += 'char* dlerror(void) { return "libcurl.so.4: cannot open shared object file"; }\n'
+    without = {**at, "LD_PRELOAD": preloaded(tmp_path, "dlopen", code)}
+    expect(run_inlay("model", "get", NAME, **without), 69, "libcurl.so.4: cannot open", "Install it")
+    expect(run_inlay("embed", "-m", NAME, "a", **without), 66, "libcurl4")
+    assert run_inlay("model", "get", NAME, **at).code == 0
+    assert run_inlay("embed", "-m", NAME, "a", **without).code == 0
 
 
 def test_a_missing_model_and_a_private_one(inlay, hub, at):

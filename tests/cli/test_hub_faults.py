@@ -11,7 +11,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import BINARY, MODELS, environment, expect, run_inlay
+from conftest import BINARY, MODELS, environment, expect, preloaded, run_inlay
 from hub_server import LARGE, NAME, big_files, folder_files, sha256
 
 KILLS = int(os.environ.get("INLAY_HUB_KILLS", "15"))
@@ -22,16 +22,6 @@ FLOCK = "int flock(int file, int operation) { (void)file; (void)operation; retur
 def flock_does_nothing(tmp_path):
     """A library to preload: every process gets every lock."""
     return preloaded(tmp_path, "flock", FLOCK)
-
-
-def preloaded(tmp_path, name, code):
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    if not compiler:
-        pytest.skip("no C compiler")
-    source, library = tmp_path / f"{name}.c", tmp_path / f"lib{name}.so"
-    source.write_text(code)
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
-    return str(library)
 
 
 def start(*args, **env):
