@@ -1,5 +1,5 @@
-// The public Model and Tokenizer: telling what is in a folder, tokens without an engine. Finding and
-// listing models is in model_list.cc.
+// The public Model and Tokenizer: telling what is in a folder, tokens without an engine. Finding
+// and listing models is in model_list.cc.
 #include <optional>
 
 #include "arch/arch.h"
@@ -13,8 +13,7 @@
 namespace inlay {
 namespace {
 
-files::ModelFiles open_model(std::string_view locator,
-                             files::Ask ask = files::Ask::kWhenMissing) {
+files::ModelFiles open_model(std::string_view locator, files::Ask ask = files::Ask::kWhenMissing) {
   const files::Located located = files::locate(locator, ask);
   return files::ModelFiles::open(located.folder, located.name);
 }
