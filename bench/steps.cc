@@ -291,8 +291,8 @@ void Bench::stack(const char* name, const std::vector<Index>& lengths, int layer
   options.threads = threads;
   options.max_tokens = std::max<std::int64_t>(static_cast<std::int64_t>(ids.size()), 16384);
   options.max_text_tokens = 512;
-  const auto executable =
-      cpu::make_executable(make_plan(encoder.program, kernels_), kernels_, options);
+  const auto executable = cpu::make_executable(
+      make_plan(encoder.program, kernels_, options.max_text_tokens), kernels_, options);
   std::vector<float> out(lengths.size() * static_cast<std::size_t>(hidden));
   const double h = static_cast<double>(hidden);
   const double flops = layers * (24.0 * h * h * tokens + 4.0 * h * squares);

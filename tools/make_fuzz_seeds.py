@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seeds of the fuzz targets safetensors, pytorch and config: tests/fuzz/corpus/NAME/seed-*.
+"""Writes the seeds of the fuzz targets safetensors, pytorch, onnx and config: tests/fuzz/corpus/NAME/seed-*.
 
     python3 tools/make_fuzz_seeds.py            # rewrites the seeds; other files of the corpora stay
     python3 tools/make_fuzz_seeds.py --check    # compares only
@@ -121,6 +121,99 @@ def pytorch_seeds():
     yield "pickle-circle", b"\x80\x02]q\x00h\x00a."
 
 
+class Onnx:
+    """Protobuf messages of ONNX by hand: field numbers are onnx.proto3's."""
+
+    def varint(self, value):
+        out = b""
+        while value >= 0x80:
+            out += bytes([value & 0x7F | 0x80])
+            value >>= 7
+        return out + bytes([value])
+
+    def integer(self, field, value):
+        return self.varint(field << 3) + self.varint(value % 2**64)
+
+    def bytes(self, field, value):
+        value = value.encode() if isinstance(value, str) else value
+        return self.varint(field << 3 | 2) + self.varint(len(value)) + value
+
+    def tensor(self, name, data_type, dims, data, field=9):
+        head = b"".join(self.integer(1, extent) for extent in dims)
+        return head + self.integer(2, data_type) + self.bytes(8, name) + self.bytes(field, data)
+
+    def external(self, name, dims, **entries):
+        out = b"".join(self.integer(1, extent) for extent in dims) + self.integer(2, 1) + self.bytes(8, name)
+        for key, value in entries.items():
+            out += self.bytes(13, self.bytes(1, key) + self.bytes(2, value))
+        return out + self.integer(14, 1)
+
+    def node(self, op, name, inputs, output, scopes="", **attributes):
+        out = b"".join(self.bytes(1, value) for value in inputs) + self.bytes(2, output)
+        out += self.bytes(3, name) + self.bytes(4, op)
+        for key, value in attributes.items():
+            if isinstance(value, list):
+                body = b"".join(self.integer(8, item) for item in value)
+            else:
+                body = self.integer(3, value) if isinstance(value, int) else self.bytes(5, value)
+            out += self.bytes(5, self.bytes(1, key) + body)
+        if scopes:
+            out += self.bytes(9, self.bytes(1, "pkg.torch.onnx.name_scopes") + self.bytes(2, scopes))
+        return out
+
+    def model(self, nodes, tensors):
+        graph = b"".join(self.bytes(1, node) for node in nodes) + b"".join(self.bytes(5, value) for value in tensors)
+        return self.integer(1, 8) + self.bytes(7, graph) + self.bytes(8, self.integer(2, 17))
+
+
+def onnx_seeds():
+    o = Onnx()
+    six = o.tensor("w", 1, [2, 3], struct.pack("<6f", *range(6)))
+    bias = o.tensor("q.bias", 1, [3], struct.pack("<3f", *range(3)))
+    int8 = o.tensor("w", 3, [2, 3], b"abcdef")
+    scale = o.tensor("s", 1, [3], struct.pack("<3f", 1, 2, 3))
+    zero = o.tensor("z", 3, [3], b"\0\1\2")
+    add = o.node("Add", "a", ["y", "q.bias"], "r")
+    yield "linear", o.model([o.node("MatMul", "/q/MatMul", ["x", "w"], "y"), add], [six, bias])
+    listed = "['', 'q', 'linear']"
+    yield "scopes", o.model([o.node("Gemm", "g", ["x", "w", "q.bias"], "y", listed, transB=0)], [six, bias])
+    constant = o.node("Constant", "c", [], "w", value=o.tensor("", 1, [2, 3], bytes(24)))
+    transposed = o.node("Transpose", "t", ["w"], "v", perm=[1, 0])
+    yield "constant", o.model([constant, transposed, o.node("MatMul", "/q/MatMul", ["x", "v"], "y")], [])
+    nodes = [o.node("MatMulInteger", "/q/M", ["xq", "w", "xz", "z"], "i"), o.node("Cast", "c", ["i"], "f", to=1),
+             o.node("Mul", "m", ["xs", "s"], "ss"), o.node("Mul", "n", ["f", "ss"], "y"), add]  # fmt: skip
+    yield "int8", o.model(nodes, [int8, scale, zero, bias])
+    fused = o.node("DynamicQuantizeMatMul", "/q/M", ["x", "w", "s", "z", "q.bias"], "y")
+    yield "int8-fused", o.model([fused], [int8, scale, zero, bias])
+    linear = [o.node("DequantizeLinear", "d", ["w", "s", "z"], "v", axis=1), o.node("MatMul", "/q/M", ["x", "v"], "y")]
+    yield "int8-qdq", o.model(linear, [int8, scale, zero])
+    gemm = o.node("QGemm", "/q/G", ["x", "xs", "xz", "w", "s", "z", "b"], "y", transB=0)
+    yield (
+        "int8-qgemm",
+        o.model([gemm], [int8, scale, zero, o.tensor("xs", 1, [], bytes(4)), o.tensor("b", 6, [3], bytes(12))]),
+    )
+    table = [
+        o.node("Gather", "g", ["e.weight_quantized", "ids"], "r"),
+        o.node("DequantizeLinear", "d", ["r", "s"], "y"),
+    ]
+    yield "table", o.model(table, [o.tensor("e.weight_quantized", 2, [2, 3], b"abcdef"), scale])
+    attention = [o.node("Attention", "A", ["x", "w", "b"], "c", num_heads=1),
+                 o.node("MatMul", "m", ["c", "v"], "y"), o.node("Add", "a", ["y", "l.attention.output.dense.bias"], "r"),
+                 o.node("SkipLayerNormalization", "n", ["r", "x", "l.n.weight", "l.n.bias"], "h")]  # fmt: skip
+    ones = [o.tensor("b", 1, [3], bytes(12)), o.tensor("v", 1, [1, 1], bytes(4))]
+    ones += [o.tensor(name, 1, [1], bytes(4)) for name in ("l.attention.output.dense.bias", "l.n.weight", "l.n.bias")]
+    yield "attention", o.model(attention, [six, *ones])
+    yield "four-bits", o.model([o.node("MatMulNBits", "n", ["x", "w"], "y")], [o.tensor("w", 2, [3, 1, 2], b"abcdef")])
+    yield "typed", o.model([], [
+        o.tensor("a.a", 1, [2], bytes(8), 4), o.tensor("a.b", 10, [2], o.varint(0x3C00) * 2, 5),
+        o.tensor("a.c", 11, [1], bytes(8), 10), o.integer(1, 1) + o.integer(2, 16) + o.bytes(8, "a.d") + o.integer(5, 7),
+    ])  # fmt: skip
+    yield "external", o.model([], [o.external("a.a", [2], location="data", offset="8", length="8")])
+    yield "sparse", o.bytes(7, o.bytes(15, b"")) + o.bytes(8, b"")
+    for name in ("half", "int8"):
+        yield f"bert-{name}", (ROOT / f"tests/data/files/bert_{name}.onnx").read_bytes()
+
+
 def config_seeds():
     class_name = "sentence_transformers.models."
     seeds = [
@@ -145,11 +238,12 @@ def config_seeds():
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Writes the seeds of three fuzz targets.")
+    parser = argparse.ArgumentParser(description="Writes the seeds of four fuzz targets.")
     parser.add_argument("--check", action="store_true", help="compare with what is committed, write nothing")
     args = parser.parse_args()
     different = []
-    for target, seeds in (("safetensors", safetensors_seeds), ("pytorch", pytorch_seeds), ("config", config_seeds)):
+    targets = {"safetensors": safetensors_seeds, "pytorch": pytorch_seeds, "onnx": onnx_seeds, "config": config_seeds}
+    for target, seeds in targets.items():
         folder = ROOT / "tests/fuzz/corpus" / target
         wanted = {f"seed-{name}": data for name, data in seeds()}
         present = {path.name: path.read_bytes() for path in folder.glob("seed-*")}

@@ -10,11 +10,12 @@ void BatchBuffer::clear() {
   type_ids_.clear();
   offsets_.assign(1, 0);
   pool_begin_.clear();
-  any_type_ = any_pool_begin_ = false;
+  key_counts_.clear();
+  any_type_ = any_pool_begin_ = any_key_count_ = false;
 }
 
 void BatchBuffer::add(std::span<const std::int32_t> ids, std::span<const std::int32_t> type_ids,
-                      std::int32_t pool_begin) {
+                      std::int32_t pool_begin, std::int32_t key_count) {
   ids_.insert(ids_.end(), ids.begin(), ids.end());
   type_ids_.insert(type_ids_.end(), type_ids.begin(), type_ids.end());
   type_ids_.resize(ids_.size(), 0);
@@ -23,12 +24,16 @@ void BatchBuffer::add(std::span<const std::int32_t> ids, std::span<const std::in
   any_type_ = any_type_ ||
               std::any_of(type_ids.begin(), type_ids.end(), [](std::int32_t t) { return t != 0; });
   any_pool_begin_ = any_pool_begin_ || pool_begin != 0;
+  const auto tokens = static_cast<std::int32_t>(ids.size());
+  key_counts_.push_back(key_count == 0 ? tokens : key_count);
+  any_key_count_ = any_key_count_ || key_counts_.back() != tokens;
 }
 
 PackedBatch BatchBuffer::view() const {
   PackedBatch batch{ids_, {}, offsets_, {}};
   if (any_type_) batch.type_ids = type_ids_;
   if (any_pool_begin_) batch.pool_begin = pool_begin_;
+  if (any_key_count_) batch.key_counts = key_counts_;
   return batch;
 }
 

@@ -14,15 +14,15 @@ class BatchBuffer {
  public:
   void clear();
   // Appends a text of at least one token. `type_ids` has as many entries as `ids`, or none (all
-  // zero).
+  // zero). `key_count`: as in PackedBatch; 0: all.
   void add(std::span<const std::int32_t> ids, std::span<const std::int32_t> type_ids,
-           std::int32_t pool_begin);
+           std::int32_t pool_begin, std::int32_t key_count = 0);
   // Valid until the next add or clear.
   PackedBatch view() const;
 
  private:
-  std::vector<std::int32_t> ids_, type_ids_, offsets_{0}, pool_begin_;
-  bool any_type_ = false, any_pool_begin_ = false;
+  std::vector<std::int32_t> ids_, type_ids_, offsets_{0}, pool_begin_, key_counts_;
+  bool any_type_ = false, any_pool_begin_ = false, any_key_count_ = false;
 };
 
 }  // namespace inlay::batch

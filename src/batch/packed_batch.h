@@ -17,6 +17,9 @@ struct PackedBatch {
   std::span<const std::int32_t> offsets;   // [texts + 1]
   std::span<const std::int32_t>
       pool_begin;  // [texts]: rows left out of pooling at the start; or empty: none
+  // [texts]: tokens from the start that attention sees as keys, at least one; those behind them
+  // attend but are not seen (ColBERT's query expansion). Empty: all.
+  std::span<const std::int32_t> key_counts{};
 
   std::int64_t texts() const { return static_cast<std::int64_t>(offsets.size()) - 1; }
   std::int64_t tokens() const { return offsets.empty() ? 0 : offsets.back(); }

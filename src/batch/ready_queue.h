@@ -14,6 +14,7 @@ namespace inlay::batch {
 struct ReadyText {
   std::vector<std::int32_t> ids, type_ids;  // at least one id; type_ids of the same length or empty
   std::int32_t pool_begin = 0;
+  std::int32_t key_count = 0;  // tokens seen as keys (PackedBatch); 0: all
   int priority = 0;
   std::uint64_t order = 0;      // arrival
   std::shared_ptr<void> owner;  // the request, for whoever pushed it

@@ -132,6 +132,7 @@ std::string Model::show(std::string_view locator, bool with_program) {
   out.text("model_type", model.model_type());
   out.text("task", "dense");
   out.integer("parameters", parameters);
+  out.text("weight_file", model.weight_file());
   out.integer("weight_bytes", model.weight_bytes());
   out.integer("dim", program.output_width());
   out.integer("vocab_size", program.vocab_size());

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "files/onnx.h"
 #include "files/pickle.h"
 #include "files/safetensors.h"
 #include "files/settings.h"
@@ -18,15 +19,45 @@ namespace {
 
 constexpr std::size_t kMaxIndex = std::size_t{64} << 20U;
 
+using Read = void (*)(const ModelFolder& folder, const fs::path& path, Weights* weights);
+
+void read_safetensors_file(const ModelFolder& folder, const fs::path& path, Weights* weights) {
+  static_cast<void>(folder);
+  map_safetensors(path, weights);
+}
+void read_pytorch_file(const ModelFolder& folder, const fs::path& path, Weights* weights) {
+  static_cast<void>(folder);
+  map_pytorch(path, weights);
+}
+
 struct Form {
   const char* name;
   bool index;
-  void (*read)(const fs::path& path, Weights* weights);
+  Read read;
 };
-constexpr std::array<Form, 4> kForms{{{"model.safetensors", false, map_safetensors},
-                                      {"model.safetensors.index.json", true, map_safetensors},
-                                      {"pytorch_model.bin", false, map_pytorch},
-                                      {"pytorch_model.bin.index.json", true, map_pytorch}}};
+constexpr std::array<Form, 4> kForms{{{"model.safetensors", false, read_safetensors_file},
+                                      {"model.safetensors.index.json", true, read_safetensors_file},
+                                      {"pytorch_model.bin", false, read_pytorch_file},
+                                      {"pytorch_model.bin.index.json", true, read_pytorch_file}}};
+
+// ONNX files in the order of what they keep of the weights: as exported, fused by onnxruntime
+// (Optimum's O1 to O3), half precision, then eight bits under each name in use. Each is looked for
+// beside config.json, then in onnx/.
+constexpr Form kOnnx{"model.onnx", false, map_onnx};
+constexpr std::array<const char*, 14> kOnnxNames{"model.onnx",
+                                                 "model_optimized.onnx",
+                                                 "model_O1.onnx",
+                                                 "model_O2.onnx",
+                                                 "model_O3.onnx",
+                                                 "model_fp16.onnx",
+                                                 "model_O4.onnx",
+                                                 "model_quantized.onnx",
+                                                 "model_int8.onnx",
+                                                 "model_uint8.onnx",
+                                                 "model_qint8_avx512_vnni.onnx",
+                                                 "model_qint8_avx512.onnx",
+                                                 "model_qint8_arm64.onnx",
+                                                 "model_quint8_avx2.onnx"};
 
 struct Shard {
   fs::path path;
@@ -60,9 +91,14 @@ Checkpoint find_checkpoint(const ModelFolder& folder, const fs::path& place) {
     }
     return checkpoint;
   }
+  for (const char* name : kOnnxNames) {
+    for (const fs::path& where : {place, place / "onnx"}) {
+      if (const auto path = folder.find(where, name)) return {&kOnnx, *path, {{*path, {}}}};
+    }
+  }
   fail(ErrorCode::kNotFound, place.string(),
        "expected the model's weights, got none of " + looked +
-           ". Fetch the model again, or save it as safetensors.");
+           ", model.onnx and its variants. Fetch the model again, or save it as safetensors.");
 }
 
 }  // namespace
@@ -71,7 +107,7 @@ std::shared_ptr<const Weights> load_checkpoint(const ModelFolder& folder, const 
   const Checkpoint checkpoint = find_checkpoint(folder, place);
   auto weights = std::make_shared<Weights>();
   for (const Shard& shard : checkpoint.shards) {
-    checkpoint.form->read(shard.path, weights.get());
+    checkpoint.form->read(folder, shard.path, weights.get());
     for (const std::string& tensor : shard.tensors) {
       const Weights::Entry* entry = weights->find(tensor);
       if (entry != nullptr && entry->file == shard.path.string()) continue;
@@ -85,9 +121,15 @@ std::shared_ptr<const Weights> load_checkpoint(const ModelFolder& folder, const 
   return weights;
 }
 
+fs::path checkpoint_file(const ModelFolder& folder, const fs::path& place) {
+  return find_checkpoint(folder, place).named;
+}
+
 std::int64_t checkpoint_bytes(const ModelFolder& folder, const fs::path& place) {
+  const Checkpoint checkpoint = find_checkpoint(folder, place);
+  if (checkpoint.form == &kOnnx) return onnx_bytes(folder, checkpoint.named);
   std::int64_t bytes = 0;
-  for (const Shard& shard : find_checkpoint(folder, place).shards) {
+  for (const Shard& shard : checkpoint.shards) {
     std::error_code error;
     const std::uintmax_t size = fs::file_size(shard.path, error);
     if (!error) bytes += static_cast<std::int64_t>(size);

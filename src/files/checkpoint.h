@@ -1,5 +1,5 @@
-// A folder's checkpoint, whatever form it has: safetensors before pickle, one
-// file before shards.
+// A folder's checkpoint, whatever form it has: safetensors before pickle before
+// ONNX, one file before shards.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,10 @@ namespace inlay::files {
 // kBadInput or kUnsupported from the formats' readers.
 std::shared_ptr<const Weights> load_checkpoint(const ModelFolder& folder,
                                                const std::filesystem::path& place);
+// The file that says where the weights are: themselves or their index. Throws
+// kNotFound.
+std::filesystem::path checkpoint_file(const ModelFolder& folder,
+                                      const std::filesystem::path& place);
 // Size of the same files, without reading more than an index.
 std::int64_t checkpoint_bytes(const ModelFolder& folder, const std::filesystem::path& place);
 

@@ -196,5 +196,8 @@ std::shared_ptr<const Weights> ModelFiles::load_weights() const {
 std::int64_t ModelFiles::weight_bytes() const {
   return checkpoint_bytes(folder_, transformer_folder_);
 }
+std::string ModelFiles::weight_file() const {
+  return checkpoint_file(folder_, transformer_folder_).lexically_relative(folder()).string();
+}
 
 }  // namespace inlay::files

@@ -92,10 +92,13 @@ class ModelFiles {
   TokenizerFiles tokenizer() const;
 
   // Maps or reads the checkpoint: model.safetensors,
-  // model.safetensors.index.json, pytorch_model.bin(.index.json). Throws
+  // model.safetensors.index.json, pytorch_model.bin(.index.json); where there is
+  // none of these, an ONNX file's weights (checkpoint.cc has the list). Throws
   // kNotFound naming every file looked for.
   std::shared_ptr<const Weights> load_weights() const;
   std::int64_t weight_bytes() const;  // size of those files, without reading them
+  // The file that load_weights() reads or its index, relative to folder(). Throws kNotFound.
+  std::string weight_file() const;
 
  private:
   explicit ModelFiles(ModelFolder folder) : folder_(std::move(folder)) {}

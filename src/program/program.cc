@@ -65,18 +65,19 @@ WeightRef weight_rows(const WeightRef& weight, std::int64_t begin, std::int64_t 
 
 // transformers' make_log_bucket_position: distances below half the buckets keep their own, farther
 // ones share by logarithm. In float, as there.
-std::int64_t relative_row(const Disentangled& d, std::int64_t distance) {
+std::int64_t relative_row(std::int64_t span, std::int64_t buckets, std::int64_t max_positions,
+                          std::int64_t distance) {
   std::int64_t bucket = distance;
-  const std::int64_t middle = d.buckets / 2;
+  const std::int64_t middle = buckets / 2;
   const std::int64_t size = distance < 0 ? -distance : distance;
-  if (d.buckets > 0 && size > middle) {
+  if (buckets > 0 && size > middle) {
     const auto m = static_cast<float>(middle);
     const float share = std::log(static_cast<float>(size) / m) /
-                        std::log(static_cast<float>(d.max_positions - 1) / m);
+                        std::log(static_cast<float>(max_positions - 1) / m);
     bucket = static_cast<std::int64_t>(std::ceil(share * (m - 1))) + middle;
     if (distance < 0) bucket = -bucket;
   }
-  return std::clamp<std::int64_t>(bucket + d.span(), 0, 2 * d.span() - 1);
+  return std::clamp<std::int64_t>(bucket + span, 0, 2 * span - 1);
 }
 
 const char* step_kind_name(const StepArgs& args) noexcept {

@@ -132,7 +132,8 @@ struct Disentangled {
   std::int64_t span() const { return embeddings.tensor.shape[0] / 2; }
 };
 // The row of E for the distance query - key.
-std::int64_t relative_row(const Disentangled& d, std::int64_t distance);
+std::int64_t relative_row(std::int64_t span, std::int64_t buckets, std::int64_t max_positions,
+                          std::int64_t distance);
 
 // softmax(scale * Q K^T + bias) V per text and head. Q: [rows, heads * head_size]; K and V:
 // [tokens, kv_heads * head_size]. Q may have kTexts rows: one query row a text, standing at

@@ -140,7 +140,8 @@ void test_program(const Kernels& kernels) {
   std::vector<float> first;
   for (const int threads : {1, 2}) {
     options.threads = threads;
-    const auto ours = make_executable(make_plan(encoder.program, kernels), kernels, options);
+    const auto ours = make_executable(make_plan(encoder.program, kernels, options.max_text_tokens),
+                                      kernels, options);
     std::vector<float> got(expected.size());
     ours->run(batch.view(), got);
     for (std::size_t i = 0; i < got.size(); ++i) near(got[i], expected[i], 3e-6, "program");

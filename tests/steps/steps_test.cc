@@ -63,6 +63,136 @@ struct StepCase {
   std::function<void(Maker*)> build;
 };
 
+// Attention with each thing that may go with it, over all rows and over one row a text.
+void add_attention_extras(std::vector<StepCase>* all) {
+  struct Extra {
+    const char* name;
+    int heads, kv_heads, size;
+    std::function<void(Maker*, AttentionStep*)> set;
+  };
+  const auto rope = [](int pairs, bool interleaved) {
+    Rope rope;
+    rope.interleaved = interleaved;
+    for (int i = 0; i < pairs; ++i)
+      rope.inv_freq.push_back(std::pow(100.0F, -static_cast<float>(i) / static_cast<float>(pairs)));
+    return rope;
+  };
+  const auto disentangled = [](Maker* m, AttentionStep* a, int span, int buckets, int positions,
+                               bool keys, bool queries) {
+    const std::int64_t width = a->heads * a->head_size;
+    Disentangled& d = a->disentangled;
+    d.embeddings = m->weight({2 * span, width}, 1.0F);
+    if (keys) {
+      d.key = m->weight({width, width});
+      d.key_bias = m->weight({width});
+    }
+    if (queries) {
+      d.query = m->weight({width, width});
+      d.query_bias = m->weight({width});
+    }
+    d.buckets = buckets;
+    d.max_positions = positions;
+  };
+  const Extra extras[] = {
+      {"rope", 3, 3, 32, [=](Maker*, AttentionStep* a) { a->rope = rope(16, false); }},
+      {"rope_gqa_causal", 4, 2, 64,
+       [=](Maker*, AttentionStep* a) {
+         a->rope = rope(32, false);
+         a->causal = true;
+       }},
+      {"rope_part", 2, 2, 40, [=](Maker*, AttentionStep* a) { a->rope = rope(10, false); }},
+      {"rope_interleaved_factor", 2, 1, 24,
+       [=](Maker*, AttentionStep* a) {
+         a->rope = rope(12, true);
+         a->rope.factor = 1.2F;
+       }},
+      {"head_norms_rope", 4, 2, 16,
+       [=](Maker* m, AttentionStep* a) {
+         a->query_norm = {NormKind::kRms, m->weight({16}, 0.2F, 1.0F), {}, 1e-6F, false};
+         a->key_norm = {NormKind::kRms, m->weight({16}, 0.2F, 1.0F), {}, 1e-6F, false};
+         a->rope = rope(8, false);
+       }},
+      {"whole_norms", 3, 3, 24,
+       [](Maker* m, AttentionStep* a) {
+         a->query_norm = {NormKind::kLayer, m->weight({72}, 0.2F, 1.0F), m->weight({72}), 1e-5F,
+                          true};
+         a->key_norm = {NormKind::kLayer, m->weight({72}, 0.2F, 1.0F), m->weight({72}), 1e-5F,
+                        true};
+       }},
+      {"window_0", 2, 2, 32, [](Maker*, AttentionStep* a) { a->window = 0; }},
+      {"window_5", 2, 2, 32, [](Maker*, AttentionStep* a) { a->window = 5; }},
+      {"window_64_rope", 2, 2, 64,
+       [=](Maker*, AttentionStep* a) {
+         a->window = 64;
+         a->rope = rope(32, false);
+       }},
+      {"window_9_causal", 4, 1, 16,
+       [](Maker*, AttentionStep* a) {
+         a->window = 9;
+         a->causal = true;
+       }},
+      {"window_300_head_128", 1, 1, 128, [](Maker*, AttentionStep* a) { a->window = 300; }},
+      {"alibi", 3, 3, 32,
+       [](Maker*, AttentionStep* a) {
+         a->alibi = {0.5F, 0.0625F, 0.01F};
+       }},
+      {"alibi_window_causal", 2, 2, 32,
+       [](Maker*, AttentionStep* a) {
+         a->alibi = {0.5F, 0.1F};
+         a->window = 40;
+         a->causal = true;
+       }},
+      {"relative_bias", 3, 3, 24,
+       [](Maker* m, AttentionStep* a) {
+         a->relative_bias = m->weight({2 * 128 + 1, 3}, 1.0F);
+       }},
+      {"disentangled", 2, 2, 32,
+       [=](Maker* m, AttentionStep* a) { disentangled(m, a, 64, 64, 128, true, true); }},
+      {"disentangled_keys", 2, 2, 64,
+       [=](Maker* m, AttentionStep* a) { disentangled(m, a, 256, 256, 512, true, false); }},
+      {"disentangled_queries_plain", 3, 3, 24,
+       [=](Maker* m, AttentionStep* a) { disentangled(m, a, 50, 0, 0, false, true); }},
+  };
+  for (const Extra& extra : extras) {
+    const auto step = [extra](Maker* m, ValueId q, ValueId kv, std::int64_t kv_begin) {
+      AttentionStep a;
+      a.heads = extra.heads;
+      a.kv_heads = extra.kv_heads;
+      a.head_size = extra.size;
+      a.scale = 1.0F / std::sqrt(static_cast<float>(extra.size));
+      a.query = {q, 0};
+      a.key = {kv, kv_begin};
+      a.value = {kv, kv_begin + static_cast<std::int64_t>(extra.kv_heads) * extra.size};
+      extra.set(m, &a);
+      return a;
+    };
+    const std::int64_t width = static_cast<std::int64_t>(extra.heads) * extra.size;
+    const std::int64_t kv_width = 2LL * extra.kv_heads * extra.size;
+    all->push_back({std::string("attention_") + extra.name, [=](Maker* m) {
+                      const ValueId x = m->input(width + kv_width);
+                      m->program.attention("a", step(m, x, x, width));
+                    }});
+    all->push_back({std::string("attention_") + extra.name + "_unseen_keys", [=](Maker* m) {
+                      const ValueId x = m->input(width + kv_width);
+                      m->program.attention("a", step(m, x, x, width));
+                    }});
+    for (const SelectKind select : {SelectKind::kFirst, SelectKind::kLast}) {
+      all->push_back({std::string("attention_") + extra.name +
+                          (select == SelectKind::kFirst ? "_first_row" : "_last_row"),
+                      [=](Maker* m) {  // the keys are read again: they must not change in place
+                        const ValueId x = m->input(width);
+                        const ValueId kv = m->input(kv_width);
+                        const ValueId row = m->program.select_rows("s", {x, select});
+                        AttentionStep a = step(m, row, kv, 0);
+                        a.query_row = select;
+                        const ValueId context = m->program.attention("a", a);
+                        const ValueId keys = m->program.pool("p", {kv, {PoolMode::kMean}});
+                        m->program.set_outputs({context, keys});
+                      }});
+    }
+  }
+}
+
 std::vector<StepCase> step_cases() {
   std::vector<StepCase> all;
   const auto add = [&](std::string name, std::function<void(Maker*)> build) {
@@ -198,6 +328,51 @@ std::vector<StepCase> step_cases() {
         m->program.norm("n", {NormKind::kLayer, y, x, m->weight({32}), m->weight({32}), 1e-5F});
     m->program.residual("r", {y, z});
   });
+  for (const auto& [in, out] : {std::pair<int, int>{16, 16}, {33, 7}, {100, 130}, {384, 320}}) {
+    for (const auto activation : {Activation::kGelu, Activation::kSilu, Activation::kTanh}) {
+      add("gated_" + std::to_string(in) + "_" + std::to_string(out) + "_" +
+              activation_name(activation),
+          [in = in, out = out, activation](Maker* m) {
+            const ValueId x = m->input(in);
+            const float scale = 1.0F / std::sqrt(static_cast<float>(in));
+            const WeightRef gate = m->weight({out, in}, scale);
+            const WeightRef up = m->weight({out, in}, scale);
+            const bool biased = activation == Activation::kGelu;
+            m->program.gated_linear("g", {x, gate, up, biased ? m->weight({out}) : WeightRef{},
+                                          biased ? m->weight({out}) : WeightRef{}, activation});
+          });
+    }
+  }
+  add("gated_slices", [](Maker* m) {  // one tensor of the checkpoint, two halves
+    const ValueId x = m->input(48);
+    const WeightRef both = m->weight({2 * 40, 48});
+    m->program.gated_linear(
+        "g", {x, weight_rows(both, 0, 40), weight_rows(both, 40, 40), {}, {}, Activation::kGelu});
+  });
+  add("embed_scaled", [](Maker* m) {
+    m->program.embed("e", {m->weight({97, 40}), {}, {}, 0, -1, 6.3F});
+  });
+  add_attention_extras(&all);
+  for (const bool sum : {false, true}) {
+    for (const auto activation :
+         {SparseActivation::kLog1pRelu, SparseActivation::kLog1pLog1pRelu}) {
+      add(std::string("vocabulary_") + (sum ? "sum" : "max") +
+              (activation == SparseActivation::kLog1pRelu ? "" : "_twice"),
+          [sum, activation](Maker* m) {
+            const ValueId x = m->input(40);
+            m->program.vocabulary_max("v",
+                                      {x, m->weight({333, 40}), m->weight({333}), activation, sum});
+          });
+    }
+  }
+  add("several_outputs", [](Maker* m) {
+    const ValueId x = m->input(24);
+    const ValueId y = m->program.linear("l", {x, {m->weight({40, 24})}, {}, Activation::kTanh});
+    const ValueId tokens = m->program.normalize("n", {y});
+    const ValueId row = m->program.select_rows("s", {y, SelectKind::kFirst});
+    const ValueId best = m->program.vocabulary_max("v", {y, m->weight({77, 40}), {}, {}, false});
+    m->program.set_outputs({tokens, row, best, y});
+  });
   return all;
 }
 
@@ -205,18 +380,19 @@ std::vector<StepCase> step_cases() {
 // tail is seen.
 void close(Maker* m) {
   Program& p = m->program;
-  if (p.value(p.output()).rows == Rows::kTokens) {
+  if (p.outputs().size() == 1 && p.value(p.output()).rows == Rows::kTokens) {
     p.pool("close", {p.output(), {PoolMode::kLastToken, PoolMode::kWeightedMean}});
   }
 }
 
 struct Batch {
-  std::vector<std::int32_t> ids, types, offsets{0}, pool_begin;
+  std::vector<std::int32_t> ids, types, offsets{0}, pool_begin, key_counts;
   PackedBatch view(bool extras) const {
     PackedBatch batch{ids, {}, offsets, {}};
     if (extras) {
       batch.type_ids = types;
       batch.pool_begin = pool_begin;
+      batch.key_counts = key_counts;
     }
     return batch;
   }
@@ -234,6 +410,7 @@ Batch make_batch() {
     }
     batch.offsets.push_back(static_cast<std::int32_t>(batch.ids.size()));
     batch.pool_begin.push_back(std::min(index++ % 4, length));
+    batch.key_counts.push_back(index % 3 == 0 ? length : 1 + length / 2);
   }
   return batch;
 }
@@ -263,6 +440,54 @@ std::vector<RoomCase> room_cases() {
   return all;
 }
 
+// Room for every output of a Program over a batch, filled with NaN.
+struct Outputs {
+  std::vector<std::vector<float>> values;
+  std::vector<std::size_t> widths;
+  std::vector<bool> tokens;
+  std::vector<std::span<float>> views;
+
+  Outputs() = default;
+  Outputs(const Program& program, const PackedBatch& batch) {
+    for (const ValueId id : program.outputs()) {
+      const Value& value = program.value(id);
+      tokens.push_back(value.rows == Rows::kTokens);
+      widths.push_back(static_cast<std::size_t>(value.width));
+      const auto rows = static_cast<std::size_t>(tokens.back() ? batch.tokens() : batch.texts());
+      values.emplace_back(rows * widths.back(), NAN);
+    }
+  }
+  std::span<const std::span<float>> spans() {
+    views.assign(values.begin(), values.end());
+    return views;
+  }
+};
+
+void expect_close(const Outputs& got, const Outputs& expected, std::size_t output) {
+  const Tolerance& tolerance = kTolerances[0];
+  const std::size_t width = got.widths[output];
+  const std::vector<float>& all = expected.values[output];
+  double largest = 1e-3;
+  for (const float v : all) largest = std::max(largest, std::fabs(static_cast<double>(v)));
+  for (std::size_t row = 0; row * width < all.size(); ++row) {
+    double dot = 0;
+    double a = 0;
+    double b = 0;
+    for (std::size_t d = 0; d < width; ++d) {
+      const double x = got.values[output][row * width + d];
+      const double y = all[row * width + d];
+      ASSERT_LE(std::fabs(x - y), tolerance.relative * largest)
+          << "output " << output << ", row " << row << ", column " << d;
+      dot += x * y;
+      a += x * x;
+      b += y * y;
+    }
+    if (width > 1 && b > 1e-6) {
+      ASSERT_GE(dot / std::sqrt(a * b), tolerance.cosine) << "output " << output << ", row " << row;
+    }
+  }
+}
+
 class Steps : public testing::TestWithParam<RoomCase> {};
 
 TEST_P(Steps, AgreeWithRefAndDoNotDependOnNeighbours) {
@@ -274,11 +499,12 @@ TEST_P(Steps, AgreeWithRefAndDoNotDependOnNeighbours) {
   const Batch batch = make_batch();
   const bool types = c.step.name == "embed_positions_types";
   const bool pools = c.step.name.starts_with("pool");
-  PackedBatch packed = batch.view(types || pools);
+  const bool unseen = c.step.name.ends_with("_unseen_keys");
+  PackedBatch packed = batch.view(types || pools || unseen);
   if (!types) packed.type_ids = {};
   if (!pools) packed.pool_begin = {};
-  const auto width = static_cast<std::size_t>(maker.program.output_width());
-  const auto texts = static_cast<std::size_t>(packed.texts());
+  if (!unseen) packed.key_counts = {};
+  const Outputs shape(maker.program, packed);
 
   backend::CompileOptions options;
   options.max_tokens = packed.tokens();
@@ -286,51 +512,43 @@ TEST_P(Steps, AgreeWithRefAndDoNotDependOnNeighbours) {
   options.max_text_tokens = 600;
   const Backend* ref = backend::all_backends().back();
   ASSERT_EQ(ref->name(), "ref");
-  std::vector<float> expected(texts * width);
-  ref->compile(maker.program, options)->run(packed, expected);
-  double largest = 1e-3;
-  for (const float v : expected) largest = std::max(largest, std::fabs(static_cast<double>(v)));
+  Outputs expected = shape;
+  ref->compile(maker.program, options)->run(packed, expected.spans());
 
   ASSERT_TRUE(c.room->supports(maker.program, options).empty())
       << c.room->supports(maker.program, options)[0];
-  std::vector<float> first;
+  Outputs first;
   for (const int threads : {1, 3}) {
     options.threads = threads;
     const auto executable = c.room->compile(maker.program, options);
-    std::vector<float> got(texts * width, NAN);
-    executable->run(packed, got);
-    const Tolerance& tolerance = kTolerances[0];
-    for (std::size_t t = 0; t < texts; ++t) {
-      double dot = 0;
-      double a = 0;
-      double b = 0;
-      for (std::size_t d = 0; d < width; ++d) {
-        const double x = got[t * width + d];
-        const double y = expected[t * width + d];
-        ASSERT_LE(std::fabs(x - y), tolerance.relative * largest)
-            << "text " << t << ", column " << d << ", " << threads << " threads";
-        dot += x * y;
-        a += x * x;
-        b += y * y;
-      }
-      if (width > 1 && b > 1e-6) {
-        ASSERT_GE(dot / std::sqrt(a * b), tolerance.cosine) << "text " << t;
-      }
+    Outputs got = shape;
+    executable->run(packed, got.spans());
+    for (std::size_t i = 0; i < got.values.size(); ++i) expect_close(got, expected, i);
+    if (first.values.empty()) first = got;
+    for (std::size_t i = 0; i < got.values.size(); ++i) {
+      ASSERT_EQ(0, std::memcmp(first.values[i].data(), got.values[i].data(),
+                               got.values[i].size() * sizeof(float)))
+          << "the number of threads changes bits of output " << i;
     }
-    if (first.empty()) first = got;
-    ASSERT_EQ(0, std::memcmp(first.data(), got.data(), got.size() * sizeof(float)))
-        << "the number of threads changes bits";
-    std::vector<float> alone(width);
-    for (std::size_t t = 0; t < texts; ++t) {  // each text alone
-      const auto begin = static_cast<std::size_t>(packed.offsets[t]);
-      const std::size_t count = static_cast<std::size_t>(packed.offsets[t + 1]) - begin;
+    for (std::int64_t t = 0; t < packed.texts(); ++t) {  // each text alone
+      const auto begin = static_cast<std::size_t>(packed.offsets[static_cast<std::size_t>(t)]);
+      const std::size_t count =
+          static_cast<std::size_t>(packed.offsets[static_cast<std::size_t>(t + 1)]) - begin;
       const std::vector<std::int32_t> offsets{0, static_cast<std::int32_t>(count)};
       PackedBatch one{packed.ids.subspan(begin, count), {}, offsets, {}};
       if (!packed.type_ids.empty()) one.type_ids = packed.type_ids.subspan(begin, count);
-      if (!packed.pool_begin.empty()) one.pool_begin = packed.pool_begin.subspan(t, 1);
-      executable->run(one, alone);
-      ASSERT_EQ(0, std::memcmp(alone.data(), &got[t * width], width * sizeof(float)))
-          << "text " << t << " alone differs, " << threads << " threads";
+      if (!packed.pool_begin.empty())
+        one.pool_begin = packed.pool_begin.subspan(static_cast<std::size_t>(t), 1);
+      if (!packed.key_counts.empty())
+        one.key_counts = packed.key_counts.subspan(static_cast<std::size_t>(t), 1);
+      Outputs alone(maker.program, one);
+      executable->run(one, alone.spans());
+      for (std::size_t i = 0; i < alone.values.size(); ++i) {
+        const std::size_t row = got.tokens[i] ? begin : static_cast<std::size_t>(t);
+        ASSERT_EQ(0, std::memcmp(alone.values[i].data(), &got.values[i][row * got.widths[i]],
+                                 alone.values[i].size() * sizeof(float)))
+            << "output " << i << " of text " << t << " alone differs, " << threads << " threads";
+      }
     }
   }
   ::unsetenv("INLAY_CPU_ISA");

@@ -3,13 +3,15 @@
 // [keys, keys] exists. A row's arithmetic depends on its text's length and its own position alone.
 
 struct AttentionBuffers {
-  float* keys;     // [key panels][head_size][kPanel], times scale and log2(e)
-  float* values;   // [value panels][keys][kPanel]
-  float* scores;   // [kTileRows][lds]
-  float* sums;     // [kQueryBlock][padded head size]: products with the values so far
-  float* largest;  // [kQueryBlock]
-  float* total;    // [kQueryBlock]
-  Index lds;
+  float* keys;             // [key panels][head_size][kPanel], times scale and log2(e)
+  float* values;           // [value panels][keys][kPanel]
+  float* scores;           // [kTileRows][lds]
+  float* sums;             // [kQueryBlock][padded head size]: products with the values so far
+  float* largest;          // [kQueryBlock]
+  float* total;            // [kQueryBlock]
+  float* query_positions;  // [kTileRows][ldp]: a tile's queries against every relative position
+  float* key_positions;    // [block][ldp]: a block's keys likewise
+  Index lds, ldp;
   Index padded;
 };
 
@@ -26,6 +28,9 @@ static inline AttentionBuffers attention_buffers(const AttentionArgs& args) {
   b.sums = b.scores + kTileRows * b.lds;
   b.largest = b.sums + kQueryBlock * b.padded;
   b.total = b.largest + kQueryBlock;
+  b.query_positions = b.total + kQueryBlock;
+  b.ldp = round_up(args.positions, kPanel) + kLanes;
+  b.key_positions = b.query_positions + kTileRows * b.ldp;
   return b;
 }
 
@@ -133,51 +138,164 @@ static inline float exp2_scalar(float x) {
   return lanes[0];
 }
 
+// Keys [begin, end) of a block that a query sees; none: begin == end.
+struct Seen {
+  Index begin, end;
+};
+static inline Seen seen_keys(const AttentionArgs& args, Index position, Index key_begin,
+                             Index key_count) {
+  Seen seen{0, key_count};
+  if (args.causal || args.window >= 0) {
+    const Index last = args.causal ? position : position + args.window;
+    const Index end = last + 1 - key_begin;
+    seen.end = end < 0 ? 0 : (end < key_count ? end : key_count);
+  }
+  if (args.window >= 0) {
+    const Index begin = position - args.window - key_begin;
+    seen.begin = begin < 0 ? 0 : (begin < seen.end ? begin : seen.end);
+  }
+  return seen;
+}
+
+// The columns of position panels that distances [lowest, highest] fall into: a range of panels.
+static inline Seen position_panels(const AttentionArgs& args, Index lowest, Index highest) {
+  return {args.distances[lowest] / kPanel, args.distances[highest] / kPanel + 1};
+}
+
+static inline void position_products(const AttentionArgs& args, const AttentionBuffers& b,
+                                     Index rows, const float* x, Index ldx, const float* panels,
+                                     Seen range, float* out) {
+  for (Index panel = range.begin; panel < range.end; ++panel) {
+    tile_product(rows, x, ldx, panels + panel * args.head_size * kPanel, args.head_size,
+                 out + panel * kPanel, b.ldp);
+  }
+}
+
+// The block's keys against the positions that any of the queries [row, row_end) may need.
+static void pack_key_positions(const AttentionArgs& args, const AttentionBuffers& b, Index row,
+                               Index row_end, Index key_begin, Index key_count) {
+  const Seen range = position_panels(args, args.first_position + row - (key_begin + key_count - 1),
+                                     args.first_position + row_end - 1 - key_begin);
+  for (Index key = 0; key < key_count; key += kTileRows) {
+    const Index rows = key_count - key < kTileRows ? key_count - key : Index{kTileRows};
+    position_products(args, b, rows, args.k + (key_begin + key) * args.ldk, args.ldk,
+                      args.position_queries, range, b.key_positions + key * b.ldp);
+  }
+}
+
+static void add_disentangled(const AttentionArgs& args, const AttentionBuffers& b, Index row,
+                             Index rows, Index key_begin, Index key_end) {
+  const Index position = args.first_position + row;
+  if (args.position_keys != nullptr) {
+    const Seen range =
+        position_panels(args, position - (key_end - 1), position + rows - 1 - key_begin);
+    position_products(args, b, rows, args.q + row * args.ldq, args.ldq, args.position_keys, range,
+                      b.query_positions);
+  }
+  // Neighbouring queries need neighbouring columns of a key's line: keys outside, queries inside.
+  for (Index key = key_begin; key < key_end; ++key) {
+    const std::int32_t* column = args.distances + position - key;
+    float* score = b.scores + (key - key_begin);
+    for (Index r = 0; args.position_keys != nullptr && r < rows; ++r)
+      score[r * b.lds] += b.query_positions[r * b.ldp + column[r]];
+    const float* line = b.key_positions + (key - key_begin) * b.ldp;
+    for (Index r = 0; args.position_queries != nullptr && r < rows; ++r)
+      score[r * b.lds] += line[column[r]];
+  }
+}
+
+static inline void add_relative_bias(const AttentionArgs& args, Index position, Index key_begin,
+                                     Index count, float* scores) {
+  const float* bias = args.relative_bias + args.reach;
+  for (Index j = 0; j < count; ++j) {
+    Index distance = key_begin + j - position;
+    distance = distance < -args.reach ? -args.reach : distance;
+    distance = distance > args.reach ? args.reach : distance;
+    scores[j] += bias[distance];
+  }
+}
+
+static inline void add_alibi(const AttentionArgs& args, Index position, Index key_begin,
+                             Index count, float* scores) {
+  const auto from = static_cast<std::int32_t>(position - key_begin);
+  for (std::int32_t j = 0; j < static_cast<std::int32_t>(count); ++j) {
+    const std::int32_t distance = from < j ? j - from : from - j;
+    scores[j] -= args.alibi * static_cast<float>(distance);
+  }
+}
+
+// What lies in [begin, end) of a tile's rows gets the biases of its place in the text.
+static inline void add_biases(const AttentionArgs& args, const AttentionBuffers& b, Index row,
+                              Index rows, Index key_begin, Index end) {
+  if (args.distances != nullptr) add_disentangled(args, b, row, rows, key_begin, key_begin + end);
+  for (Index r = 0; r < rows; ++r) {
+    const Index position = args.first_position + row + r;
+    float* scores = b.scores + r * b.lds;
+    if (args.relative_bias != nullptr) add_relative_bias(args, position, key_begin, end, scores);
+    if (args.alibi != 0.0F) add_alibi(args, position, key_begin, end, scores);
+  }
+}
+
+// softmax_row over the keys that a row sees; zeros for the rest of [begin, end), which starts and
+// ends with the tile's.
+static inline float softmax_seen(float* scores, Seen seen, Index begin, Index end, float* largest) {
+  const Index start = seen.begin / kLanes * kLanes;
+  for (Index i = start; i < seen.begin; ++i) scores[i] = -__builtin_inff();
+  const float sum = softmax_row(scores + start, seen.end - start, largest);
+  for (Index i = begin; i < seen.begin; ++i) scores[i] = 0;
+  for (Index i = seen.end; i < end; ++i) scores[i] = 0;
+  return sum;
+}
+
 // One tile of query rows against one block of keys. `slot` is the tile's first row in the running
-// buffers; `first` and `last` say whether the block starts and ends the text.
+// buffers; `first` and `last` say whether the block starts and ends what the rows see.
 static inline void attend_tile(const AttentionArgs& args, const AttentionBuffers& b, Index row,
                                Index rows, Index slot, Index key_begin, Index key_count, bool first,
                                bool last) {
-  Index seen[kTileRows];  // keys of this block that each row sees
-  Index most = key_count;
-  for (Index r = 0; r < rows; ++r) {
-    seen[r] = key_count;
-    if (!args.causal) continue;
-    const Index visible = args.first_position + row + r + 1 - key_begin;
-    seen[r] = visible < 0 ? 0 : (visible < key_count ? visible : key_count);
-  }
-  if (args.causal) most = seen[rows - 1];  // later rows see more
+  // Later rows see from and up to later keys: the first and the last bound the tile.
+  const Index position = args.first_position + row;
+  const Index begin = seen_keys(args, position, key_begin, key_count).begin / kPanel * kPanel;
+  const Index most = seen_keys(args, position + rows - 1, key_begin, key_count).end;
   const float* q = args.q + row * args.ldq;
-  for (Index panel = 0; panel * kPanel < most; ++panel) {
+  for (Index panel = begin / kPanel; panel * kPanel < most; ++panel) {
     tile_product(rows, q, args.ldq, b.keys + panel * args.head_size * kPanel, args.head_size,
                  b.scores + panel * kPanel, b.lds);
   }
+  add_biases(args, b, row, rows, key_begin, most);
   alignas(64) float keep[kTileRows];  // factor of what was summed before
   for (Index r = 0; r < rows; ++r) {
     float* scores = b.scores + r * b.lds;
     float& largest = b.largest[slot + r];
     float& total = b.total[slot + r];
-    const float before = first ? -__builtin_inff() : largest;
-    keep[r] = 1;
-    if (seen[r] > 0) {
-      largest = before;
-      const float sum = softmax_row(scores, seen[r], &largest);
-      keep[r] = first ? 0.0F : exp2_scalar(before - largest);
-      total = first ? sum : __builtin_fmaf(total, keep[r], sum);
+    if (first) {
+      largest = -__builtin_inff();
+      total = 0;
     }
-    for (Index i = seen[r]; i < most; ++i) scores[i] = 0;
+    keep[r] = 1;
+    const Seen seen = seen_keys(args, position + r, key_begin, key_count);
+    if (seen.begin < seen.end) {
+      const float before = largest;
+      const float sum = softmax_seen(scores, seen, begin, most, &largest);
+      keep[r] = exp2_scalar(before - largest);
+      total = first ? sum : __builtin_fmaf(total, keep[r], sum);
+    } else {
+      for (Index i = begin; i < most; ++i) scores[i] = 0;
+    }
   }
+  const Index used = most > begin ? most - begin : 0;
   alignas(64) float tile[kTileRows * kPanel];
   for (Index column = 0; column < args.head_size; column += kPanel) {
     const Index columns =
         args.head_size - column < kPanel ? args.head_size - column : Index{kPanel};
-    tile_product(rows, b.scores, b.lds, b.values + column * attention_key_block(args.head_size),
-                 most, tile, kPanel);
+    tile_product(rows, b.scores + begin, b.lds,
+                 b.values + column * attention_key_block(args.head_size) + begin * kPanel, used,
+                 tile, kPanel);
     for (Index r = 0; r < rows; ++r) {
       float* sums = b.sums + (slot + r) * b.padded + column;
       float* out = args.out + (row + r) * args.ldo + column;
       const Reg factor = V::set1(keep[r]);
-      const Reg divisor = V::set1(1.0F / b.total[slot + r]);
+      const float total = b.total[slot + r];  // zero where a window holds no key that is seen
+      const Reg divisor = V::set1(total > 0 ? 1.0F / total : 0.0F);
       alignas(64) float line[kPanel];
       float* target = last && columns == kPanel ? out : line;
 #pragma GCC unroll 4
@@ -202,17 +320,28 @@ static void attention(const AttentionArgs& args) {
   const Index block = attention_key_block(args.head_size);
   for (Index begin = args.query_begin; begin < args.query_end; begin += kQueryBlock) {
     const Index end = begin + kQueryBlock < args.query_end ? begin + kQueryBlock : args.query_end;
-    for (Index key = 0; key < args.keys; key += block) {
-      const Index count = args.keys - key < block ? args.keys - key : block;
-      const bool packed = args.keys <= block && begin > args.query_begin;
+    // With a window, only keys near these rows; from whole panels, as the rows' bits must not
+    // depend on anything but their place.
+    Seen keys{0, args.keys};
+    if (args.window >= 0) {
+      keys.begin =
+          seen_keys(args, args.first_position + begin, 0, args.keys).begin / kPanel * kPanel;
+      keys.end = seen_keys(args, args.first_position + end - 1, 0, args.keys).end;
+      // Beyond all keys (PackedBatch::key_counts): one block still runs, and leaves zeros.
+      if (keys.begin >= keys.end) keys.begin = (keys.end - 1) / kPanel * kPanel;
+    }
+    for (Index key = keys.begin; key < keys.end; key += block) {
+      const Index count = keys.end - key < block ? keys.end - key : block;
+      const bool packed = args.window < 0 && args.keys <= block && begin > args.query_begin;
       if (!packed) {
         pack_keys(args, b, key, count);
         pack_values(args, b, key, count);
       }
+      if (args.position_queries != nullptr) pack_key_positions(args, b, begin, end, key, count);
       for (Index row = begin; row < end; row += kTileRows) {
         const Index rows = end - row < kTileRows ? end - row : Index{kTileRows};
-        attend_tile(args, b, row, rows, row - begin, key, count, key == 0,
-                    key + count == args.keys);
+        attend_tile(args, b, row, rows, row - begin, key, count, key == keys.begin,
+                    key + count == keys.end);
       }
     }
   }

@@ -49,7 +49,9 @@ class CpuBackend final : public Backend {
   }
 
   MemoryPlan plan(const Program& program, const CompileOptions& options) const override {
-    return cpu::plan_sizes(cpu::make_plan(program, cpu::choose_isa()), options).memory;
+    return cpu::plan_sizes(cpu::make_plan(program, cpu::choose_isa(), options.max_text_tokens),
+                           options)
+        .memory;
   }
 
   std::unique_ptr<Executable> compile(const Program& program,
@@ -59,7 +61,8 @@ class CpuBackend final : public Backend {
       fail(ErrorCode::kInternal, "cpu", "expected positive limits and threads.");
     }
     const cpu::Kernels& kernels = cpu::choose_isa();
-    return cpu::make_executable(cpu::make_plan(program, kernels), kernels, options);
+    return cpu::make_executable(cpu::make_plan(program, kernels, options.max_text_tokens), kernels,
+                                options);
   }
 };
 

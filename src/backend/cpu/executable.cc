@@ -47,6 +47,7 @@ class CpuExecutable final : public Executable {
         barrier_(options.threads),
         pool_(options.threads),
         task_([this](int rank) { work(rank); }) {
+    for (const Distances& d : plan_.distances) distances_.push_back(distance_table(d));
     for (WeightSpec& spec : plan_.weights) spec.parts.clear();  // the checkpoint may go now
   }
 
@@ -68,6 +69,7 @@ class CpuExecutable final : public Executable {
   void check(const PackedBatch& batch, std::span<const std::span<float>> outs) const;
   void number_positions(const PackedBatch& batch);
   void cut(const PackedBatch& batch);
+  std::vector<std::int32_t> distance_table(const Distances& d) const;
   void work(int rank);
 
   Plan plan_;
@@ -77,6 +79,7 @@ class CpuExecutable final : public Executable {
   const Buffer weights_;
   Buffer slots_, scratch_;
   std::vector<std::int32_t> positions_;
+  std::vector<std::vector<std::int32_t>> distances_;
   std::vector<Chunk> chunks_;  // of this batch: those for the team, then those for one thread each
   Index team_chunks_ = 0, chunk_count_ = 0;
   std::atomic<Index> next_{0};
@@ -120,6 +123,9 @@ void CpuExecutable::check(const PackedBatch& batch, std::span<const std::span<fl
     }
     if (!batch.pool_begin.empty() && batch.pool_begin[i] < 0)
       bad_batch("expected pool_begin of at least 0.");
+    if (!batch.key_counts.empty() &&
+        (batch.key_counts[i] < 1 || batch.key_counts[i] > batch.offsets[i + 1] - batch.offsets[i]))
+      bad_batch("expected key_counts of 1 to the text's tokens.");
   }
   // Every table read stays inside its table, whoever made the batch.
   std::uint32_t largest_id = 0;
@@ -148,6 +154,16 @@ void CpuExecutable::number_positions(const PackedBatch& batch) {
     }
     out += options_.max_tokens;
   }
+}
+
+std::vector<std::int32_t> CpuExecutable::distance_table(const Distances& d) const {
+  std::vector<std::int32_t> table;
+  const Index furthest = std::min(options_.max_text_tokens, options_.max_tokens) - 1;
+  for (Index distance = -furthest; distance <= furthest; ++distance) {
+    table.push_back(
+        static_cast<std::int32_t>(relative_row(d.span, d.buckets, d.max_positions, distance)));
+  }
+  return table;
 }
 
 // Fills chunks_: first those that the team shares, then the others, which threads take in turn.
@@ -199,6 +215,7 @@ void CpuExecutable::work(int rank) {
                *batch_,
                positions_.data(),
                options_.max_tokens,
+               distances_,
                {},
                slots_.as<float>(),
                sizes_.team_tokens,
@@ -247,6 +264,8 @@ Sizes plan_sizes(const Plan& plan, const CompileOptions& options) {
   sizes.memory.arena =
       (sizes.slots_floats + sizes.scratch_floats * options.threads) * Index{sizeof(float)} +
       static_cast<Index>(plan.position_rules.size()) * options.max_tokens *
+          Index{sizeof(std::int32_t)} +
+      static_cast<Index>(plan.distances.size()) * 2 * options.max_text_tokens *
           Index{sizeof(std::int32_t)} +
       options.max_texts * Index{sizeof(Chunk)};
   return sizes;

@@ -3,6 +3,8 @@
 
 constexpr int kPanel = kTileRegs * V::kWidth;
 
+static void activate(Activation activation, float* x, Index count);  // rows.inl
+
 // Floats that a panel's first reader fetches ahead: 8 KiB, what comes from memory within its
 // latency (some 120 ns at 40 GB/s), doubled. Hardware stops fetching at the end of each 4 KiB page.
 constexpr Index kFetchAhead = 2048;
@@ -115,7 +117,59 @@ static void finish_tile_scalar(const GemmArgs& args, float* tile, Index row, Ind
   }
 }
 
+// activation(gate) in place, then times the partner, to c.
+static void finish_gated(const GemmArgs& args, float* gate, float* partner, Index row, Index rows,
+                         Index column, Index columns) {
+  const float* bias = args.bias + 2 * column;
+  for (Index r = 0; r < rows; ++r) {
+    float* g = gate + r * kPanel;
+    float* u = partner + r * kPanel;
+#pragma GCC unroll 4
+    for (int v = 0; v < kPanel; v += V::kWidth) {
+      V::store(g + v, V::add(V::load(g + v), V::load(bias + v)));
+      V::store(u + v, V::add(V::load(u + v), V::load(bias + kPanel + v)));
+    }
+    activate(args.activation, g, kPanel);
+    float* out = args.c + (row + r) * args.ldc + column;
+    float* target = columns == kPanel ? out : g;
+#pragma GCC unroll 4
+    for (int v = 0; v < kPanel; v += V::kWidth)
+      V::store(target + v, V::mul(V::load(g + v), V::load(u + v)));
+    if (columns < kPanel) {
+      for (Index j = 0; j < columns; ++j) out[j] = g[j];
+    }
+  }
+}
+
+static void gemm_gated(const GemmArgs& args, Index begin, Index end) {
+  const Index panels = args.panels(kPanel);
+  const Index stride = args.k * kPanel;
+  alignas(64) float gate[kTileRows * kPanel];
+  alignas(64) float partner[kTileRows * kPanel];
+  for (Index unit = begin; unit < end; ++unit) {
+    const Index panel = unit % panels;
+    const Index first = unit / panels * args.row_block;
+    const Index last = first + args.row_block < args.m ? first + args.row_block : args.m;
+    const float* weights = args.weights + 2 * panel * stride;
+    const Index column = panel * kPanel;
+    const Index columns = args.n - column < kPanel ? args.n - column : kPanel;
+    for (Index row = first; row < last; row += kTileRows) {
+      const Index rows = last - row < kTileRows ? last - row : kTileRows;
+      const float* a = args.a + row * args.lda;
+      if (row == first) {
+        tile_product<true>(rows, a, args.lda, weights, args.k, gate, kPanel);
+        tile_product<true>(rows, a, args.lda, weights + stride, args.k, partner, kPanel);
+      } else {
+        tile_product<false>(rows, a, args.lda, weights, args.k, gate, kPanel);
+        tile_product<false>(rows, a, args.lda, weights + stride, args.k, partner, kPanel);
+      }
+      finish_gated(args, gate, partner, row, rows, column, columns);
+    }
+  }
+}
+
 static void gemm(const GemmArgs& args, Index begin, Index end) {
+  if (args.gated) return gemm_gated(args, begin, end);
   using A = VectorActivation;
   const Index panels = args.panels(kPanel);
   alignas(64) float tile[kTileRows * kPanel];

@@ -70,12 +70,14 @@ constexpr int kTileRegs = 4;
 
 }  // namespace
 
-Index attention_scratch(const Kernels& kernels, Index head_size) {
+Index attention_scratch(const Kernels& kernels, Index head_size, Index positions) {
   const Index block = attention_key_block(head_size);
   const Index padded = (head_size + kernels.panel - 1) / kernels.panel * kernels.panel;
   const Index keys = (block + kernels.panel - 1) / kernels.panel * kernels.panel;
+  const Index line = (positions + kernels.panel - 1) / kernels.panel * kernels.panel;
   return keys * head_size + block * padded + kernels.tile_rows * (block + kLanes) +
-         kQueryBlock * padded + 2 * ((kQueryBlock + kLanes - 1) / kLanes * kLanes);
+         kQueryBlock * padded + 2 * ((kQueryBlock + kLanes - 1) / kLanes * kLanes) +
+         (kernels.tile_rows + block) * (line + kLanes);
 }
 
 extern const Kernels kGenericKernels;

@@ -31,6 +31,9 @@ struct GemmArgs {
   Index ldr = 0;
   float* c = nullptr;  // [m, n] = activation(a weights^T + bias) + residual
   Index ldc = 0;
+  // Panels come in pairs, a gate's and its partner's, bias likewise; c = activation(gate) * partner
+  // of n columns, without a residual.
+  bool gated = false;
   Index row_block = 0;  // rows that one unit of work covers, at least 1
   Index panels(Index panel) const { return (n + panel - 1) / panel; }
   Index units(Index panel) const { return (m + row_block - 1) / row_block * panels(panel); }
@@ -51,7 +54,7 @@ struct NormArgs {
   bool rms = false;
 };
 
-// out = tokens[id] + types[type] + positions[position], then the norm when it has a weight.
+// out = scale * tokens[id] + types[type] + positions[position], then the norm when it has a weight.
 struct EmbedArgs {
   const float* tokens = nullptr;     // [vocab, width]
   const float* positions = nullptr;  // or null
@@ -59,7 +62,40 @@ struct EmbedArgs {
   const std::int32_t* ids = nullptr;
   const std::int32_t* type_ids = nullptr;  // or null: all zero
   const std::int32_t* position_ids = nullptr;
+  float scale = 1;
   NormArgs norm;  // input unused; out, ldo and width always set; weight null: no norm
+};
+
+// Queries or keys of consecutive rows of one text: each head's columns normed (or all of them
+// together), then turned by their position.
+struct PrepareArgs {
+  const float* input = nullptr;
+  Index ldi = 0;
+  float* out = nullptr;  // may be input
+  Index ldo = 0;
+  Index rows = 0, heads = 0, head_size = 0;
+  const float* norm_weight = nullptr;  // null: no norm
+  const float* norm_bias = nullptr;
+  float eps = 0;
+  bool rms = false, whole = false;
+  const float* turns = nullptr;  // of the first row: [pairs] cosines, [pairs] sines; null: no turn
+  Index pairs = 0;
+  bool interleaved = false;
+};
+
+// out[t] = the SPLADE head over the rows [offsets[t], offsets[t + 1]) of a, for weight panels
+// [begin, end).
+struct VocabularyArgs {
+  const float* a = nullptr;  // row 0 is token offsets[0]
+  Index lda = 0;
+  Index n = 0, k = 0;
+  const float* weights = nullptr;
+  const float* bias = nullptr;
+  const std::int32_t* offsets = nullptr;
+  Index texts = 0;
+  bool sum = false, twice = false;  // log1p taken twice
+  float* out = nullptr;             // [texts, n]
+  Index ldo = 0;
 };
 
 // One text, one head, the query rows [query_begin, query_end). Queries stand at position
@@ -79,7 +115,17 @@ struct AttentionArgs {
   Index head_size = 0;
   float scale = 0;
   bool causal = false;
-  float* scratch = nullptr;  // attention_scratch() floats, at a 64-byte boundary
+  Index window = -1;  // keys farther than this are not seen; < 0: none
+  // Added to the scores, all in units of log 2.
+  float alibi = 0;                       // times |i - j|, taken off
+  const float* relative_bias = nullptr;  // [2 * reach + 1] by key - query, or null
+  Index reach = 0;
+  // Disentangled scores: panels [positions] x head_size, scale within, or null.
+  const float* position_keys = nullptr;
+  const float* position_queries = nullptr;
+  Index positions = 0;
+  const std::int32_t* distances = nullptr;  // distances[i - j] is the position of query - key
+  float* scratch = nullptr;                 // attention_scratch() floats, at a 64-byte boundary
 };
 
 // tokens [rows, width] of one text to one row: rows before `begin` are left out.
@@ -99,7 +145,9 @@ struct Kernels {
   void (*gemm)(const GemmArgs& args, Index begin, Index end);
   void (*norm)(const NormArgs& args, Index row_begin, Index row_end);
   void (*embed)(const EmbedArgs& args, Index row_begin, Index row_end);
+  void (*prepare)(const PrepareArgs& args);
   void (*attention)(const AttentionArgs& args);
+  void (*vocabulary_max)(const VocabularyArgs& args, Index panel_begin, Index panel_end);
   void (*pool)(const PoolArgs& args);
   void (*normalize)(float* row, Index width);  // row / max(|row|, 1e-12)
   void (*add)(const float* a, const float* b, float* out, Index count);
@@ -119,10 +167,13 @@ inline Index attention_key_block(Index head_size) { return head_size <= 64 ? 512
 // lets a long text spread over threads. Some 18 tiles, so that packing the keys again for each unit
 // costs under 1 %.
 inline constexpr Index kQueryBlock = 252;
-// Floats of scratch that attention needs for a head size.
-Index attention_scratch(const Kernels& kernels, Index head_size);
+// Floats of scratch that attention needs for a head size, and for so many relative positions of
+// disentangled attention.
+Index attention_scratch(const Kernels& kernels, Index head_size, Index positions = 0);
 
 // The rare activations, one element at a time in double: not worth a vector form.
 void activate_scalar(Activation activation, float* values, Index count);
+// log1p of what is above zero, zero for the rest, NaN for NaN; `twice`: log1p of that again.
+void log1p_relu(float* values, Index count, bool twice);
 
 }  // namespace inlay::backend::cpu

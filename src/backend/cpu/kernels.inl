@@ -7,11 +7,12 @@
 #include "backend/cpu/math.inl"
 #include "backend/cpu/gemm.inl"
 #include "backend/cpu/rows.inl"
+#include "backend/cpu/heads.inl"
 #include "backend/cpu/attention.inl"
 // clang-format on
 
-#define INLAY_KERNELS(name)                                                                     \
-  {                                                                                             \
-    name, kTileRows, kPanel, gemm, norm, embed, attention, pool, normalize, add_rows, activate, \
-        peak                                                                                    \
+#define INLAY_KERNELS(name)                                                               \
+  {                                                                                       \
+    name, kTileRows, kPanel, gemm, norm, embed, prepare, attention, vocabulary_max, pool, \
+        normalize, add_rows, activate, peak                                               \
   }

@@ -3,36 +3,105 @@
 #include "backend/cpu/pack.h"
 
 #include <algorithm>
+#include <cmath>
+#include <vector>
 
 namespace inlay::backend::cpu {
 namespace {
 
 constexpr Index kRowsAtOnce = 64;
 
-// Rows [begin, begin + rows) of a matrix as floats.
-void read_rows(const WeightRef& ref, Index begin, Index rows, float* out) {
+// Rows [begin, begin + rows) of a matrix [, k] as floats.
+void read_rows(const WeightRef& ref, Index k, Index begin, Index rows, float* out) {
   TensorView view = ref.tensor;
-  const std::int64_t row_bytes =
-      ref.tensor.shape[1] * static_cast<std::int64_t>(dtype_bytes(view.dtype));
+  const std::int64_t row_bytes = k * static_cast<std::int64_t>(dtype_bytes(view.dtype));
   view.data = static_cast<const char*>(view.data) + begin * row_bytes;
   view.shape[0] = rows;
   to_float(view, out, ref.name);
 }
 
+// Stacked parts, or (kPairs) two parts whose panels take turns.
 void pack_panels(const WeightSpec& spec, Index panel, float* out) {
   std::fill(out, out + spec.floats, 0.0F);
   std::vector<float> rows(static_cast<std::size_t>(kRowsAtOnce * spec.k));
+  const bool pairs = spec.kind == WeightSpec::Kind::kPairs;
+  const Index stride = (pairs ? 2 : 1) * panel * spec.k;  // from panel to panel of a part
   Index column = 0;
-  for (const WeightRef& part : spec.parts) {
-    const Index count = part.tensor.shape[0];
+  for (std::size_t i = 0; i < spec.parts.size(); ++i) {
+    const WeightRef& part = spec.parts[i];
+    if (pairs) column = 0;
+    float* base = out + (pairs ? static_cast<Index>(i) * panel * spec.k : 0);
+    const Index count = part.present() ? part.tensor.shape[0] : 0;
     for (Index begin = 0; begin < count; begin += kRowsAtOnce) {
       const Index n = std::min(kRowsAtOnce, count - begin);
-      read_rows(part, begin, n, rows.data());
+      read_rows(part, spec.k, begin, n, rows.data());
       for (Index r = 0; r < n; ++r, ++column) {
-        float* to = out + column / panel * panel * spec.k + column % panel;
+        float* to = base + column / panel * stride + column % panel;
         const float* from = rows.data() + r * spec.k;
         for (Index k = 0; k < spec.k; ++k) to[k * panel] = from[k];
       }
+    }
+  }
+}
+
+void pack_columns(const WeightSpec& spec, float* out) {
+  const std::vector<float> table = to_float(spec.parts[0].tensor, spec.parts[0].name);
+  for (Index r = 0; r < spec.n; ++r) {
+    for (Index k = 0; k < spec.k; ++k)
+      out[k * spec.n + r] = table[static_cast<std::size_t>(r * spec.k + k)] * spec.factor;
+  }
+}
+
+// The angle is rounded to float before its cosine is taken: transformers' arithmetic.
+void pack_turns(const WeightSpec& spec, float* out) {
+  const Index pairs = spec.k / 2;
+  for (Index position = 0; position < spec.n; ++position, out += spec.k) {
+    for (Index i = 0; i < pairs; ++i) {
+      const float angle =
+          static_cast<float>(position) * spec.rope.inv_freq[static_cast<std::size_t>(i)];
+      out[i] = static_cast<float>(std::cos(static_cast<double>(angle)) * spec.rope.factor);
+      out[pairs + i] = static_cast<float>(std::sin(static_cast<double>(angle)) * spec.rope.factor);
+    }
+  }
+}
+
+// What depends on weights alone is multiplied once, with the room's own kernels.
+void pack_positions(const WeightSpec& spec, const Kernels& kernels, float* out) {
+  const WeightRef& embeddings = spec.parts[0];
+  const std::vector<float> rows = to_float(embeddings.tensor, embeddings.name);
+  const Index panel = kernels.panel;
+  WeightSpec matrix;
+  matrix.kind = WeightSpec::Kind::kPanels;
+  matrix.parts = {spec.parts[1]};
+  matrix.n = spec.parts[1].tensor.shape[0];
+  matrix.k = embeddings.tensor.shape[1];
+  const Index wide = (matrix.n + panel - 1) / panel * panel;
+  matrix.floats = wide * matrix.k;
+  std::vector<float> weights(static_cast<std::size_t>(matrix.floats));
+  pack_panels(matrix, panel, weights.data());
+  std::vector<float> bias(static_cast<std::size_t>(wide), 0.0F);
+  if (spec.parts[2].present()) to_float(spec.parts[2].tensor, bias.data(), spec.parts[2].name);
+  std::vector<float> product(static_cast<std::size_t>(spec.n * matrix.n));
+  GemmArgs args;
+  args.a = rows.data();
+  args.lda = matrix.k;
+  args.m = spec.n;
+  args.n = matrix.n;
+  args.k = matrix.k;
+  args.weights = weights.data();
+  args.bias = bias.data();
+  args.c = product.data();
+  args.ldc = matrix.n;
+  args.row_block = spec.n;
+  kernels.gemm(args, 0, args.units(panel));
+  std::fill(out, out + spec.floats, 0.0F);
+  const Index heads = matrix.n / spec.k;
+  const Index panels = (spec.n + panel - 1) / panel;
+  for (Index head = 0; head < heads; ++head) {
+    for (Index position = 0; position < spec.n; ++position) {
+      const float* from = product.data() + position * matrix.n + head * spec.k;
+      float* to = out + (head * panels + position / panel) * spec.k * panel + position % panel;
+      for (Index d = 0; d < spec.k; ++d) to[d * panel] = from[d] * spec.factor;
     }
   }
 }
@@ -57,6 +126,7 @@ Buffer pack_weights(const Plan& plan, const Kernels& kernels) {
     float* out = block.as<float>() + spec.offset;
     switch (spec.kind) {
       case WeightSpec::Kind::kPanels:
+      case WeightSpec::Kind::kPairs:
         pack_panels(spec, kernels.panel, out);
         break;
       case WeightSpec::Kind::kPadded:
@@ -64,6 +134,15 @@ Buffer pack_weights(const Plan& plan, const Kernels& kernels) {
         break;
       case WeightSpec::Kind::kTable:
         pack_table(spec, out);
+        break;
+      case WeightSpec::Kind::kColumns:
+        pack_columns(spec, out);
+        break;
+      case WeightSpec::Kind::kTurns:
+        pack_turns(spec, out);
+        break;
+      case WeightSpec::Kind::kPositionPanels:
+        pack_positions(spec, kernels, out);
         break;
     }
   }

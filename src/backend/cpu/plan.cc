@@ -1,86 +1,11 @@
 // Program to plan: dead steps dropped, neighbours fused, values put into slots that later values
 // reuse. Fusing never changes what a row computes, only when.
-#include "backend/cpu/plan.h"
-
 #include <algorithm>
-#include <map>
 #include <utility>
 
+#include "backend/cpu/planner.h"
+
 namespace inlay::backend::cpu {
-namespace {
-
-Index round_up(Index x, Index to) { return (x + to - 1) / to * to; }
-
-class Planner {
- public:
-  Planner(const Program& program, const Kernels& kernels, bool fuse)
-      : program_(program), kernels_(kernels), fuse_(fuse) {}
-
-  Plan make();
-
- private:
-  using Values = std::vector<ValueId>;
-
-  void find_uses();
-  void fuse_steps();
-  void fuse_residual(std::size_t step, ValueId a, ValueId b);
-  const Step& step_of(ValueId value) const {
-    return program_.steps()[static_cast<std::size_t>(program_.value(value).step)];
-  }
-  std::size_t index_of(ValueId value) const {
-    return static_cast<std::size_t>(program_.value(value).step);
-  }
-  bool used_once(ValueId value) const {
-    return !program_.is_output(value) && uses_[static_cast<std::size_t>(value)] == 1;
-  }
-
-  // The value that step i's operation leaves, after what was fused behind it.
-  ValueId result_of(std::size_t i) const { return result_[i]; }
-  Values inputs_of(std::size_t i) const;
-
-  Place place(ValueId value, Index column = 0) const;
-  int take_slot(Rows rows, Index width);
-  Place place_result(ValueId value, const Values& overwritable, std::size_t op);
-  void release_inputs(std::size_t op);
-
-  WeightId weight(WeightSpec spec);
-  WeightId table(const WeightRef& ref);
-  WeightId vector(const WeightRef& ref, Index width, float fill);
-
-  void emit(std::size_t i, const EmbedStep& step);
-  void emit(std::size_t i, const NormStep& step);
-  void emit(std::size_t i, const LinearStep& step);
-  void emit(std::size_t i, const GatedLinearStep& step);
-  void emit(std::size_t i, const ExpertsStep& step);
-  void emit(std::size_t i, const AttentionStep& step);
-  void emit(std::size_t i, const ResidualStep& step);
-  void emit(std::size_t i, const SelectRowsStep& step);
-  void emit(std::size_t i, const PoolStep& step);
-  void emit(std::size_t i, const VocabularyMaxStep& step);
-  void emit(std::size_t i, const NormalizeStep& step);
-  void emit(std::size_t i, const TruncateStep& step);
-
-  const Program& program_;
-  const Kernels& kernels_;
-  const bool fuse_;
-  Plan plan_;
-  std::vector<int> uses_;               // of each value, by live steps
-  std::vector<bool> live_, swallowed_;  // of each step; swallowed: another step does its work
-  std::vector<ValueId> residual_;       // of each step: a value its epilogue adds
-  std::vector<ValueId> result_;         // of each step
-  std::vector<std::size_t> tail_;       // embed: its norm's step; pool: unused
-  std::vector<std::vector<std::size_t>> actions_;  // pool: the row steps behind it
-  std::vector<std::size_t> last_read_;             // of each value: the last step that reads it
-  std::vector<Place> places_;
-  std::vector<bool> busy_;  // of each slot
-  std::map<std::string, WeightId> known_;
-};
-
-constexpr std::size_t kNone = static_cast<std::size_t>(-1);
-
-void lower(std::int64_t* limit, std::int64_t to) {
-  if (*limit < 0 || to < *limit) *limit = to;
-}
 
 void Planner::find_uses() {
   const auto& steps = program_.steps();
@@ -227,192 +152,6 @@ void Planner::release_inputs(std::size_t op) {
   }
 }
 
-WeightId Planner::weight(WeightSpec spec) {
-  std::string key = std::to_string(static_cast<int>(spec.kind)) + "/" + std::to_string(spec.fill);
-  for (const WeightRef& part : spec.parts) {
-    key += "/" + part.name + shape_text(part.tensor.shape);
-  }
-  const auto [found, is_new] = known_.try_emplace(key, static_cast<WeightId>(plan_.weights.size()));
-  if (!is_new) return found->second;
-  spec.offset = plan_.weight_floats;
-  plan_.weight_floats += round_up(spec.floats, kLanes);
-  plan_.weights.push_back(std::move(spec));
-  return found->second;
-}
-
-WeightId Planner::table(const WeightRef& ref) {
-  if (!ref.present()) return kNoWeight;
-  WeightSpec spec;
-  spec.kind = WeightSpec::Kind::kTable;
-  spec.parts = {ref};
-  spec.n = ref.tensor.shape[0];
-  spec.k = ref.tensor.shape[1];
-  spec.floats = spec.n * spec.k;
-  return weight(std::move(spec));
-}
-
-WeightId Planner::vector(const WeightRef& ref, Index width, float fill) {
-  WeightSpec spec;
-  spec.kind = WeightSpec::Kind::kPadded;
-  WeightRef part = ref;
-  part.tensor.shape = {width};  // its size counts also when it is absent
-  spec.parts = {part};
-  spec.n = width;
-  spec.fill = fill;
-  spec.floats = round_up(width, kLanes);
-  return weight(std::move(spec));
-}
-
-void Planner::emit(std::size_t i, const EmbedStep& step) {
-  EmbedOp op;
-  op.tokens = table(step.tokens);
-  op.positions = table(step.positions);
-  op.types = table(step.types);
-  op.width = step.tokens.tensor.shape[1];
-  if (tail_[i] != kNone) {
-    const auto& norm = std::get<NormStep>(program_.steps()[tail_[i]].args);
-    op.norm_weight = vector(norm.weight, op.width, 1);
-    op.norm_bias = vector(norm.bias, op.width, 0);
-    op.eps = norm.eps;
-    op.rms = norm.kind == NormKind::kRms;
-  }
-  lower(&plan_.vocab_size, step.tokens.tensor.shape[0]);
-  if (step.types.present()) lower(&plan_.type_count, step.types.tensor.shape[0]);
-  if (step.positions.present()) {
-    lower(&plan_.max_positions, step.positions.tensor.shape[0] - step.position_offset);
-    const PositionRule rule{static_cast<std::int32_t>(step.position_offset), step.position_pad_id};
-    auto& rules = plan_.position_rules;
-    const auto found = std::find(rules.begin(), rules.end(), rule);
-    op.position_rule = static_cast<int>(found - rules.begin());
-    if (found == rules.end()) rules.push_back(rule);
-  }
-  op.out = place_result(result_of(i), {}, i);
-  plan_.ops.emplace_back(op);
-}
-
-void Planner::emit(std::size_t i, const NormStep& step) {
-  NormOp op;
-  const Values inputs = inputs_of(i);
-  op.in = place(inputs[0]);
-  op.has_residual = inputs.size() > 1;
-  if (op.has_residual) op.residual = place(inputs[1]);
-  op.width = program_.value(step.input).width;
-  op.weight = vector(step.weight, op.width, 1);
-  op.bias = vector(step.bias, op.width, 0);
-  op.eps = step.eps;
-  op.rms = step.kind == NormKind::kRms;
-  op.out = place_result(result_of(i), {inputs[0]}, i);
-  plan_.ops.emplace_back(op);
-}
-
-void Planner::emit(std::size_t i, const LinearStep& step) {
-  GemmOp op;
-  op.in = place(step.input);
-  op.k = program_.value(step.input).width;
-  op.n = program_.value(program_.steps()[i].output).width;
-  op.activation = step.activation;
-  WeightSpec panels;
-  panels.kind = WeightSpec::Kind::kPanels;
-  panels.parts = step.weights;
-  panels.n = op.n;
-  panels.k = op.k;
-  panels.floats = round_up(op.n, kernels_.panel) * op.k;
-  op.weights = weight(std::move(panels));
-  WeightSpec bias;
-  bias.kind = WeightSpec::Kind::kPadded;
-  for (std::size_t part = 0; part < step.weights.size(); ++part) {
-    WeightRef ref = step.biases.empty() ? WeightRef{} : step.biases[part];
-    ref.tensor.shape = {step.weights[part].tensor.shape[0]};
-    bias.parts.push_back(std::move(ref));
-  }
-  bias.n = op.n;
-  bias.floats = round_up(op.n, kernels_.panel);
-  op.bias = weight(std::move(bias));
-  Values overwritable;
-  if (residual_[i] != kNoValue) {
-    op.has_residual = true;
-    op.residual = place(residual_[i]);
-    if (residual_[i] != step.input) overwritable.push_back(residual_[i]);
-  }
-  op.out = place_result(result_of(i), overwritable, i);
-  plan_.ops.emplace_back(op);
-}
-
-void Planner::emit(std::size_t i, const AttentionStep& step) {
-  AttentionOp op;
-  op.query = place(step.query.value, step.query.begin);
-  op.key = place(step.key.value, step.key.begin);
-  op.value = place(step.value.value, step.value.begin);
-  op.heads = step.heads;
-  op.kv_heads = step.kv_heads;
-  op.head_size = step.head_size;
-  op.scale = step.scale;
-  op.causal = step.causal;
-  op.query_row = step.query_row;
-  op.out = place_result(result_of(i), {}, i);
-  plan_.scratch_floats =
-      std::max(plan_.scratch_floats, attention_scratch(kernels_, step.head_size));
-  plan_.ops.emplace_back(op);
-}
-
-void Planner::emit(std::size_t i, const ResidualStep& step) {
-  AddOp op;
-  op.a = place(step.a);
-  op.b = place(step.b);
-  op.width = program_.value(step.a).width;
-  op.out = place_result(result_of(i), {step.a, step.b}, i);
-  plan_.ops.emplace_back(op);
-}
-
-void Planner::emit(std::size_t i, const SelectRowsStep& step) {
-  SelectOp op;
-  op.in = place(step.input);
-  op.select = step.select;
-  op.width = program_.value(step.input).width;
-  op.out = place_result(result_of(i), {}, i);
-  plan_.ops.emplace_back(op);
-}
-
-void Planner::emit(std::size_t i, const PoolStep& step) {
-  PoolOp op;
-  op.in = place(step.input);
-  op.modes = step.modes;
-  op.width = program_.value(step.input).width;
-  const Index pooled = op.width * static_cast<Index>(step.modes.size());
-  for (const std::size_t action : actions_[i]) {
-    const auto* cut = std::get_if<TruncateStep>(&program_.steps()[action].args);
-    op.actions.push_back({cut != nullptr ? cut->width : 0});
-  }
-  op.out = place_result(result_of(i), {}, i);
-  if (program_.value(result_of(i)).width < pooled) {
-    op.work_ld = leading_dimension(pooled);
-    op.work_slot = take_slot(Rows::kTexts, op.work_ld);
-    busy_[static_cast<std::size_t>(op.work_slot)] = false;  // for this operation alone
-  }
-  plan_.ops.emplace_back(std::move(op));
-}
-
-void Planner::emit(std::size_t, const GatedLinearStep&) {}
-void Planner::emit(std::size_t, const ExpertsStep&) {}
-void Planner::emit(std::size_t, const VocabularyMaxStep&) {}
-
-void Planner::emit(std::size_t i, const NormalizeStep& step) {
-  RowOp op;
-  op.in = place(step.input);
-  op.width = program_.value(step.input).width;
-  op.normalize = true;
-  op.out = place_result(result_of(i), {step.input}, i);
-  plan_.ops.emplace_back(op);
-}
-
-void Planner::emit(std::size_t i, const TruncateStep& step) {
-  RowOp op;
-  op.in = place(step.input);
-  op.width = step.width;
-  op.out = place_result(result_of(i), {}, i);
-  plan_.ops.emplace_back(op);
-}
-
 Plan Planner::make() {
   const auto& steps = program_.steps();
   find_uses();
@@ -444,16 +183,14 @@ Plan Planner::make() {
   return std::move(plan_);
 }
 
-}  // namespace
-
 Index leading_dimension(Index width) {
-  const Index lines = round_up(width, kLanes);
+  const Index lines = (width + kLanes - 1) / kLanes * kLanes;
   constexpr Index kSet = 4096 / sizeof(float);
   return lines % kSet == 0 ? lines + kLanes : lines;
 }
 
-Plan make_plan(const Program& program, const Kernels& kernels, bool fuse) {
-  return Planner(program, kernels, fuse).make();
+Plan make_plan(const Program& program, const Kernels& kernels, Index positions, bool fuse) {
+  return Planner(program, kernels, positions, fuse).make();
 }
 
 }  // namespace inlay::backend::cpu

@@ -34,6 +34,7 @@ struct EmbedOp {
   WeightId norm_weight = kNoWeight, norm_bias = kNoWeight;  // none: no norm
   float eps = 0;
   bool rms = false;
+  float scale = 1;
   Index width = 0;
   Place out;
 };
@@ -45,12 +46,25 @@ struct NormOp {
   bool rms = false;
   Index width = 0;
 };
-struct GemmOp {  // activation(in W^T + b) + residual
+struct GemmOp {  // activation(in W^T + b) + residual; gated: activation(in G^T + g) * (in U^T + u)
   Place in, residual, out;
   bool has_residual = false;
   WeightId weights = kNoWeight, bias = kNoWeight;
   Activation activation = Activation::kNone;
+  bool gated = false;
   Index n = 0, k = 0;
+};
+// Norms and turns the heads of a query or key, in place where nothing else reads it.
+struct PrepareOp {
+  Place in, out;
+  Index heads = 0, head_size = 0;
+  WeightId norm_weight = kNoWeight, norm_bias = kNoWeight;
+  float eps = 0;
+  bool rms = false, whole = false;
+  WeightId turns = kNoWeight;  // [positions][2 * pairs]
+  Index pairs = 0;
+  bool interleaved = false;
+  SelectKind row = SelectKind::kFirst;  // where a kTexts row stands
 };
 struct AttentionOp {
   Place query, key, value, out;
@@ -58,6 +72,13 @@ struct AttentionOp {
   float scale = 0;
   bool causal = false;
   SelectKind query_row = SelectKind::kFirst;
+  Index window = -1;
+  std::vector<float> alibi;            // [heads], in units of log 2; or empty
+  WeightId relative_bias = kNoWeight;  // [heads][2 * reach + 1]
+  Index reach = 0;
+  WeightId position_keys = kNoWeight, position_queries = kNoWeight;  // panels, head after head
+  Index positions = 0;
+  int distances = -1;  // of Plan::distances
 };
 struct AddOp {
   Place a, b, out;
@@ -85,23 +106,47 @@ struct RowOp {  // copies the first columns of a row, then normalises
   Index width = 0;  // of the result
   bool normalize = false;
 };
-using Op = std::variant<EmbedOp, NormOp, GemmOp, AttentionOp, AddOp, SelectOp, PoolOp, RowOp>;
+struct VocabularyOp {
+  Place in, out;
+  WeightId weights = kNoWeight, bias = kNoWeight;
+  Index n = 0, k = 0;
+  bool sum = false, twice = false;
+};
+using Op = std::variant<EmbedOp, NormOp, GemmOp, PrepareOp, AttentionOp, AddOp, SelectOp, PoolOp,
+                        VocabularyOp, RowOp>;
 
 // A weight to be stored: how, and from what. Identical ones (a tied matrix) are stored once.
 struct WeightSpec {
-  enum class Kind { kPanels, kPadded, kTable };
+  enum class Kind {
+    kPanels,          // [n, k], parts stacked by rows
+    kPairs,           // two parts [n, k]: a panel of the first, then one of the second
+    kPadded,          // n values, parts one after the other
+    kTable,           // [n, k]
+    kColumns,         // [n, k] as k columns of n, times factor
+    kTurns,           // cosines and sines of n positions, k / 2 of each
+    kPositionPanels,  // parts E [n, hidden], W [heads * k, hidden], bias: E W^T + b times factor,
+                      // for each head panels of n columns
+  };
   Kind kind = Kind::kTable;
-  std::vector<WeightRef> parts;  // kPanels: stacked by rows; kPadded: one after the other
-  Index n = 0, k = 0;            // kPanels: [n, k]; kPadded: n values; kTable: [n, k]
-  float fill = 0;                // kPadded: where a part is absent
-  Index floats = 0;              // stored size
-  Index offset = 0;              // of the block of all weights, in floats
+  std::vector<WeightRef> parts;
+  Index n = 0, k = 0;
+  float factor = 1;
+  Rope rope;         // kTurns
+  float fill = 0;    // kPadded: where a part is absent
+  Index floats = 0;  // stored size
+  Index offset = 0;  // of the block of all weights, in floats
 };
 
 // How an embed step numbers positions (program.h, EmbedStep).
 struct PositionRule {
   std::int32_t offset = 0, pad_id = -1;
   bool operator==(const PositionRule&) const = default;
+};
+
+// The row of disentangled attention's tables for each distance from 1 - positions to positions - 1.
+struct Distances {
+  std::int64_t buckets = 0, max_positions = 0, span = 0;
+  bool operator==(const Distances&) const = default;
 };
 
 struct Slot {
@@ -117,6 +162,7 @@ struct Plan {
   Index scratch_floats = 0;  // a thread
   std::vector<Slot> outputs;
   std::vector<PositionRule> position_rules;
+  std::vector<Distances> distances;
   // What a batch may hold, over all embed steps; -1: any number.
   std::int64_t vocab_size = -1, type_count = -1, max_positions = -1;
 
@@ -124,8 +170,9 @@ struct Plan {
   Index text_width = 0;   // of all kTexts slots
 };
 
-// `fuse` false keeps every step an operation of its own: the plain twin that tests compare with.
-Plan make_plan(const Program& program, const Kernels& kernels, bool fuse = true);
+// `positions`: tokens of a text at most. `fuse` false keeps every step an operation of its own: the
+// plain twin that tests compare with.
+Plan make_plan(const Program& program, const Kernels& kernels, Index positions, bool fuse = true);
 
 // A leading dimension: whole 64-byte lines, and never a multiple of 4096 bytes, at which all rows
 // of a tile would fall into the same few lines of an L1 cache (3072 columns: 86 % of peak instead

@@ -95,14 +95,15 @@ struct SumTables {  // null tables add nothing
   const float* type;
   const float* position;
   float* out;
+  Row16 scale;
   inline void whole(Index i) {
-    Row16 x = Row16::load(token + i);
+    Row16 x = mul(Row16::load(token + i), scale);
     if (type != nullptr) x = add(x, Row16::load(type + i));
     if (position != nullptr) x = add(x, Row16::load(position + i));
     x.store(out + i);
   }
   inline void rest(Index i, Index n) {
-    Row16 x = Row16::load_some(token + i, n);
+    Row16 x = mul(Row16::load_some(token + i, n), scale);
     if (type != nullptr) x = add(x, Row16::load_some(type + i, n));
     if (position != nullptr) x = add(x, Row16::load_some(position + i, n));
     x.store_some(out + i, n);
@@ -113,7 +114,8 @@ static void embed(const EmbedArgs& args, Index row_begin, Index row_end) {
   const Index width = args.norm.width;
   for (Index r = row_begin; r < row_end; ++r) {
     float* out = args.norm.out + r * args.norm.ldo;
-    SumTables sum{args.tokens + args.ids[r] * width, nullptr, nullptr, out};
+    SumTables sum{args.tokens + args.ids[r] * width, nullptr, nullptr, out,
+                  Row16::set1(args.scale)};
     if (args.types != nullptr)
       sum.type = args.types + (args.type_ids == nullptr ? 0 : args.type_ids[r]) * width;
     if (args.positions != nullptr) sum.position = args.positions + args.position_ids[r] * width;

@@ -28,10 +28,12 @@ class Runner {
   void operator()(const EmbedOp& op) const;
   void operator()(const NormOp& op) const;
   void operator()(const GemmOp& op) const;
+  void operator()(const PrepareOp& op) const;
   void operator()(const AttentionOp& op) const;
   void operator()(const AddOp& op) const;
   void operator()(const SelectOp& op) const;
   void operator()(const PoolOp& op) const;
+  void operator()(const VocabularyOp& op) const;
   void operator()(const RowOp& op) const;
 
  private:
@@ -79,6 +81,7 @@ void Runner::operator()(const EmbedOp& op) const {
   if (op.positions != kNoWeight) {
     args.position_ids = run_.position_ids + op.position_rule * run_.position_stride + token_begin_;
   }
+  args.scale = op.scale;
   args.norm.weight = weight(op.norm_weight);
   args.norm.bias = weight(op.norm_bias);
   args.norm.eps = op.eps;
@@ -117,6 +120,7 @@ void Runner::operator()(const GemmOp& op) const {
   args.weights = weight(op.weights);
   args.bias = weight(op.bias);
   args.activation = op.activation;
+  args.gated = op.gated;
   args.residual = op.has_residual ? at(op.residual) : nullptr;
   args.ldr = op.residual.ld;
   args.c = at(op.out);
@@ -131,20 +135,65 @@ void Runner::operator()(const GemmOp& op) const {
   run_.kernels.gemm(args, units.begin, units.end);
 }
 
+void Runner::operator()(const PrepareOp& op) const {
+  PrepareArgs args;
+  args.ldi = op.in.ld;
+  args.ldo = op.out.ld;
+  args.heads = op.heads;
+  args.head_size = op.head_size;
+  args.norm_weight = weight(op.norm_weight);
+  args.norm_bias = weight(op.norm_bias);
+  args.eps = op.eps;
+  args.rms = op.rms;
+  args.whole = op.whole;
+  args.pairs = op.pairs;
+  args.interleaved = op.interleaved;
+  const bool single = op.in.rows == Rows::kTexts;
+  const Range mine = share(rows_of(op.in.rows));
+  for (Index text = 0; text < texts_; ++text) {
+    const Index first = single ? text : offset(text) - token_begin_;
+    const Index end = single ? text + 1 : offset(text + 1) - token_begin_;
+    const Index begin = std::max(first, mine.begin);
+    args.rows = std::min(end, mine.end) - begin;
+    if (args.rows < 1) continue;
+    Index position = begin - first;
+    if (single && op.row == SelectKind::kLast) position = offset(text + 1) - offset(text) - 1;
+    args.turns = op.turns == kNoWeight ? nullptr : weight(op.turns) + position * 2 * op.pairs;
+    args.input = at(op.in) + begin * op.in.ld;
+    args.out = at(op.out) + begin * op.out.ld;
+    run_.kernels.prepare(args);
+  }
+}
+
 void Runner::attend(const AttentionOp& op, AttentionArgs args, Index text, Index head,
                     Range rows) const {
   const Index first = offset(text) - token_begin_;
   const Index kv_head = head / (op.heads / op.kv_heads);
   const bool single = op.query.rows == Rows::kTexts;
   const Index row = single ? text : first;
-  args.keys = offset(text + 1) - offset(text);
+  const Index tokens = offset(text + 1) - offset(text);
+  args.keys = run_.batch.key_counts.empty()
+                  ? tokens
+                  : run_.batch.key_counts[static_cast<std::size_t>(text_begin_ + text)];
   args.q = at(op.query) + row * op.query.ld + head * op.head_size;
   args.k = at(op.key) + first * op.key.ld + kv_head * op.head_size;
   args.v = at(op.value) + first * op.value.ld + kv_head * op.head_size;
   args.out = at(op.out) + row * op.out.ld + head * op.head_size;
   args.query_begin = rows.begin;
   args.query_end = rows.end;
-  if (single && op.query_row == SelectKind::kLast) args.first_position = args.keys - 1;
+  if (single && op.query_row == SelectKind::kLast) args.first_position = tokens - 1;
+  if (!op.alibi.empty()) args.alibi = op.alibi[static_cast<std::size_t>(head)];
+  if (op.relative_bias != kNoWeight)
+    args.relative_bias = weight(op.relative_bias) + head * (2 * op.reach + 1);
+  if (op.distances >= 0) {
+    const auto& table = run_.distances[static_cast<std::size_t>(op.distances)];
+    args.distances = table.data() + table.size() / 2;
+    const Index panel = run_.kernels.panel;
+    const Index begin = head * ((op.positions + panel - 1) / panel * panel) * op.head_size;
+    if (op.position_keys != kNoWeight) args.position_keys = weight(op.position_keys) + begin;
+    if (op.position_queries != kNoWeight)
+      args.position_queries = weight(op.position_queries) + begin;
+  }
   run_.kernels.attention(args);
 }
 
@@ -157,6 +206,9 @@ void Runner::operator()(const AttentionOp& op) const {
   args.head_size = op.head_size;
   args.scale = op.scale;
   args.causal = op.causal;
+  args.window = op.window;
+  args.reach = op.reach;
+  args.positions = op.positions;
   args.scratch = run_.scratch;
   // A unit is a text, a head and, where threads share a chunk, a block of query rows. A team's
   // threads take every team-th unit.
@@ -219,6 +271,25 @@ void Runner::operator()(const PoolOp& op) const {
     }
     if (row != result) std::memcpy(result, row, static_cast<std::size_t>(width) * sizeof(float));
   }
+}
+
+void Runner::operator()(const VocabularyOp& op) const {
+  VocabularyArgs args;
+  args.a = at(op.in);
+  args.lda = op.in.ld;
+  args.n = op.n;
+  args.k = op.k;
+  args.weights = weight(op.weights);
+  args.bias = weight(op.bias);
+  args.offsets = run_.batch.offsets.data() + text_begin_;
+  args.texts = texts_;
+  args.sum = op.sum;
+  args.twice = op.twice;
+  args.out = at(op.out);
+  args.ldo = op.out.ld;
+  const Index panel = run_.kernels.panel;
+  const Range panels = share((op.n + panel - 1) / panel);
+  run_.kernels.vocabulary_max(args, panels.begin, panels.end);
 }
 
 void Runner::operator()(const RowOp& op) const {

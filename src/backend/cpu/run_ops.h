@@ -21,6 +21,7 @@ struct ChunkRun {
   const PackedBatch& batch;
   const std::int32_t* position_ids;  // [rules][position_stride], a batch's tokens each
   Index position_stride;
+  const std::vector<std::vector<std::int32_t>>& distances;  // Plan::distances, tables of 2 P - 1
   Chunk chunk;
   float* slots;      // of the chunk
   Index token_rows;  // rows that the slots were laid out for

@@ -56,4 +56,15 @@ void activate_scalar(Activation activation, float* values, Index count) {
   }
 }
 
+void log1p_relu(float* values, Index count, bool twice) {
+  for (Index i = 0; i < count; ++i) {
+    if (values[i] <= 0.0F) {  // most of a vocabulary
+      values[i] = 0;
+      continue;
+    }
+    const double once = std::log1p(static_cast<double>(values[i]));
+    values[i] = static_cast<float>(twice ? std::log1p(once) : once);
+  }
+}
+
 }  // namespace inlay::backend::cpu

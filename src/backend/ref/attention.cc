@@ -64,9 +64,11 @@ struct Scorer {
   double operator()(std::int64_t head, const float* q, std::int64_t i, const float* k,
                     std::int64_t j) const {
     double dots = dot(q, k, step.head_size);
-    if (step.disentangled.embeddings.present()) {
+    const Disentangled& d = step.disentangled;
+    if (d.embeddings.present()) {
       const std::int64_t at =
-          (relative_row(step.disentangled, i - j) * step.heads + head) * step.head_size;
+          (relative_row(d.span(), d.buckets, d.max_positions, i - j) * step.heads + head) *
+          step.head_size;
       if (position_keys != nullptr) dots += dot(q, position_keys + at, step.head_size);
       if (position_queries != nullptr) dots += dot(k, position_queries + at, step.head_size);
     }
@@ -101,6 +103,7 @@ void attend(const Scorer& score, std::int64_t head, const float* q, std::int64_t
     if (score.sees(i, j)) weights[at] = score(head, q, i, keys[at].data() + kv, j);
   }
   const double largest = *std::max_element(weights.begin(), weights.end());
+  if (largest == -INFINITY) return;  // no key that is seen: zeros
   double total = 0;
   for (double& weight : weights) {
     weight = std::exp(weight - largest);
@@ -144,7 +147,7 @@ void run_step(const Context& c, const AttentionStep& step, Matrix* out) {
   const Matrix& query = c.value(step.query.value);
   const Matrix& key = c.value(step.key.value);
   std::vector<std::vector<float>> keys;
-  for (std::int64_t j = 0; j < key.rows; ++j) {
+  for (std::int64_t j = 0; j < c.text.key_count; ++j) {
     keys.push_back(prepare(c, step, step.key_norm, key.row(j) + step.key.begin, step.kv_heads, j));
   }
   const Scorer score{c, step, table(c, c.step_name + kPositionKeys),

@@ -57,9 +57,10 @@ Text text_of(const PackedBatch& batch, std::int64_t index) {
   const auto t = static_cast<std::size_t>(index);
   const auto begin = static_cast<std::size_t>(batch.offsets[t]);
   const std::size_t count = static_cast<std::size_t>(batch.offsets[t + 1]) - begin;
-  Text text{batch.ids.subspan(begin, count), {}, 0};
+  Text text{batch.ids.subspan(begin, count), {}, 0, static_cast<std::int64_t>(count)};
   if (!batch.type_ids.empty()) text.type_ids = batch.type_ids.subspan(begin, count);
   if (!batch.pool_begin.empty()) text.pool_begin = batch.pool_begin[t];
+  if (!batch.key_counts.empty()) text.key_count = batch.key_counts[t];
   return text;
 }
 

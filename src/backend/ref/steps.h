@@ -22,6 +22,7 @@ struct Matrix {  // [rows, width], row-major
 struct Text {
   std::span<const std::int32_t> ids, type_ids;  // type_ids may be empty: all zero
   std::int64_t pool_begin = 0;
+  std::int64_t key_count = 0;
 };
 Text text_of(const PackedBatch& batch, std::int64_t index);
 

@@ -73,8 +73,8 @@ TEST_P(Run, AgreesWithRef) {
     const auto ref = ref_backend().compile(encoder.program, options_for(1));
     const std::vector<float> expected = run(ref.get(), batch, width);
     for (const int threads : {1, 2}) {
-      const auto ours =
-          make_executable(make_plan(encoder.program, kernels()), kernels(), options_for(threads));
+      const auto ours = make_executable(make_plan(encoder.program, kernels(), 512), kernels(),
+                                        options_for(threads));
       const std::vector<float> got = run(ours.get(), batch, width);
       for (std::size_t i = 0; i < got.size(); ++i)
         ASSERT_NEAR(got[i], expected[i], 3e-6) << kernels().name << " element " << i;
@@ -87,8 +87,8 @@ TEST_P(Run, FusedAndPlainGiveTheSameBits) {
   for (const EncoderShape& shape : shapes()) {
     Encoder encoder(shape);
     const std::int64_t width = encoder.program.output_width();
-    const Plan fused = make_plan(encoder.program, kernels(), true);
-    const Plan plain = make_plan(encoder.program, kernels(), false);
+    const Plan fused = make_plan(encoder.program, kernels(), 512, true);
+    const Plan plain = make_plan(encoder.program, kernels(), 512, false);
     ASSERT_LT(fused.ops.size(), plain.ops.size());
     ASSERT_LE(fused.token_width, plain.token_width);
     const auto a = make_executable(fused, kernels(), options_for(1));
@@ -105,7 +105,7 @@ TEST_P(Run, ATextsBitsDependOnTheTextAlone) {
   for (const EncoderShape& shape : {shapes()[1], shapes()[3]}) {
     Encoder encoder(shape);
     const auto width = static_cast<std::size_t>(encoder.program.output_width());
-    const Plan plan = make_plan(encoder.program, kernels());
+    const Plan plan = make_plan(encoder.program, kernels(), 512);
     const auto one = make_executable(plan, kernels(), options_for(1));
     const std::vector<float> expected = run(one.get(), all, static_cast<std::int64_t>(width));
     std::vector<std::size_t> order(lengths.size());
@@ -140,8 +140,8 @@ TEST_P(Run, AllocatesNothing) {
   const TestBatch mixed({600, 30, 14, 1, 200, 90});
   const TestBatch small({14});
   for (const int threads : {1, 2}) {
-    const auto executable =
-        make_executable(make_plan(encoder.program, kernels()), kernels(), options_for(threads));
+    const auto executable = make_executable(make_plan(encoder.program, kernels(), 512), kernels(),
+                                            options_for(threads));
     std::vector<float> out(6 * static_cast<std::size_t>(encoder.program.output_width()));
     const std::span<float> first(out.data(), out.size() / 6);
     executable->run(mixed.view(), out);
@@ -160,14 +160,15 @@ TEST_P(Run, SmallLimitsAndFullBatches) {
   Encoder encoder(shapes()[0]);
   const std::int64_t width = encoder.program.output_width();
   const auto wide =
-      make_executable(make_plan(encoder.program, kernels()), kernels(), options_for(1));
+      make_executable(make_plan(encoder.program, kernels(), 512), kernels(), options_for(1));
   for (const int threads : {1, 3}) {
     CompileOptions options;
     options.threads = threads;
     options.max_tokens = 20;
     options.max_texts = 20;
     options.max_text_tokens = 20;
-    const auto narrow = make_executable(make_plan(encoder.program, kernels()), kernels(), options);
+    const auto narrow =
+        make_executable(make_plan(encoder.program, kernels(), 512), kernels(), options);
     for (const std::vector<int>& lengths :
          {std::vector<int>{20}, std::vector<int>(20, 1), {19, 1}, {3, 3, 3, 3, 3, 3, 2}}) {
       const TestBatch batch(lengths);

@@ -1,0 +1,352 @@
+// One function a step: its operation, where its inputs and result lie, and how its weights are
+// stored.
+#include <algorithm>
+#include <utility>
+
+#include "backend/cpu/planner.h"
+
+namespace inlay::backend::cpu {
+namespace {
+
+constexpr float kLog2E = 1.44269504F;  // scores are exponents of two
+
+Index round_up(Index x, Index to) { return (x + to - 1) / to * to; }
+
+void lower(std::int64_t* limit, std::int64_t to) {
+  if (*limit < 0 || to < *limit) *limit = to;
+}
+
+}  // namespace
+
+WeightId Planner::weight(WeightSpec spec) {
+  std::string key = std::to_string(static_cast<int>(spec.kind)) + "/" + std::to_string(spec.fill) +
+                    "/" + std::to_string(spec.factor);
+  if (spec.kind == WeightSpec::Kind::kTurns) {
+    key += "/" + std::to_string(spec.rope.factor) + "/" + std::to_string(spec.k);
+    key.append(reinterpret_cast<const char*>(spec.rope.inv_freq.data()),
+               spec.rope.inv_freq.size() * sizeof(float));
+  }
+  for (const WeightRef& part : spec.parts) {
+    key += "/" + part.name + shape_text(part.tensor.shape);
+  }
+  const auto [found, is_new] = known_.try_emplace(key, static_cast<WeightId>(plan_.weights.size()));
+  if (!is_new) return found->second;
+  spec.offset = plan_.weight_floats;
+  plan_.weight_floats += round_up(spec.floats, kLanes);
+  plan_.weights.push_back(std::move(spec));
+  return found->second;
+}
+
+WeightId Planner::table(const WeightRef& ref) {
+  if (!ref.present()) return kNoWeight;
+  WeightSpec spec;
+  spec.kind = WeightSpec::Kind::kTable;
+  spec.parts = {ref};
+  spec.n = ref.tensor.shape[0];
+  spec.k = ref.tensor.shape[1];
+  spec.floats = spec.n * spec.k;
+  return weight(std::move(spec));
+}
+
+WeightId Planner::vector(const WeightRef& ref, Index width, float fill) {
+  WeightSpec spec;
+  spec.kind = WeightSpec::Kind::kPadded;
+  WeightRef part = ref;
+  part.tensor.shape = {width};  // its size counts also when it is absent
+  spec.parts = {part};
+  spec.n = width;
+  spec.fill = fill;
+  spec.floats = round_up(width, kLanes);
+  return weight(std::move(spec));
+}
+
+WeightId Planner::panels(const std::vector<WeightRef>& parts, Index n, Index k) {
+  WeightSpec spec;
+  spec.kind = WeightSpec::Kind::kPanels;
+  spec.parts = parts;
+  spec.n = n;
+  spec.k = k;
+  spec.floats = round_up(n, kernels_.panel) * k;
+  return weight(std::move(spec));
+}
+
+// As many values as the stacked weights have rows, and zeros up to a whole panel.
+WeightId Planner::panel_bias(const std::vector<WeightRef>& weights,
+                             const std::vector<WeightRef>& biases) {
+  WeightSpec spec;
+  spec.kind = WeightSpec::Kind::kPadded;
+  for (std::size_t part = 0; part < weights.size(); ++part) {
+    WeightRef ref = biases.empty() ? WeightRef{} : biases[part];
+    ref.tensor.shape = {weights[part].tensor.shape[0]};
+    spec.n += ref.tensor.shape[0];
+    spec.parts.push_back(std::move(ref));
+  }
+  spec.floats = round_up(spec.n, kernels_.panel);
+  return weight(std::move(spec));
+}
+
+WeightId Planner::turns(const Rope& rope) {
+  if (rope.inv_freq.empty()) return kNoWeight;
+  WeightSpec spec;
+  spec.kind = WeightSpec::Kind::kTurns;
+  spec.rope = rope;
+  spec.n = positions_;
+  spec.k = 2 * static_cast<Index>(rope.inv_freq.size());
+  spec.floats = spec.n * spec.k;
+  return weight(std::move(spec));
+}
+
+WeightId Planner::position_panels(const AttentionStep& step, const WeightRef& weight_ref,
+                                  const WeightRef& bias) {
+  if (!weight_ref.present()) return kNoWeight;
+  WeightSpec spec;
+  spec.kind = WeightSpec::Kind::kPositionPanels;
+  spec.parts = {step.disentangled.embeddings, weight_ref, bias};
+  spec.n = 2 * step.disentangled.span();
+  spec.k = step.head_size;
+  spec.factor = step.scale * kLog2E;
+  spec.floats = step.heads * round_up(spec.n, kernels_.panel) * spec.k;
+  return weight(std::move(spec));
+}
+
+int Planner::distances(const Disentangled& d) {
+  if (!d.embeddings.present()) return -1;
+  const Distances wanted{d.buckets, d.max_positions, d.span()};
+  const auto found = std::find(plan_.distances.begin(), plan_.distances.end(), wanted);
+  const auto index = static_cast<int>(found - plan_.distances.begin());
+  if (found == plan_.distances.end()) plan_.distances.push_back(wanted);
+  return index;
+}
+
+// Where attention finds queries or keys: as they are, or normed and turned first. In place when
+// this step alone reads the value, else in a slot of their own.
+Place Planner::prepare(std::size_t i, const Columns& columns, const HeadNorm& norm,
+                       const AttentionStep& step, Index heads) {
+  const Place in = place(columns.value, columns.begin);
+  if (!norm.weight.present() && step.rope.inv_freq.empty()) return in;
+  PrepareOp op;
+  op.in = op.out = in;
+  op.heads = heads;
+  op.head_size = step.head_size;
+  if (norm.weight.present()) {
+    const Index width = norm.whole ? heads * step.head_size : step.head_size;
+    op.norm_weight = vector(norm.weight, width, 1);
+    op.norm_bias = vector(norm.bias, width, 0);
+  }
+  op.eps = norm.eps;
+  op.rms = norm.kind == NormKind::kRms;
+  op.whole = norm.whole;
+  op.turns = turns(step.rope);
+  op.pairs = static_cast<Index>(step.rope.inv_freq.size());
+  op.interleaved = step.rope.interleaved;
+  op.row = step.query_row;
+  int mine = 0;
+  for (const ValueId input : step_inputs(program_.steps()[i].args)) mine += input == columns.value;
+  if (in.slot < 0 || uses_[static_cast<std::size_t>(columns.value)] != mine) {
+    op.out.ld = leading_dimension(heads * step.head_size);
+    op.out.slot = take_slot(in.rows, op.out.ld);
+    op.out.column = 0;
+  }
+  plan_.ops.emplace_back(op);
+  return op.out;
+}
+
+void Planner::emit(std::size_t i, const EmbedStep& step) {
+  EmbedOp op;
+  op.tokens = table(step.tokens);
+  op.positions = table(step.positions);
+  op.types = table(step.types);
+  op.width = step.tokens.tensor.shape[1];
+  op.scale = step.scale;
+  if (tail_[i] != kNone) {
+    const auto& norm = std::get<NormStep>(program_.steps()[tail_[i]].args);
+    op.norm_weight = vector(norm.weight, op.width, 1);
+    op.norm_bias = vector(norm.bias, op.width, 0);
+    op.eps = norm.eps;
+    op.rms = norm.kind == NormKind::kRms;
+  }
+  lower(&plan_.vocab_size, step.tokens.tensor.shape[0]);
+  if (step.types.present()) lower(&plan_.type_count, step.types.tensor.shape[0]);
+  if (step.positions.present()) {
+    lower(&plan_.max_positions, step.positions.tensor.shape[0] - step.position_offset);
+    const PositionRule rule{static_cast<std::int32_t>(step.position_offset), step.position_pad_id};
+    auto& rules = plan_.position_rules;
+    const auto found = std::find(rules.begin(), rules.end(), rule);
+    op.position_rule = static_cast<int>(found - rules.begin());
+    if (found == rules.end()) rules.push_back(rule);
+  }
+  op.out = place_result(result_of(i), {}, i);
+  plan_.ops.emplace_back(op);
+}
+
+void Planner::emit(std::size_t i, const NormStep& step) {
+  NormOp op;
+  const Values inputs = inputs_of(i);
+  op.in = place(inputs[0]);
+  op.has_residual = inputs.size() > 1;
+  if (op.has_residual) op.residual = place(inputs[1]);
+  op.width = program_.value(step.input).width;
+  op.weight = vector(step.weight, op.width, 1);
+  op.bias = vector(step.bias, op.width, 0);
+  op.eps = step.eps;
+  op.rms = step.kind == NormKind::kRms;
+  op.out = place_result(result_of(i), {inputs[0]}, i);
+  plan_.ops.emplace_back(op);
+}
+
+void Planner::emit(std::size_t i, const LinearStep& step) {
+  GemmOp op;
+  op.in = place(step.input);
+  op.k = program_.value(step.input).width;
+  op.n = program_.value(program_.steps()[i].output).width;
+  op.activation = step.activation;
+  op.weights = panels(step.weights, op.n, op.k);
+  op.bias = panel_bias(step.weights, step.biases);
+  Values overwritable;
+  if (residual_[i] != kNoValue) {
+    op.has_residual = true;
+    op.residual = place(residual_[i]);
+    if (residual_[i] != step.input) overwritable.push_back(residual_[i]);
+  }
+  op.out = place_result(result_of(i), overwritable, i);
+  plan_.ops.emplace_back(op);
+}
+
+void Planner::emit(std::size_t i, const AttentionStep& step) {
+  AttentionOp op;
+  op.query = prepare(i, step.query, step.query_norm, step, step.heads);
+  op.key = prepare(i, step.key, step.key_norm, step, step.kv_heads);
+  op.value = place(step.value.value, step.value.begin);
+  op.heads = step.heads;
+  op.kv_heads = step.kv_heads;
+  op.head_size = step.head_size;
+  op.scale = step.scale;
+  op.causal = step.causal;
+  op.query_row = step.query_row;
+  op.window = step.window;
+  for (const float slope : step.alibi) op.alibi.push_back(slope * kLog2E);
+  if (step.relative_bias.present()) {
+    WeightSpec spec;
+    spec.kind = WeightSpec::Kind::kColumns;
+    spec.parts = {step.relative_bias};
+    spec.n = step.relative_bias.tensor.shape[0];
+    spec.k = step.heads;
+    spec.factor = kLog2E;
+    spec.floats = spec.n * spec.k;
+    op.reach = spec.n / 2;
+    op.relative_bias = weight(std::move(spec));
+  }
+  if (step.disentangled.embeddings.present()) {
+    const Disentangled& d = step.disentangled;
+    op.position_keys = position_panels(step, d.key, d.key_bias);
+    op.position_queries = position_panels(step, d.query, d.query_bias);
+    op.positions = 2 * d.span();
+    op.distances = distances(d);
+  }
+  op.out = place_result(result_of(i), {}, i);
+  for (const Place* prepared : {&op.query, &op.key}) {  // slots for this operation alone
+    const Columns& columns = prepared == &op.query ? step.query : step.key;
+    if (prepared->slot >= 0 && prepared->slot != place(columns.value).slot)
+      busy_[static_cast<std::size_t>(prepared->slot)] = false;
+  }
+  plan_.scratch_floats =
+      std::max(plan_.scratch_floats, attention_scratch(kernels_, step.head_size, op.positions));
+  plan_.ops.emplace_back(std::move(op));
+}
+
+void Planner::emit(std::size_t i, const ResidualStep& step) {
+  AddOp op;
+  op.a = place(step.a);
+  op.b = place(step.b);
+  op.width = program_.value(step.a).width;
+  op.out = place_result(result_of(i), {step.a, step.b}, i);
+  plan_.ops.emplace_back(op);
+}
+
+void Planner::emit(std::size_t i, const SelectRowsStep& step) {
+  SelectOp op;
+  op.in = place(step.input);
+  op.select = step.select;
+  op.width = program_.value(step.input).width;
+  op.out = place_result(result_of(i), {}, i);
+  plan_.ops.emplace_back(op);
+}
+
+void Planner::emit(std::size_t i, const PoolStep& step) {
+  PoolOp op;
+  op.in = place(step.input);
+  op.modes = step.modes;
+  op.width = program_.value(step.input).width;
+  const Index pooled = op.width * static_cast<Index>(step.modes.size());
+  for (const std::size_t action : actions_[i]) {
+    const auto* cut = std::get_if<TruncateStep>(&program_.steps()[action].args);
+    op.actions.push_back({cut != nullptr ? cut->width : 0});
+  }
+  op.out = place_result(result_of(i), {}, i);
+  if (program_.value(result_of(i)).width < pooled) {
+    op.work_ld = leading_dimension(pooled);
+    op.work_slot = take_slot(Rows::kTexts, op.work_ld);
+    busy_[static_cast<std::size_t>(op.work_slot)] = false;  // for this operation alone
+  }
+  plan_.ops.emplace_back(std::move(op));
+}
+
+void Planner::emit(std::size_t i, const GatedLinearStep& step) {
+  GemmOp op;
+  op.gated = true;
+  op.in = place(step.input);
+  op.k = program_.value(step.input).width;
+  op.n = program_.value(program_.steps()[i].output).width;
+  op.activation = step.activation;
+  WeightSpec pairs;
+  pairs.kind = WeightSpec::Kind::kPairs;
+  pairs.parts = {step.gate, step.up};
+  pairs.n = op.n;
+  pairs.k = op.k;
+  pairs.floats = 2 * round_up(op.n, kernels_.panel) * op.k;
+  op.weights = weight(std::move(pairs));
+  WeightSpec bias;
+  bias.kind = WeightSpec::Kind::kPairs;
+  bias.parts = {step.gate_bias, step.up_bias};
+  for (WeightRef& part : bias.parts) part.tensor.shape = {op.n, 1};  // also of an absent one
+  bias.n = op.n;
+  bias.k = 1;
+  bias.floats = 2 * round_up(op.n, kernels_.panel);
+  op.bias = weight(std::move(bias));
+  op.out = place_result(result_of(i), {}, i);
+  plan_.ops.emplace_back(op);
+}
+
+void Planner::emit(std::size_t, const ExpertsStep&) {}  // refused before (supports)
+
+void Planner::emit(std::size_t i, const VocabularyMaxStep& step) {
+  VocabularyOp op;
+  op.in = place(step.input);
+  op.n = step.weight.tensor.shape[0];
+  op.k = step.weight.tensor.shape[1];
+  op.weights = panels({step.weight}, op.n, op.k);
+  op.bias = panel_bias({step.weight}, {step.bias});
+  op.sum = step.sum;
+  op.twice = step.activation == SparseActivation::kLog1pLog1pRelu;
+  op.out = place_result(result_of(i), {}, i);
+  plan_.ops.emplace_back(op);
+}
+
+void Planner::emit(std::size_t i, const NormalizeStep& step) {
+  RowOp op;
+  op.in = place(step.input);
+  op.width = program_.value(step.input).width;
+  op.normalize = true;
+  op.out = place_result(result_of(i), {step.input}, i);
+  plan_.ops.emplace_back(op);
+}
+
+void Planner::emit(std::size_t i, const TruncateStep& step) {
+  RowOp op;
+  op.in = place(step.input);
+  op.width = step.width;
+  op.out = place_result(result_of(i), {}, i);
+  plan_.ops.emplace_back(op);
+}
+
+}  // namespace inlay::backend::cpu
