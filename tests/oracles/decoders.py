@@ -67,5 +67,5 @@ def draw_sizes(rng, vocab_size):
         intermediate_size=rng.choice([24, 64, 100]),
         max_position_embeddings=128,
         rms_norm_eps=rng.choice([1e-6, 1e-5]),
-        initializer_range=0.2,
+        initializer_range=0.1,  # wider ones make float32 itself, transformers' too, stray by 2e-5
     )
