@@ -20,7 +20,7 @@ struct inlay_engine {
       : engine(options, embed) {}
 };
 struct inlay_result {
-  inlay::EmbedResult value;
+  inlay::Result value;
 };
 struct inlay_tokenizer {
   inlay::Tokenizer value;
@@ -235,7 +235,7 @@ inlay_status inlay_engine_embed(inlay_engine* engine, const char* const* texts,
     need(engine, "engine");
     need(result, "result");
     inlay::Request request = make_request(texts, lengths, count, read_struct(options, "options"));
-    *result = new inlay_result{engine->engine.embed(std::move(request))};
+    *result = new inlay_result{engine->engine.run(std::move(request))};
   });
 }
 

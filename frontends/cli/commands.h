@@ -19,6 +19,8 @@ struct CommandLine {
 };
 
 int run_embed(const CommandLine& line);
+int run_sparse(const CommandLine& line);
+int run_rerank(const CommandLine& line);
 int run_tokens(const CommandLine& line);
 int run_status(const CommandLine& line);
 int run_model_list(const CommandLine& line);

@@ -60,7 +60,7 @@ int run_embed(const CommandLine& line) {
   Engine engine(options.engine_options(), options.embed_options());
   const auto writer = io::make_vector_writer(format, output.file(), engine.dim(),
                                              quantization(options, dtype, engine.dim()));
-  const auto write = [&](EmbedResult& result, std::int64_t first_index) {
+  const auto write = [&](Result& result, std::int64_t first_index) {
     writer->write(result, first_index);
     output.file().flush();  // whoever reads along gets results as they come
     return !output.file().reader_gone();

@@ -6,6 +6,41 @@
 
 namespace inlay::cli {
 
+namespace {
+
+// Standard input, unless a person sits there.
+std::string input_path(const CommandLine& line) {
+  if (!line.options.has("input") && io::stdin_is_terminal()) {
+    fail(ErrorCode::kUsage, std::string("inlay ") + line.command->name,
+         "expected texts as arguments, with -i FILE or through standard input, got a terminal. See "
+         "inlay " +
+             std::string(line.command->name) + " --help; -i - reads from the terminal.");
+  }
+  return line.options.text("input", "-");
+}
+
+io::LineReader open_lines(const OptionValues& options, const std::string& path) {
+  return {io::open_file(path), path == "-" ? "standard input" : path,
+          options.integer("max-line", kDefaultMaxLine)};
+}
+
+}  // namespace
+
+std::unique_ptr<io::TextReader> open_pairs(const CommandLine& line) {
+  const std::string path = input_path(line);
+  const std::string named = line.options.text("input-format", "jsonl");
+  if (named != "jsonl")
+    fail(ErrorCode::kUsage, "--input-format",
+         "expected jsonl, which alone holds pairs, got " + named + ".");
+  return io::read_pairs(open_lines(line.options, path));
+}
+
+void require_jsonl(const OptionValues& options) {
+  if (output_format(options) == io::OutputFormat::kJsonl) return;
+  fail(ErrorCode::kUsage, "--format",
+       "expected jsonl, the form that these results have, got csv or npy.");
+}
+
 std::unique_ptr<io::TextReader> open_texts(const CommandLine& line, const char* default_field) {
   const OptionValues& options = line.options;
   if (!line.texts.empty()) {
@@ -15,21 +50,13 @@ std::unique_ptr<io::TextReader> open_texts(const CommandLine& line, const char* 
     }
     return io::read_arguments(line.texts);
   }
-  const std::string path = options.text("input", "-");
-  if (!options.has("input") && io::stdin_is_terminal()) {
-    fail(ErrorCode::kUsage, std::string("inlay ") + line.command->name,
-         "expected texts as arguments, with -i FILE or through standard input, got a terminal. See "
-         "inlay " +
-             std::string(line.command->name) + " --help; -i - reads from the terminal.");
-  }
+  const std::string path = input_path(line);
   io::InputFormat format = io::input_format_of(path);
   const std::string named = options.text("input-format");
   if (named == "txt") format = io::InputFormat::kTxt;
   if (named == "jsonl") format = io::InputFormat::kJsonl;
   if (named == "csv") format = io::InputFormat::kCsv;
-  io::LineReader lines(io::open_file(path), path == "-" ? "standard input" : path,
-                       options.integer("max-line", kDefaultMaxLine));
-  return io::read_texts(std::move(lines), format, options.text("field", default_field));
+  return io::read_texts(open_lines(options, path), format, options.text("field", default_field));
 }
 
 Output::Output(const std::string& path)

@@ -20,6 +20,12 @@ namespace inlay::cli {
 std::unique_ptr<io::TextReader> open_texts(const CommandLine& line,
                                            const char* default_field = "text");
 
+// Pairs, from -i or standard input, always jsonl.
+std::unique_ptr<io::TextReader> open_pairs(const CommandLine& line);
+
+// Throws kUsage when another format was asked for: sparse vectors and scores have one.
+void require_jsonl(const OptionValues& options);
+
 // -o or standard output, removed when the process is interrupted.
 class Output {
  public:

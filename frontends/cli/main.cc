@@ -34,6 +34,10 @@ int run_command(const CommandLine& line) {
   switch (line.command->bit) {
     case kCommandEmbed:
       return run_embed(line);
+    case kCommandSparse:
+      return run_sparse(line);
+    case kCommandRerank:
+      return run_rerank(line);
     case kCommandTokens:
       return run_tokens(line);
     case kCommandStatus:

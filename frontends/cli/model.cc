@@ -99,7 +99,7 @@ int run_model_calibrate(const CommandLine& line) {
   Report report(line);
   Engine engine(engine_options, line.options.embed_options());
   io::Calibration calibration;
-  const auto take = [&](EmbedResult& result, std::int64_t) {
+  const auto take = [&](Result& result, std::int64_t) {
     calibration.add(result);
     return true;
   };

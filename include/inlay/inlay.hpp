@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #if defined(_WIN32)
@@ -91,6 +92,19 @@ struct INLAY_API EmbedOptions {
                         // cls|mean|max|mean_sqrt_len|weightedmean|lasttoken, several joined by '+'
 };
 
+struct INLAY_API SparseOptions {
+  int top_k = 0;               // keep the largest N weights of a text; 0: all
+  float min_weight = 0;        // drop weights below
+  bool assume_splade = false;  // take a plain masked language model for a SPLADE model
+};
+
+struct INLAY_API RerankOptions {
+  bool raw_scores = false;  // logits, without the model's activation
+};
+
+// What an engine is loaded for: dense vectors, sparse vectors or relevance scores.
+using TaskOptions = std::variant<EmbedOptions, SparseOptions, RerankOptions>;
+
 // How vectors are stored; by sentence-transformers' quantize_embeddings formulas. int8 and uint8
 // need ranges.
 struct INLAY_API Quantization {
@@ -110,7 +124,9 @@ class INLAY_API CancelToken {
 };
 
 struct INLAY_API Request {
-  std::vector<std::string> texts;       // UTF-8; an empty text is a text
+  std::vector<std::string> texts;  // UTF-8; an empty text is a text
+  // Reranking: one query for all texts, or one a text; else empty.
+  std::vector<std::string> queries{};
   std::optional<std::string> prompt{};  // name of one of the model's prompts, or "none"; unset:
                                         // role, then the model's default
   Role role = Role::kNone;
@@ -130,9 +146,19 @@ struct TextInfo {
       error;  // not empty: this text has no result (non-finite values); neighbours are unharmed
 };
 
-struct INLAY_API EmbedResult {
-  std::int64_t dim = 0;        // width of one vector
-  std::vector<float> vectors;  // [texts, dim], in request order
+// Ids ascending, weights above zero.
+struct SparseVector {
+  std::vector<std::int32_t> indices;
+  std::vector<float> values;
+};
+
+// Which parts are filled depends on the task; all are in request order.
+struct INLAY_API Result {
+  std::int64_t dim = 0;              // embed: width of one vector; sparse: of the vocabulary
+  std::vector<float> vectors;        // embed: [texts, dim]
+  std::vector<SparseVector> sparse;  // sparse: [texts]
+  std::vector<float> scores;         // rerank: [texts, labels]
+  std::vector<std::string> labels;   // rerank: their names
   std::vector<TextInfo> texts;
 };
 
@@ -225,14 +251,16 @@ class INLAY_API Engine {
  public:
   // Loads, compiles and warms up. Throws kNotFound, kBadInput, kUnsupported, kUnavailable,
   // kMemoryLimit.
-  explicit Engine(const EngineOptions& options, const EmbedOptions& embed = {});
+  // An empty model name means the task's default.
+  explicit Engine(const EngineOptions& options, const TaskOptions& task = {});
   ~Engine();  // finishes what was submitted
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  std::future<EmbedResult> submit(Request request);
-  EmbedResult embed(Request request);  // submit and wait
-  std::int64_t dim() const;            // width of one vector
+  std::future<Result> submit(Request request);
+  Result run(Request request);               // submit and wait
+  std::int64_t dim() const;                  // as in Result; rerank: the number of labels
+  std::string token(std::int32_t id) const;  // of the vocabulary; throws kBadInput outside
   Stats stats() const;
 
  private:

@@ -9,17 +9,9 @@
 #include <string>
 
 #include "files/model_files.h"
-#include "program/program.h"
+#include "program/head.h"
 
 namespace inlay::arch {
-
-// What the task reads from the model.
-enum class Head {
-  kHidden,      // the last hidden state
-  kMaskedLm,    // a masked language model's logits: SPLADE and its like
-  kClassifier,  // the logits of *ForSequenceClassification: cross-encoders
-  kCausalLm,    // a causal language model's logits at the last token: yes/no rerankers
-};
 
 struct BuildOptions {
   // Set when the head reads one row of each text: the last layer is then computed for that row
@@ -30,14 +22,8 @@ struct BuildOptions {
 };
 
 // A Program up to where the task takes over.
-struct Body {
+struct Body : Ending {
   Program program;
-  // kHidden: the last hidden state, [tokens, hidden_size], or [texts, hidden_size] when read_row
-  // was set. kMaskedLm, kCausalLm: what the decoder multiplies (the head's dense, activation and
-  // norm are steps already), rows likewise. kClassifier: the logits, [texts, num_labels].
-  ValueId hidden = kNoValue;
-  WeightRef decoder,
-      decoder_bias;  // kMaskedLm, kCausalLm: [vocabulary, width of hidden], bias may be absent
 };
 
 struct Architecture {

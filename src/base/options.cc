@@ -11,12 +11,16 @@
 namespace inlay {
 namespace {
 
-constexpr std::uint32_t kReads = kCommandEmbed | kCommandTokens | kCommandModelCalibrate;
-constexpr std::uint32_t kComputes = kCommandEmbed | kCommandModelCalibrate;
+constexpr std::uint32_t kDense = kCommandEmbed | kCommandModelCalibrate;
+constexpr std::uint32_t kComputes = kDense | kCommandSparse | kCommandRerank;
+constexpr std::uint32_t kReads = kComputes | kCommandTokens;
 constexpr std::uint32_t kPrints = kReads | kCommandStatus | kCommandModelList | kCommandModelShow;
 
-constexpr std::array<CommandInfo, 6> kCommands{{
+constexpr std::array<CommandInfo, 8> kCommands{{
     {kCommandEmbed, "embed", "[TEXT ...]", "texts to dense vectors"},
+    {kCommandSparse, "sparse", "[TEXT ...]", "texts to sparse vectors"},
+    {kCommandRerank, "rerank", "[TEXT ...]",
+     "texts by their relevance to --query, best first, or scores of --pairs"},
     {kCommandTokens, "tokens", "[TEXT ...]",
      "texts to token ids, or back with --decode; runs no model, so device options have no effect"},
     {kCommandStatus, "status", "", "what this machine offers, and why not more"},
@@ -36,14 +40,14 @@ constexpr std::int64_t kIntMaximum = 2147483647;
 
 // clang-format off
 // name, letter, metavar, kind, choices, default, help, commands, environment, engine key, minimum, maximum
-constexpr std::array<OptionSpec, 30> kOptions{{
+constexpr std::array<OptionSpec, 38> kOptions{{
     {"input", 'i', "FILE", kText, "", "standard input", "read texts from FILE; - is standard input", kReads, false, false, 0, 0},
     {"input-format", 0, "FORMAT", kChoice, "txt|jsonl|csv", "by the extension of -i, else txt", "txt: one text a line; jsonl: a string or an object a line; csv: with a header row", kReads, false, false, 0, 0},
     {"field", 0, "NAME", kText, "", "text (ids with --decode)", "the jsonl member or csv column that holds the text", kReads, false, false, 0, 0},
     {"max-line", 0, "SIZE", kSize, "", "16MiB", "longest line or csv record that is accepted", kReads, true, false, 0, 0},
     {"output", 'o', "FILE", kText, "", "standard output", "write results to FILE, complete or not at all", kPrints, false, false, 0, 0},
-    {"format", 0, "FORMAT", kChoice, "jsonl|csv|npy", "by the extension of -o, else jsonl", "how results are written; csv and npy are for embed", kCommandEmbed | kCommandTokens, false, false, 0, 0},
-    {"model", 'm', "MODEL", kText, "", "minilm", "a folder in Hugging Face form, org/name[@revision], or a built-in short name", kPrints & ~kCommandModelList, true, true, 0, 0},
+    {"format", 0, "FORMAT", kChoice, "jsonl|csv|npy", "by the extension of -o, else jsonl", "how results are written; csv and npy are for embed", (kComputes & ~kCommandModelCalibrate) | kCommandTokens, false, false, 0, 0},
+    {"model", 'm', "MODEL", kText, "", "minilm; sparse: prithivida/Splade_PP_en_v1, else splade-tiny; rerank: BAAI/bge-reranker-base", "a folder in Hugging Face form, org/name[@revision], or a built-in short name", kPrints & ~kCommandModelList, true, true, 0, 0},
     {"as", 0, "ROLE", kChoice, "query|document", "neither", "add the model's prompt for this role", kReads, false, false, 0, 0},
     {"prompt", 0, "NAME", kText, "", "the model's default prompt, if it has one", "add the model's prompt of this name; none adds nothing", kReads, false, false, 0, 0},
     {"device", 0, "DEVICE", kChoice, "auto|ref|cpu|cuda[:N]|onnxruntime[:cpu|:cuda|:coreml]|mlx[:cpu|:gpu]|torch[:cpu|:cuda|:mps]", "auto", "where the model runs; a device that cannot be had is an error, never replaced", kReads, true, true, 0, 0},
@@ -55,11 +59,19 @@ constexpr std::array<OptionSpec, 30> kOptions{{
     {"truncate", 0, "HOW", kChoice, "right|left|error", "right", "which end of a text that is too long gives way", kReads, true, true, 0, 0},
     {"memory-limit", 0, "SIZE", kSize, "", "none", "resident memory of the process: 300MB, 2GiB; refused before loading when it cannot be kept", kReads, true, true, 0, 0},
     {"allow-nonfinite", 0, "", kFlag, "", "", "load weights that hold NaN or infinity", kComputes, true, true, 0, 0},
-    {"dimensions", 0, "N", kInteger, "", "all", "keep the first N dimensions (Matryoshka), then normalise", kComputes, false, true, 1, kIntMaximum},
-    {"no-normalize", 0, "", kFlag, "", "", "leave vectors at the length the model gives them", kComputes, false, true, 0, 0},
-    {"pooling", 0, "HOW", kText, "", "as the model says", "cls, mean, max, mean_sqrt_len, weightedmean or last; several joined by +", kComputes, false, true, 0, 0},
+    {"dimensions", 0, "N", kInteger, "", "all", "keep the first N dimensions (Matryoshka), then normalise", kDense, false, true, 1, kIntMaximum},
+    {"no-normalize", 0, "", kFlag, "", "", "leave vectors at the length the model gives them", kDense, false, true, 0, 0},
+    {"pooling", 0, "HOW", kText, "", "as the model says", "cls, mean, max, mean_sqrt_len, weightedmean or last; several joined by +", kDense, false, true, 0, 0},
     {"output-dtype", 0, "DTYPE", kChoice, "float32|float16|int8|uint8|binary|ubinary", "float32", "how vectors are stored; int8 and uint8 need --calibration", kCommandEmbed, false, false, 0, 0},
     {"calibration", 0, "FILE", kText, "", "none", "ranges made by inlay model calibrate", kCommandEmbed, false, false, 0, 0},
+    {"top-k", 0, "N", kInteger, "", "all", "keep the largest N weights of a text", kCommandSparse, false, true, 1, kIntMaximum},
+    {"min-weight", 0, "W", kText, "", "0", "drop weights below W", kCommandSparse, false, true, 0, 0},
+    {"words", 0, "", kFlag, "", "", "print the tokens that the ids stand for, too", kCommandSparse, false, false, 0, 0},
+    {"assume-splade", 0, "", kFlag, "", "", "take a plain masked language model for a SPLADE model", kCommandSparse, false, true, 0, 0},
+    {"query", 0, "TEXT", kText, "", "none", "what texts are scored against", kCommandRerank, false, false, 0, 0},
+    {"pairs", 0, "", kFlag, "", "", "read pairs, [query, text] or {\"query\",\"text\"} a jsonl line, and score them in input order", kCommandRerank, false, false, 0, 0},
+    {"top", 0, "N", kInteger, "", "all", "print the best N", kCommandRerank, false, false, 1, kIntMaximum},
+    {"raw-scores", 0, "", kFlag, "", "", "logits, without the model's activation", kCommandRerank, false, true, 0, 0},
     {"decode", 0, "", kFlag, "", "", "read ids (JSON arrays, or numbers with spaces between) and print text", kCommandTokens, false, false, 0, 0},
     {"json", 0, "", kFlag, "", "", "print JSON", kCommandStatus | kCommandModelList, false, false, 0, 0},
     {"verbose", 0, "", kFlag, "", "", "say more", kCommandStatus, false, false, 0, 0},
@@ -282,6 +294,24 @@ EmbedOptions OptionValues::embed_options() const {
   options.dimensions = static_cast<int>(integer("dimensions", 0));
   if (flag("no-normalize")) options.normalize = false;
   options.pooling = text("pooling");
+  return options;
+}
+
+SparseOptions OptionValues::sparse_options() const {
+  SparseOptions options;
+  options.top_k = static_cast<int>(integer("top-k", 0));
+  options.assume_splade = flag("assume-splade");
+  const std::string weight = text("min-weight", "0");
+  const auto [end, error] =
+      std::from_chars(weight.data(), weight.data() + weight.size(), options.min_weight);
+  if (error != std::errc() || end != weight.data() + weight.size() || !(options.min_weight >= 0))
+    refuse("--min-weight", "a number of at least 0", weight);
+  return options;
+}
+
+RerankOptions OptionValues::rerank_options() const {
+  RerankOptions options;
+  options.raw_scores = flag("raw-scores");
   return options;
 }
 

@@ -21,6 +21,8 @@ enum Command : std::uint32_t {
   kCommandModelList = 1U << 3U,
   kCommandModelShow = 1U << 4U,
   kCommandModelCalibrate = 1U << 5U,
+  kCommandSparse = 1U << 6U,
+  kCommandRerank = 1U << 7U,
 };
 
 struct CommandInfo {
@@ -93,6 +95,8 @@ class OptionValues {
   // to it.
   EngineOptions engine_options() const;
   EmbedOptions embed_options() const;
+  SparseOptions sparse_options() const;
+  RerankOptions rerank_options() const;
 
  private:
   struct Value {

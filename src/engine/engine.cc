@@ -1,6 +1,7 @@
 // The public Engine: a pipeline over a loaded model, and what it can tell about itself.
 #include <utility>
 
+#include "base/error.h"
 #include "base/process.h"
 #include "engine/loader.h"
 #include "engine/pipeline.h"
@@ -18,15 +19,19 @@ struct Engine::Impl {
   engine::Pipeline pipeline;
 };
 
-Engine::Engine(const EngineOptions& options, const EmbedOptions& embed)
-    : impl_(new Impl{engine::Pipeline(engine::load(options, embed), options.truncate)}) {}
+Engine::Engine(const EngineOptions& options, const TaskOptions& task)
+    : impl_(new Impl{engine::Pipeline(engine::load(options, task), options.truncate)}) {}
 Engine::~Engine() = default;
 
-std::future<EmbedResult> Engine::submit(Request request) {
+std::future<Result> Engine::submit(Request request) {
   return impl_->pipeline.submit(std::move(request));
 }
-EmbedResult Engine::embed(Request request) { return submit(std::move(request)).get(); }
-std::int64_t Engine::dim() const { return impl_->pipeline.model().dim; }
+Result Engine::run(Request request) { return submit(std::move(request)).get(); }
+std::int64_t Engine::dim() const { return impl_->pipeline.model().task->dim(); }
+std::string Engine::token(std::int32_t id) const {
+  if (auto token = impl_->pipeline.model().tokenizer.id_to_token(id)) return *std::move(token);
+  fail(ErrorCode::kBadInput, "token " + std::to_string(id), "expected an id of the vocabulary.");
+}
 
 Stats Engine::stats() const {
   const engine::LoadedModel& model = impl_->pipeline.model();
@@ -40,7 +45,7 @@ Stats Engine::stats() const {
   stats.isa = model.isa;
   stats.dtype = model.dtype;
   stats.threads = model.limits.threads;
-  stats.dim = model.dim;
+  stats.dim = model.task->dim();
   stats.max_length = model.max_length;
   stats.batch_tokens = model.limits.max_tokens;
   stats.texts = counters.texts;

@@ -23,6 +23,8 @@ constexpr std::int64_t kMaxBatchTokens = std::int64_t{1} << 24;
 constexpr int kMaxThreads = 1024;
 // Without a position table a text may be this long unless the folder says less.
 constexpr std::int64_t kUnboundedLength = 32768;
+// Of a batch's outputs, where they are as wide as a vocabulary: 500 texts of BERT's.
+constexpr std::int64_t kOutputBytes = std::int64_t{64} << 20;
 // Room for what is not planned: requests in flight, results, allocator slack, stacks.
 constexpr std::int64_t kHeadroom = std::int64_t{32} << 20;
 
@@ -51,6 +53,44 @@ std::int64_t resolve_length(const EngineOptions& options, const LengthLimits& li
   return options.max_length;
 }
 
+// Texts of a batch: rows as wide as a vocabulary must not outgrow kOutputBytes.
+std::int64_t most_texts(const Program& program) {
+  std::int64_t width = 1;
+  for (const ValueId id : program.outputs()) {
+    if (program.value(id).rows == Rows::kTexts) width += program.value(id).width;
+  }
+  return std::max<std::int64_t>(1, kOutputBytes / (width * std::int64_t{sizeof(float)}));
+}
+
+// What the outputs of one batch take.
+std::int64_t output_bytes(const Program& program, const backend::CompileOptions& limits) {
+  std::int64_t floats = 0;
+  for (const ValueId id : program.outputs()) {
+    const Value& value = program.value(id);
+    floats += value.width * (value.rows == Rows::kTokens ? limits.max_tokens : limits.max_texts);
+  }
+  return floats * std::int64_t{sizeof(float)};
+}
+
+// A model by name, or the first of the task's defaults that is on this machine.
+files::Located locate_model(const std::string& name, const TaskOptions& task) {
+  if (!name.empty()) return files::locate(name);
+  const std::span<const std::string_view> defaults = task::default_models(task);
+  for (const std::string_view model : defaults.subspan(1)) {
+    try {
+      return files::locate(defaults[0]);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kNotFound) throw;
+    }
+    try {
+      return files::locate(model);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::kNotFound) throw;
+    }
+  }
+  return files::locate(defaults[0]);  // its refusal is the one to tell
+}
+
 // The largest token budget whose plan fits the memory limit; kMemoryLimit when none does.
 void fit_memory(const EngineOptions& options, const backend::Backend& room, const Program& program,
                 std::int64_t weight_file_bytes, backend::CompileOptions* limits) {
@@ -58,17 +98,19 @@ void fit_memory(const EngineOptions& options, const backend::Backend& room, cons
   limits->max_tokens =
       std::max(options.batch_tokens != 0 ? options.batch_tokens : kDefaultBatchTokens,
                limits->max_text_tokens);
-  limits->max_texts = limits->max_tokens;
+  limits->max_texts = std::min(limits->max_tokens, most_texts(program));
   if (options.memory_limit == 0) return;
   const std::int64_t base = resident_bytes() + kHeadroom;
   std::int64_t needed = 0;
   for (;;) {
     const backend::MemoryPlan plan = room.plan(program, *limits);
     // While packing, the mapped file and the packed copy are both resident.
-    needed = base + plan.packed + std::max(plan.arena, weight_file_bytes);
+    needed = base + plan.packed +
+             std::max(plan.arena + output_bytes(program, *limits), weight_file_bytes);
     if (needed <= options.memory_limit) return;
     if (options.batch_tokens != 0 || limits->max_tokens <= smallest) break;
-    limits->max_tokens = limits->max_texts = std::max(smallest, limits->max_tokens / 2);
+    limits->max_tokens = std::max(smallest, limits->max_tokens / 2);
+    limits->max_texts = std::min(limits->max_tokens, most_texts(program));
   }
   fail(ErrorCode::kMemoryLimit, "--memory-limit",
        "expected at least " + megabytes(needed) + " for this model, got " +
@@ -81,8 +123,12 @@ void warm_up(LoadedModel* model) {
   const std::vector<std::int32_t> ids(
       static_cast<std::size_t>(std::min<std::int64_t>(16, model->max_length)), 0);
   const std::vector<std::int32_t> offsets{0, static_cast<std::int32_t>(ids.size())};
-  std::vector<float> out(static_cast<std::size_t>(model->dim));
-  model->executable->run({ids, {}, offsets, {}}, out);
+  std::vector<std::vector<float>> outs;
+  for (const LoadedModel::Output& output : model->outputs)
+    outs.emplace_back(output.tokens ? ids.size() * static_cast<std::size_t>(output.width)
+                                    : static_cast<std::size_t>(output.width));
+  const std::vector<std::span<float>> spans(outs.begin(), outs.end());
+  model->executable->run({ids, {}, offsets, {}}, spans);
 }
 
 }  // namespace
@@ -96,10 +142,11 @@ tokens::Tokenizer load_tokenizer(const files::ModelFiles& model) {
   return tokens::Tokenizer::from_vocab_txt(files.vocab, files.vocab_path, files.config, options);
 }
 
-Program build_program(const files::ModelFiles& model, const task::EmbedHead& head) {
+Program build_program(const files::ModelFiles& model, task::Task* task) {
+  const task::Reads reads = task->reads();
   arch::Body body =
-      arch::find(model).build(model, model.load_weights(), {head.read_row(), arch::Head::kHidden});
-  task::append_head(&body.program, body.hidden, head);
+      arch::find(model).build(model, model.load_weights(), {reads.read_row, reads.head});
+  task->append(&body.program, body);
   return std::move(body.program);
 }
 
@@ -148,13 +195,13 @@ void check_finite(const Program& program) {
   for (const Step& step : program.steps()) visit_weights(step.args, scan);
 }
 
-LoadedModel load(const EngineOptions& options, const EmbedOptions& embed) {
+LoadedModel load(const EngineOptions& options, const TaskOptions& task_options) {
   const auto begin = std::chrono::steady_clock::now();
-  const files::Located located = files::locate(options.model);
+  const files::Located located = locate_model(options.model, task_options);
   files::ModelFiles files = files::ModelFiles::open(located.folder, located.name);
   tokens::Tokenizer tokenizer = load_tokenizer(files);
-  task::EmbedHead head = task::plan_head(files, embed);
-  Program program = build_program(files, head);
+  std::unique_ptr<task::Task> task = task::make_task(files, task_options);
+  Program program = build_program(files, task.get());
 
   backend::CompileOptions limits;
   limits.threads = resolve_threads(options.threads);
@@ -172,9 +219,10 @@ LoadedModel load(const EngineOptions& options, const EmbedOptions& embed) {
   std::unique_ptr<backend::Executable> executable = choice.backend->compile(program, limits);
 
   const std::string name(choice.backend->name());
+  const bool token_types = files.tokenizer().token_types;
   LoadedModel model{std::move(files),
                     std::move(tokenizer),
-                    std::move(head),
+                    std::move(task),
                     std::move(executable),
                     name,
                     name,
@@ -183,10 +231,14 @@ LoadedModel load(const EngineOptions& options, const EmbedOptions& embed) {
                     choice.refusals,
                     limits,
                     limits.max_text_tokens,
-                    program.output_width(),
                     program.vocab_size(),
-                    program.type_count(),
+                    token_types ? program.type_count() : 0,
+                    {},
                     0};
+  for (const ValueId id : program.outputs()) {
+    const Value& value = program.value(id);
+    model.outputs.push_back({value.rows == Rows::kTokens, value.width});
+  }
   program = Program();  // lets go of the file map: what the room needs it has packed
   warm_up(&model);
   model.load_seconds =

@@ -11,7 +11,7 @@
 #include "files/model_files.h"
 #include "inlay/inlay.hpp"
 #include "program/program.h"
-#include "task/embed.h"
+#include "task/task.h"
 #include "tokens/tokenizer.h"
 
 namespace inlay::engine {
@@ -20,23 +20,28 @@ namespace inlay::engine {
 struct LoadedModel {
   files::ModelFiles files;
   tokens::Tokenizer tokenizer;
-  task::EmbedHead head;
+  std::unique_ptr<task::Task> task;
   std::unique_ptr<backend::Executable> executable;
   std::string device, backend, isa, dtype;
   std::vector<std::string> refusals;
   backend::CompileOptions limits;  // what it was compiled for
   std::int64_t max_length = 0;     // tokens a text, special tokens included
-  std::int64_t dim = 0, vocab_size = 0, type_count = 0;
+  std::int64_t vocab_size = 0, type_count = 0;  // type_count 0: types are not given
+  struct Output {
+    bool tokens = false;  // a row a token, not a text
+    std::int64_t width = 0;
+  };
+  std::vector<Output> outputs;  // of the Program
   double load_seconds = 0;
 };
 
-LoadedModel load(const EngineOptions& options, const EmbedOptions& embed);
+LoadedModel load(const EngineOptions& options, const TaskOptions& task);
 
 // A model's tokenizer, with the lower-casing that the folder may ask for.
 tokens::Tokenizer load_tokenizer(const files::ModelFiles& model);
 
 // The Program of a folder: body and head. Weights are mapped, not read.
-Program build_program(const files::ModelFiles& model, const task::EmbedHead& head);
+Program build_program(const files::ModelFiles& model, task::Task* task);
 
 // The limit that holds without --max-length, and the largest that --max-length may ask for (0:
 // none).

@@ -116,7 +116,8 @@ std::vector<ModelEntry> Model::list() {
 
 std::string Model::show(std::string_view locator, bool with_program) {
   const files::ModelFiles model = open_model(locator);
-  const Program program = engine::build_program(model, task::plan_head(model, {}));
+  const Program program =
+      engine::build_program(model, task::make_task(model, task::natural_task(model)).get());
   const engine::LengthLimits limits = engine::length_limits(model, program);
   std::int64_t parameters = 0;
   for (const Step& step : program.steps()) {

@@ -27,6 +27,13 @@ constexpr std::int64_t kBatchesAhead = 4;
 // out.
 constexpr std::int64_t kTokensPerThread = 2048;
 
+void check_utf8(const std::string& text, const std::string& where) {
+  const std::size_t valid = utf8_valid_prefix(text);
+  if (valid == text.size()) return;
+  fail(ErrorCode::kBadInput, where,
+       "expected UTF-8, got another byte at offset " + std::to_string(valid) + ".");
+}
+
 std::string text_name(const Request& request, std::size_t index) {
   return "text " + std::to_string(request.first_index + static_cast<std::int64_t>(index));
 }
@@ -42,8 +49,8 @@ struct Pipeline::State {
   task::PromptChoice prompt;
   std::int32_t pool_begin = 0;
   std::uint64_t order = 0;
-  EmbedResult result;
-  std::promise<EmbedResult> promise;
+  Result result;
+  std::promise<Result> promise;
   std::atomic<std::size_t> remaining{0};
   std::mutex mutex;  // guards error
   std::exception_ptr error;
@@ -109,23 +116,20 @@ Pipeline::~Pipeline() {
   computer_.join();
 }
 
-std::future<EmbedResult> Pipeline::submit(Request request) {
+std::future<Result> Pipeline::submit(Request request) {
   auto state = std::make_shared<State>();
   state->request = std::move(request);
   const Request& r = state->request;
-  std::future<EmbedResult> future = state->promise.get_future();
-  for (std::size_t i = 0; i < r.texts.size(); ++i) {
-    const std::size_t valid = utf8_valid_prefix(r.texts[i]);
-    if (valid == r.texts[i].size()) continue;
-    fail(ErrorCode::kBadInput, text_name(r, i),
-         "expected UTF-8, got another byte at offset " + std::to_string(valid) + ".");
-  }
+  std::future<Result> future = state->promise.get_future();
+  for (std::size_t i = 0; i < r.texts.size(); ++i) check_utf8(r.texts[i], text_name(r, i));
+  for (const std::string& query : r.queries) check_utf8(query, "query");
+  model_.task->check(r);
   state->prompt = task::choose_prompt(model_.files, r.prompt, r.role);
-  if (!model_.head.include_prompt && !state->prompt.text.empty())
+  if (!model_.task->include_prompt() && !state->prompt.text.empty())
     state->pool_begin = prompt_tokens(state->prompt.text);
-  state->result.dim = model_.dim;
+  state->result.dim = model_.task->dim();
   state->result.texts.resize(r.texts.size());
-  state->result.vectors.resize(r.texts.size() * static_cast<std::size_t>(model_.dim));
+  model_.task->begin(r.texts.size(), &state->result);
   state->remaining = r.texts.size();
   if (r.texts.empty()) {
     state->promise.set_value(std::move(state->result));
@@ -216,12 +220,8 @@ void Pipeline::encode_text(const std::shared_ptr<State>& state, std::size_t inde
   options.max_length = static_cast<int>(model_.max_length);
   options.direction = truncate_ == Truncate::kLeft ? tokens::TruncationDirection::kLeft
                                                    : tokens::TruncationDirection::kRight;
-  const std::string& text = state->request.texts[index];
-  if (state->prompt.text.empty()) {
-    model_.tokenizer.encode(text, options, scratch);
-  } else {
-    model_.tokenizer.encode(state->prompt.text + text, options, scratch);
-  }
+  model_.task->encode(model_.tokenizer, state->request, index, state->prompt.text, options,
+                      scratch);
   counters_.tokenize_ns += since(begin);
   if (scratch->truncated && truncate_ == Truncate::kError) {
     fail(ErrorCode::kBadInput, text_name(state->request, index),
@@ -276,23 +276,34 @@ void Pipeline::compute_loop() {
 
 void Pipeline::compute(std::vector<batch::ReadyText>* texts) {
   const auto begin = Clock::now();
-  const auto dim = static_cast<std::size_t>(model_.dim);
   buffer_.clear();
-  for (const batch::ReadyText& text : *texts) buffer_.add(text.ids, text.type_ids, text.pool_begin);
-  output_.resize(texts->size() * dim);
-  model_.executable->run(buffer_.view(), output_);
+  for (const batch::ReadyText& text : *texts)
+    buffer_.add(text.ids, text.type_ids, text.pool_begin, text.key_count);
+  const PackedBatch batch = buffer_.view();
+  std::vector<std::span<float>> spans;
+  outputs_.resize(model_.outputs.size());
+  for (std::size_t o = 0; o < outputs_.size(); ++o) {
+    const LoadedModel::Output& output = model_.outputs[o];
+    const std::int64_t rows = output.tokens ? batch.tokens() : batch.texts();
+    outputs_[o].resize(static_cast<std::size_t>(rows * output.width));
+    spans.emplace_back(outputs_[o]);
+  }
+  model_.executable->run(batch, spans);
   counters_.compute_ns += since(begin);
+  std::vector<std::span<const float>> mine(outputs_.size());
   for (std::size_t i = 0; i < texts->size(); ++i) {
-    auto* state = static_cast<State*>((*texts)[i].owner.get());
-    const float* vector = output_.data() + i * dim;
-    if (!std::all_of(vector, vector + dim, [](float v) { return std::isfinite(v); })) {
-      state->result.texts[(*texts)[i].index].error =
-          "expected a finite vector, got NaN or infinity: the model overflows on this text";
-      counters_.nonfinite += 1;
-      continue;  // its vector stays zero
+    for (std::size_t o = 0; o < outputs_.size(); ++o) {
+      const auto width = static_cast<std::size_t>(model_.outputs[o].width);
+      const auto first = static_cast<std::size_t>(batch.offsets[i]);
+      const std::size_t count = static_cast<std::size_t>(batch.offsets[i + 1]) - first;
+      mine[o] = model_.outputs[o].tokens ? spans[o].subspan(first * width, count * width)
+                                         : spans[o].subspan(i * width, width);
     }
-    std::copy(vector, vector + dim,
-              state->result.vectors.begin() + static_cast<std::ptrdiff_t>((*texts)[i].index * dim));
+    auto* state = static_cast<State*>((*texts)[i].owner.get());
+    if (model_.task->read(mine, (*texts)[i].index, &state->result)) continue;
+    state->result.texts[(*texts)[i].index].error =
+        "expected finite values, got NaN or infinity: the model overflows on this text";
+    counters_.nonfinite += 1;
   }
 }
 

@@ -32,7 +32,7 @@ class Pipeline {
   Pipeline(const Pipeline&) = delete;
   Pipeline& operator=(const Pipeline&) = delete;
 
-  std::future<EmbedResult> submit(Request request);
+  std::future<Result> submit(Request request);
   const LoadedModel& model() const { return model_; }
   const Counters& counters() const { return counters_; }
 
@@ -62,8 +62,8 @@ class Pipeline {
   std::vector<Job> jobs_;  // a heap: highest priority, then earliest
   std::uint64_t next_order_ = 0;
   bool closed_ = false;
-  batch::BatchBuffer buffer_;  // the computing thread's
-  std::vector<float> output_;
+  batch::BatchBuffer buffer_;                // the computing thread's
+  std::vector<std::vector<float>> outputs_;  // of the batch being computed
   std::vector<std::thread> encoders_;
   std::thread computer_;
 };

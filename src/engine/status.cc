@@ -84,7 +84,7 @@ std::string status_json(std::string_view model_locator, std::string_view disable
   } else {
     const files::Located located = files::locate(model_locator);
     const files::ModelFiles model = files::ModelFiles::open(located.folder, located.name);
-    program = engine::build_program(model, task::plan_head(model, {}));
+    program = engine::build_program(model, task::make_task(model, task::natural_task(model)).get());
     json_append_string(out, model.name());
   }
   out += ",\"devices\":[";

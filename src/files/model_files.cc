@@ -159,6 +159,11 @@ DenseConfig ModelFiles::dense(const Module& module) const {
   return dense;
 }
 
+JsonDocument ModelFiles::module_config(const Module& module) const {
+  return parse_config(required(folder_, module.folder, "config.json", "the module's config"),
+                      (module.folder / "config.json").string());
+}
+
 TokenizerFiles ModelFiles::tokenizer() const {
   const fs::path& place = transformer_folder_;
   TokenizerFiles files;
@@ -166,6 +171,7 @@ TokenizerFiles ModelFiles::tokenizer() const {
     files.config = *std::move(config);
     files.model_max_length =
         parse_model_max_length(files.config, (place / "tokenizer_config.json").string());
+    files.token_types = parse_token_types(files.config, (place / "tokenizer_config.json").string());
   }
   if (auto json = folder_.read(place, "tokenizer.json", kMaxTokenizer)) {
     files.json = *std::move(json);

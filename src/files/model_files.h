@@ -50,6 +50,9 @@ struct TokenizerFiles {
   std::string config;                            // tokenizer_config.json, may be empty
   std::optional<std::int64_t> model_max_length;  // from tokenizer_config.json; absurd values (1e30)
                                                  // are dropped
+  // Whether transformers would give token types to the model: model_input_names says so, or else
+  // the tokenizer's class is a model's own (the general ones leave them out).
+  bool token_types = true;
 };
 
 struct Prompt {
@@ -79,6 +82,7 @@ class ModelFiles {
   const std::optional<PoolingConfig>& pooling() const { return pooling_; }
   // The module folder's config, read when asked for.
   DenseConfig dense(const Module& module) const;
+  JsonDocument module_config(const Module& module) const;
 
   const std::vector<Prompt>& prompts() const { return prompts_; }
   const std::optional<std::string>& default_prompt_name() const { return default_prompt_name_; }

@@ -217,6 +217,18 @@ std::optional<std::int64_t> parse_model_max_length(std::string_view json, std::s
   return in_range(*limit, kMaxLength);
 }
 
+bool parse_token_types(std::string_view json, std::string_view file) {
+  const JsonDocument document = parse_object(json, file);
+  if (const auto names = document.root().find("model_input_names")) {
+    for (const JsonValue& name : names->items()) {
+      if (name.string() == "token_type_ids") return true;
+    }
+    return false;
+  }
+  const std::string type = document.root().string_or("tokenizer_class", "");
+  return type != "TokenizersBackend" && type != "PreTrainedTokenizerFast";
+}
+
 std::map<std::string, std::vector<std::string>> parse_weight_index(std::string_view json,
                                                                    std::string_view file) {
   const JsonDocument document = parse_object(json, file);

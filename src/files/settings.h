@@ -44,6 +44,9 @@ CollectionConfig parse_collection_config(std::string_view json, std::string_view
 // limit" (1e30).
 std::optional<std::int64_t> parse_model_max_length(std::string_view json, std::string_view file);
 
+// Whether a tokenizer_config.json asks for token types (TokenizerFiles::token_types).
+bool parse_token_types(std::string_view json, std::string_view file);
+
 // weight_map of a shard index: the tensors by shard. Names of shards are
 // checked, existence is not.
 std::map<std::string, std::vector<std::string>> parse_weight_index(std::string_view json,

@@ -43,7 +43,7 @@ void append_range(std::string& out, const char* key, const std::vector<float>& v
 
 }  // namespace
 
-void Calibration::add(const EmbedResult& result) {
+void Calibration::add(const Result& result) {
   dim = result.dim;
   const auto width = static_cast<std::size_t>(dim);
   for (std::size_t text = 0; text < result.texts.size(); ++text) {

@@ -15,7 +15,7 @@ struct Calibration {
   std::int64_t dim = 0, count = 0;      // width; how many vectors were seen
   std::vector<float> minimum, maximum;  // [dim]
 
-  void add(const EmbedResult& result);  // texts without a result are passed over
+  void add(const Result& result);  // texts without a result are passed over
 };
 
 std::string calibration_json(const Calibration& calibration);

@@ -33,6 +33,10 @@ class Stream {
       }
       if (!reader_.next(&text)) break;
       pending_bytes_ += text.size();
+      if (options_.pairs) {
+        pending_queries_.emplace_back(reader_.query());
+        pending_bytes_ += reader_.query().size();
+      }
       pending_.push_back(std::move(text));
       if (pending_.size() == kRequestTexts || pending_bytes_ >= kRequestBytes) submit();
     }
@@ -43,7 +47,7 @@ class Stream {
 
  private:
   struct UnderWay {
-    std::future<EmbedResult> result;
+    std::future<Result> result;
     std::int64_t first_index;
     std::int64_t position;  // of the reader, after the last text
   };
@@ -53,6 +57,8 @@ class Stream {
     if (under_way_.size() == kInFlight) hand_out();
     Request request;
     request.texts = std::exchange(pending_, {});
+    request.queries = std::exchange(pending_queries_, {});
+    if (options_.query) request.queries = {*options_.query};
     request.prompt = options_.prompt;
     request.role = options_.role;
     request.cancel = cancel_;
@@ -66,7 +72,7 @@ class Stream {
   void hand_out() {
     UnderWay front = std::move(under_way_.front());
     under_way_.pop_front();
-    EmbedResult result = front.result.get();
+    Result result = front.result.get();
     handed_out_ += static_cast<std::int64_t>(result.texts.size());
     for (const TextInfo& text : result.texts) tokens_ += text.tokens;
     going_ = sink_(result, front.first_index);
@@ -79,7 +85,7 @@ class Stream {
   const ResultSink& sink_;
   Progress& progress_;
   CancelToken cancel_;
-  std::vector<std::string> pending_;
+  std::vector<std::string> pending_, pending_queries_;
   std::size_t pending_bytes_ = 0;
   std::deque<UnderWay> under_way_;
   std::int64_t submitted_ = 0, handed_out_ = 0, tokens_ = 0;

@@ -16,11 +16,13 @@ namespace inlay::io {
 struct StreamOptions {
   std::optional<std::string> prompt;  // as in Request
   Role role = Role::kNone;
+  std::optional<std::string> query{};  // reranking: of all texts
+  bool pairs = false;                  // reranking: each text brings its own (TextReader::query)
 };
 
 // Called with each result in order; `first_index` is that of its first text. False stops the
 // stream.
-using ResultSink = std::function<bool(EmbedResult& result, std::int64_t first_index)>;
+using ResultSink = std::function<bool(Result& result, std::int64_t first_index)>;
 
 // Reads ahead of the engine by a bounded number of texts and bytes. When the input pauses, what has
 // come is computed and handed out rather than held back. The first error, of input, engine or sink,

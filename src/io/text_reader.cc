@@ -80,6 +80,37 @@ class JsonlReader final : public LineTextReader {
   std::string field_;
 };
 
+class PairReader final : public LineTextReader {
+ public:
+  using LineTextReader::LineTextReader;
+  bool next(std::string* text) override {
+    std::string_view line;
+    do {
+      if (!lines_.next(&line)) return false;
+    } while (line.find_first_not_of(" \t\r\n") == std::string_view::npos);
+    check_utf8(line, where());
+    const JsonDocument document = JsonDocument::parse(
+        line, where(), "Each line must be [query, text] or {\"query\": ..., \"text\": ...}.");
+    const JsonValue root = document.root();
+    if (root.is_array() && root.size() == 2) {
+      query_ = root.items()[0].string();
+      *text = root.items()[1].string();
+    } else if (root.is_object()) {
+      query_ = root.at("query").string();
+      *text = root.at("text").string();
+    } else {
+      fail(ErrorCode::kBadInput, where(),
+           std::string("expected [query, text] or an object with \"query\" and \"text\", got ") +
+               root.type_name() + ".");
+    }
+    return true;
+  }
+  std::string_view query() const override { return query_; }
+
+ private:
+  std::string query_;
+};
+
 }  // namespace
 
 InputFormat input_format_of(std::string_view path) {
@@ -98,6 +129,10 @@ std::unique_ptr<TextReader> read_texts(LineReader lines, InputFormat format, std
       break;
   }
   return std::make_unique<TxtReader>(std::move(lines));
+}
+
+std::unique_ptr<TextReader> read_pairs(LineReader lines) {
+  return std::make_unique<PairReader>(std::move(lines));
 }
 
 std::unique_ptr<TextReader> read_arguments(std::vector<std::string> texts) {

@@ -35,6 +35,8 @@ class TextReader {
   virtual std::int64_t position() const = 0;
   virtual std::int64_t total() const = 0;
   virtual std::string where() const = 0;  // of the text last returned
+  // The query that came with the text last returned; empty unless pairs are read.
+  virtual std::string_view query() const { return {}; }
 };
 
 // What readers over lines have in common.
@@ -52,6 +54,8 @@ class LineTextReader : public TextReader {
 
 // `field` names the csv column or jsonl member.
 std::unique_ptr<TextReader> read_texts(LineReader lines, InputFormat format, std::string field);
+// Pairs: a jsonl line is [query, text], or an object with "query" and "text".
+std::unique_ptr<TextReader> read_pairs(LineReader lines);
 std::unique_ptr<TextReader> read_arguments(std::vector<std::string> texts);
 
 }  // namespace inlay::io

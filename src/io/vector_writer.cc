@@ -187,7 +187,7 @@ void VectorWriter::write_error(const std::string& error, const TextInfo&, std::i
            " Leave the text out, or write jsonl, where it gets a line of its own.");
 }
 
-void VectorWriter::write(EmbedResult& result, std::int64_t first_index) {
+void VectorWriter::write(Result& result, std::int64_t first_index) {
   const auto dim = static_cast<std::size_t>(dim_);
   std::vector<std::string> errors(result.texts.size());
   for (std::size_t text = 0; text < result.texts.size(); ++text) {

@@ -33,7 +33,7 @@ class VectorWriter {
   virtual ~VectorWriter() = default;
   // `result` is of the texts from `first_index` on; vectors of texts without a result may be
   // changed.
-  void write(EmbedResult& result, std::int64_t first_index);
+  void write(Result& result, std::int64_t first_index);
   virtual void finish() = 0;  // the output still has to be committed
 
  protected:

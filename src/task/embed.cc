@@ -229,4 +229,38 @@ PromptChoice choose_prompt(const files::ModelFiles& model, const std::optional<s
   return {};
 }
 
+namespace {
+
+class Embed final : public Task {
+ public:
+  explicit Embed(EmbedHead head) : head_(std::move(head)) {}
+  Reads reads() const override { return {Head::kHidden, head_.read_row()}; }
+  void append(Program* program, const Ending& ending) override {
+    append_head(program, ending.hidden, head_);
+    dim_ = program->output_width();
+  }
+  std::int64_t dim() const override { return dim_; }
+  void begin(std::size_t texts, Result* result) const override {
+    result->vectors.resize(texts * static_cast<std::size_t>(dim_));
+  }
+  bool include_prompt() const override { return head_.include_prompt; }
+  bool read(std::span<const std::span<const float>> outputs, std::size_t index,
+            Result* result) const override {
+    if (!all_finite(outputs[0])) return false;
+    std::copy(outputs[0].begin(), outputs[0].end(),
+              result->vectors.begin() + static_cast<std::ptrdiff_t>(index * outputs[0].size()));
+    return true;
+  }
+
+ private:
+  EmbedHead head_;
+  std::int64_t dim_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Task> make_embed(const files::ModelFiles& model, const EmbedOptions& options) {
+  return std::make_unique<Embed>(plan_head(model, options));
+}
+
 }  // namespace inlay::task

@@ -10,6 +10,7 @@
 #include "files/model_files.h"
 #include "inlay/inlay.hpp"
 #include "program/program.h"
+#include "task/task.h"
 
 namespace inlay::task {
 
@@ -37,14 +38,5 @@ EmbedHead plan_head(const files::ModelFiles& model, const EmbedOptions& options)
 
 // Appends the head's steps. Throws kUsage when dimensions exceed the vector's width.
 void append_head(Program* program, ValueId hidden, const EmbedHead& head);
-
-// The prompt for one request: the name asked for, the role's, or the model's default.
-struct PromptChoice {
-  std::optional<std::string> name;  // unset: none is added
-  std::string text;
-};
-// Throws kUsage naming the model's prompts when `name` is unknown.
-PromptChoice choose_prompt(const files::ModelFiles& model, const std::optional<std::string>& name,
-                           Role role);
 
 }  // namespace inlay::task

@@ -61,8 +61,8 @@ void check_engine(const std::string& model) {
   request.texts = {"a b", "c"};
   request.cancel = inlay::CancelToken();
   check(!request.cancel->cancelled(), "cancelled");
-  const inlay::EmbedResult result = engine.submit(request).get();
-  check(result.vectors == engine.embed(request).vectors, "submit and embed");
+  const inlay::Result result = engine.submit(request).get();
+  check(result.vectors == engine.run(request).vectors, "submit and embed");
   check(result.dim == engine.dim() && engine.stats().texts == 4, "dim and stats");
   inlay::Quantization how;
   how.dtype = inlay::OutputDtype::kFloat16;
@@ -70,7 +70,7 @@ void check_engine(const std::string& model) {
         "quantize");
   request.cancel->cancel();
   try {
-    engine.embed(request);
+    engine.run(request);
     check(false, "a cancelled request");
   } catch (const inlay::Error& error) {
     check(error.code() == inlay::ErrorCode::kCancelled, "cancelled code");

@@ -126,7 +126,7 @@ TEST_P(Golden, VectorsAndTokensEqualTheReference) {
     Request request;
     request.texts = texts;
     request.prompt = wanted.string_or("prompt", "none");
-    const EmbedResult together = engine.embed(request);
+    const Result together = engine.run(request);
     const std::vector<JsonValue> expected = run.at("vectors").items();
     const std::vector<JsonValue> counts = run.at("tokens").items();
     const auto dim = static_cast<std::size_t>(together.dim);
@@ -137,7 +137,7 @@ TEST_P(Golden, VectorsAndTokensEqualTheReference) {
       expect_close(vector, floats(expected[i]), what);
       Request single = request;
       single.texts = {texts[i]};
-      const EmbedResult alone = engine.embed(single);
+      const Result alone = engine.run(single);
       EXPECT_TRUE(std::equal(vector.begin(), vector.end(), alone.vectors.begin()))
           << what << ": alone differs from in a batch";
     }

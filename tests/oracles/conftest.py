@@ -56,3 +56,15 @@ def inlay_vectors(model, texts: list[str], arguments: list[str]):
         done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return np.load(vectors)
+
+
+def inlay_lines(command: str, model, items: list, arguments: list[str], expect_error: bool = False):
+    """The jsonl lines of a command over items (texts or pairs); or its exit code and message."""
+    program = os.environ.get("INLAY_BIN", str(ROOT / "build" / "inlay"))
+    text = "".join(json.dumps(item) + "\n" for item in items)
+    call = [program, command, "-m", str(model), "--input-format", "jsonl", "--quiet", *arguments]
+    done = subprocess.run(call, input=text, capture_output=True, text=True)
+    if expect_error:
+        return done.returncode, done.stderr
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]

@@ -349,6 +349,35 @@ std::vector<StepCase> step_cases() {
     m->program.gated_linear(
         "g", {x, weight_rows(both, 0, 40), weight_rows(both, 40, 40), {}, {}, Activation::kGelu});
   });
+  struct Experts {
+    int experts, top_k, in, hidden;
+    Activation activation;
+  };
+  for (const Experts& e : {Experts{8, 2, 48, 100, Activation::kGelu},
+                           {1, 1, 33, 7, Activation::kNone},
+                           {5, 5, 20, 40, Activation::kSilu},
+                           {40, 3, 17, 24, Activation::kGeluTanh},
+                           {3, 1, 64, 130, Activation::kRelu}}) {
+    const auto step = [e](Maker* m, ValueId x, bool biased) {
+      const float scale = 1.0F / std::sqrt(static_cast<float>(e.in));
+      const WeightRef router = m->weight({e.experts, e.in}, scale);
+      const WeightRef up = m->weight({std::int64_t{e.experts} * e.hidden, e.in}, scale);
+      const WeightRef down = m->weight({std::int64_t{e.experts} * e.hidden, e.in}, scale);
+      const WeightRef bias = biased ? m->weight({e.in}) : WeightRef{};
+      m->program.experts("x", {x, router, up, down, bias, e.top_k, e.activation});
+    };
+    const std::string name = std::to_string(e.experts) + "_top" + std::to_string(e.top_k);
+    add("experts_" + name, [=](Maker* m) { step(m, m->input(e.in), true); });
+    add("experts_" + name + "_rows", [=](Maker* m) {
+      step(m, m->program.select_rows("s", {m->input(e.in), SelectKind::kLast}), false);
+    });
+  }
+  add("experts_tied", [](Maker* m) {  // every expert is liked as much: the first ones are taken
+    const ValueId x = m->input(24);
+    const WeightRef router = m->program.own("zeros", {6, 24}, std::vector<float>(6 * 24, 0.0F));
+    const WeightRef up = m->weight({6 * 16, 24});
+    m->program.experts("x", {x, router, up, m->weight({6 * 16, 24}), {}, 2, Activation::kGelu});
+  });
   add("embed_scaled", [](Maker* m) {
     m->program.embed("e", {m->weight({97, 40}), {}, {}, 0, -1, 6.3F});
   });

@@ -35,8 +35,12 @@ class CpuBackend final : public Backend {
       reasons.push_back("dtype: cpu computes in fp32 only, not " + options.dtype);
     if (program.steps().empty()) reasons.emplace_back("program: it has no steps");
     for (const Step& step : program.steps()) {
-      if (std::holds_alternative<ExpertsStep>(step.args))
-        reasons.push_back("step " + step.name + ": cpu has no mixture of experts");
+      const auto* experts = std::get_if<ExpertsStep>(&step.args);
+      if (experts != nullptr && experts->router.tensor.shape[0] > cpu::kMostExperts) {
+        reasons.push_back("step " + step.name + ": " +
+                          std::to_string(experts->router.tensor.shape[0]) + " experts, more than " +
+                          std::to_string(cpu::kMostExperts));
+      }
       const auto* embed = std::get_if<EmbedStep>(&step.args);
       if (embed == nullptr || !embed->positions.present()) continue;
       const std::int64_t rows = embed->positions.tensor.shape[0];

@@ -44,6 +44,19 @@ void pack_panels(const WeightSpec& spec, Index panel, float* out) {
   }
 }
 
+// A part [k, n]: its rows are cut into the panels' rows as they are.
+void pack_turned_panels(const WeightSpec& spec, Index panel, float* out) {
+  std::fill(out, out + spec.floats, 0.0F);
+  std::vector<float> row(static_cast<std::size_t>(spec.n));
+  for (Index k = 0; k < spec.k; ++k) {
+    read_rows(spec.parts[0], spec.n, k, 1, row.data());
+    for (Index n = 0; n < spec.n; n += panel) {
+      const auto from = row.begin() + n;
+      std::copy(from, from + std::min(panel, spec.n - n), out + n * spec.k + k * panel);
+    }
+  }
+}
+
 void pack_columns(const WeightSpec& spec, float* out) {
   const std::vector<float> table = to_float(spec.parts[0].tensor, spec.parts[0].name);
   for (Index r = 0; r < spec.n; ++r) {
@@ -128,6 +141,9 @@ Buffer pack_weights(const Plan& plan, const Kernels& kernels) {
       case WeightSpec::Kind::kPanels:
       case WeightSpec::Kind::kPairs:
         pack_panels(spec, kernels.panel, out);
+        break;
+      case WeightSpec::Kind::kTurnedPanels:
+        pack_turned_panels(spec, kernels.panel, out);
         break;
       case WeightSpec::Kind::kPadded:
         pack_padded(spec, out);

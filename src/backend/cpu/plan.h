@@ -112,13 +112,33 @@ struct VocabularyOp {
   Index n = 0, k = 0;
   bool sum = false, twice = false;
 };
+// Each row with each of its experts is a pair; pairs stand expert after expert, in row order within
+// one. The work slots hold, for each row: its router logits, then its routes; and top_k pairs each
+// of gathered rows (later of results) and of what lies between up and down.
+struct ExpertsOp {
+  Place in, out;
+  WeightId router = kNoWeight, router_bias = kNoWeight;
+  std::vector<WeightId> up, down;  // of each expert
+  WeightId up_bias = kNoWeight;    // zeros
+  WeightId down_bias = kNoWeight;  // zeros
+  WeightId bias = kNoWeight;
+  Activation activation = Activation::kNone;
+  Index experts = 0, hidden = 0, width = 0, top_k = 0;
+  int route_slot = kNoSlot, pair_slot = kNoSlot, middle_slot = kNoSlot;
+  Index route_ld = 0, pair_ld = 0, middle_ld = 0;  // floats a row, a pair, a pair
+};
+// Experts of a step at most: a thread counts its pairs on the stack.
+inline constexpr Index kMostExperts = 256;
+// A route: the expert, the number of the pair (both as the bits of a float), the expert's share.
+inline constexpr Index kRouteFloats = 3;
 using Op = std::variant<EmbedOp, NormOp, GemmOp, PrepareOp, AttentionOp, AddOp, SelectOp, PoolOp,
-                        VocabularyOp, RowOp>;
+                        VocabularyOp, RowOp, ExpertsOp>;
 
 // A weight to be stored: how, and from what. Identical ones (a tied matrix) are stored once.
 struct WeightSpec {
   enum class Kind {
     kPanels,          // [n, k], parts stacked by rows
+    kTurnedPanels,    // one part [k, n], turned into panels of [n, k]
     kPairs,           // two parts [n, k]: a panel of the first, then one of the second
     kPadded,          // n values, parts one after the other
     kTable,           // [n, k]

@@ -317,7 +317,41 @@ void Planner::emit(std::size_t i, const GatedLinearStep& step) {
   plan_.ops.emplace_back(op);
 }
 
-void Planner::emit(std::size_t, const ExpertsStep&) {}  // refused before (supports)
+void Planner::emit(std::size_t i, const ExpertsStep& step) {
+  ExpertsOp op;
+  op.in = place(step.input);
+  op.experts = step.router.tensor.shape[0];
+  op.hidden = step.up.tensor.shape[0] / op.experts;
+  op.width = program_.value(step.input).width;
+  op.top_k = step.top_k;
+  op.activation = step.activation;
+  op.router = panels({step.router}, op.experts, op.width);
+  op.router_bias = panel_bias({step.router}, {});
+  for (Index e = 0; e < op.experts; ++e) {
+    const WeightRef up = weight_rows(step.up, e * op.hidden, op.hidden);
+    op.up.push_back(panels({up}, op.hidden, op.width));
+    WeightSpec down;
+    down.kind = WeightSpec::Kind::kTurnedPanels;
+    down.parts = {weight_rows(step.down, e * op.hidden, op.hidden)};
+    down.n = op.width;
+    down.k = op.hidden;
+    down.floats = round_up(down.n, kernels_.panel) * down.k;
+    op.down.push_back(weight(std::move(down)));
+  }
+  op.up_bias = vector({}, round_up(op.hidden, kernels_.panel), 0);
+  op.down_bias = vector({}, round_up(op.width, kernels_.panel), 0);
+  op.bias = vector(step.bias, op.width, 0);
+  op.out = place_result(result_of(i), {}, i);
+  op.route_ld = round_up(op.experts + kRouteFloats * op.top_k, kLanes);
+  op.pair_ld = leading_dimension(op.width);
+  op.middle_ld = leading_dimension(op.hidden);
+  op.route_slot = take_slot(op.in.rows, op.route_ld);
+  op.pair_slot = take_slot(op.in.rows, op.top_k * op.pair_ld);
+  op.middle_slot = take_slot(op.in.rows, op.top_k * op.middle_ld);
+  for (const int slot : {op.route_slot, op.pair_slot, op.middle_slot})
+    busy_[static_cast<std::size_t>(slot)] = false;  // for this operation alone
+  plan_.ops.emplace_back(std::move(op));
+}
 
 void Planner::emit(std::size_t i, const VocabularyMaxStep& step) {
   VocabularyOp op;

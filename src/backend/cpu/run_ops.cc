@@ -1,8 +1,8 @@
 // One function an operation: finds its rows, takes this thread's share, calls the kernel.
-#include "backend/cpu/run_ops.h"
-
 #include <algorithm>
 #include <cstring>
+
+#include "backend/cpu/runner.h"
 
 namespace inlay::backend::cpu {
 namespace {
@@ -12,64 +12,15 @@ namespace {
 // cache; 28, 112, 252 and 504 differ by less than 3 %.
 constexpr Index kGemmRows = 112;
 
-struct Range {
-  Index begin = 0, end = 0;
-};
+}  // namespace
 
-class Runner {
- public:
-  explicit Runner(const ChunkRun& run) : run_(run) {
-    text_begin_ = run.chunk.text_begin;
-    texts_ = run.chunk.text_end - text_begin_;
-    token_begin_ = offset(0);
-    tokens_ = offset(texts_) - token_begin_;
-  }
-
-  void operator()(const EmbedOp& op) const;
-  void operator()(const NormOp& op) const;
-  void operator()(const GemmOp& op) const;
-  void operator()(const PrepareOp& op) const;
-  void operator()(const AttentionOp& op) const;
-  void operator()(const AddOp& op) const;
-  void operator()(const SelectOp& op) const;
-  void operator()(const PoolOp& op) const;
-  void operator()(const VocabularyOp& op) const;
-  void operator()(const RowOp& op) const;
-
- private:
-  Index offset(Index text) const {
-    return run_.batch.offsets[static_cast<std::size_t>(text_begin_ + text)];
-  }
-  Index rows_of(Rows rows) const { return rows == Rows::kTokens ? tokens_ : texts_; }
-  // This thread's share of `count` equal pieces.
-  Range share(Index count) const {
-    return {count * run_.rank / run_.team, count * (run_.rank + 1) / run_.team};
-  }
-  float* slot(int index) const {
-    Index offset = 0;
-    for (int s = 0; s < index; ++s) {
-      const Slot& before = run_.plan.slots[static_cast<std::size_t>(s)];
-      offset += before.width * (before.rows == Rows::kTokens ? run_.token_rows : run_.text_rows);
-    }
-    return run_.slots + offset;
-  }
-  float* at(const Place& place) const {
-    if (place.slot < 0) {
-      const Index row = place.rows == Rows::kTokens ? token_begin_ : text_begin_;
-      return run_.outs[static_cast<std::size_t>(-1 - place.slot)].data() + row * place.ld +
-             place.column;
-    }
-    return slot(place.slot) + place.column;
-  }
-  const float* weight(WeightId id) const {
-    if (id == kNoWeight) return nullptr;
-    return run_.weights + run_.plan.weights[static_cast<std::size_t>(id)].offset;
-  }
-  void attend(const AttentionOp& op, AttentionArgs args, Index text, Index head, Range rows) const;
-
-  const ChunkRun& run_;
-  Index text_begin_ = 0, texts_ = 0, token_begin_ = 0, tokens_ = 0;
-};
+// Blocks of equal numbers of tiles; one tile where there are no rows.
+Index Runner::gemm_rows(Index rows) const {
+  const Index tile = run_.kernels.tile_rows;
+  const Index tiles = (rows + tile - 1) / tile;
+  const Index blocks = std::max<Index>((rows + kGemmRows - 1) / kGemmRows, 1);
+  return std::max<Index>((tiles + blocks - 1) / blocks, 1) * tile;
+}
 
 void Runner::operator()(const EmbedOp& op) const {
   EmbedArgs args;
@@ -125,12 +76,9 @@ void Runner::operator()(const GemmOp& op) const {
   args.ldr = op.residual.ld;
   args.c = at(op.out);
   args.ldc = op.out.ld;
-  // Blocks of equal numbers of tiles. A team's threads take runs of units, which go through the
-  // panels of a block first: with one block, a split by panels; with many, by rows.
-  const Index tile = run_.kernels.tile_rows;
-  const Index tiles = (args.m + tile - 1) / tile;
-  const Index blocks = (args.m + kGemmRows - 1) / kGemmRows;
-  args.row_block = std::max<Index>((tiles + blocks - 1) / blocks, 1) * tile;
+  // A team's threads take runs of units, which go through the panels of a block first: with one
+  // block, a split by panels; with many, by rows.
+  args.row_block = gemm_rows(args.m);
   const Range units = share(args.units(run_.kernels.panel));
   run_.kernels.gemm(args, units.begin, units.end);
 }
@@ -301,8 +249,6 @@ void Runner::operator()(const RowOp& op) const {
     if (op.normalize) run_.kernels.normalize(to, op.width);
   }
 }
-
-}  // namespace
 
 void run_ops(const ChunkRun& run) {
   const Runner runner(run);

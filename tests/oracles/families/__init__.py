@@ -15,6 +15,7 @@ class Drawn:
     max_length: int
     note: str  # the configuration, for messages
     tolerance: float = 1e-5  # of max(1, |x|)
+    model: object = None  # what `save` saves, for families that save it in another spelling
 
 
 def shake(model):
@@ -35,4 +36,28 @@ def from_transformers(config, model_class, max_length, **arguments):
     def save(folder):
         model.float().save_pretrained(folder)
 
-    return Drawn(save, hidden, max_length, str(config.to_diff_dict()))
+    return Drawn(save, hidden, max_length, str(config.to_diff_dict()), model=model)
+
+
+def head_of(config, classes, head, save=None):
+    """A Drawn for test_heads.py. `classes` maps the head's name to its transformers class; `save(model, folder)`."""
+    if head not in classes:
+        return None
+    if head == "classifier":
+        config.num_labels = 1 if config.hidden_size % 3 else 3
+    model = shake(classes[head](config).eval().float())
+
+    def outputs(ids):
+        logits = model.double()(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0]
+        if head == "masked_lm":
+            return torch.log1p(torch.relu(logits)).max(0).values
+        return logits[-1] if head == "causal_lm" else logits
+
+    def write(folder):
+        model.float()
+        if save is None:
+            model.save_pretrained(folder)
+        else:
+            save(model, folder)
+
+    return Drawn(write, outputs, 10**6, f"{head} {config.to_diff_dict()}", model=model)

@@ -51,14 +51,14 @@ void expect_code(ErrorCode code, const char* part, const std::function<void()>& 
 TEST(Engine, VectorsDoNotDependOnBatchPlaceThreadsOrBudget) {
   const std::vector<std::string> texts = many_texts(300);
   Engine one(options("bert-mean", 1));
-  const EmbedResult expected = one.embed({texts});
+  const Result expected = one.run({texts});
   for (const int threads : {1, 2, 3}) {
     for (const std::int64_t budget : {64, 777, 16384}) {
       EngineOptions o = options("bert-mean", threads);
       o.batch_tokens = budget;
       Engine engine(o);
       std::vector<std::string> reversed(texts.rbegin(), texts.rend());
-      const EmbedResult got = engine.embed({reversed});
+      const Result got = engine.run({reversed});
       const auto dim = static_cast<std::size_t>(got.dim);
       for (std::size_t i = 0; i < texts.size(); ++i) {
         ASSERT_EQ(0, std::memcmp(&expected.vectors[i * dim],
@@ -72,7 +72,7 @@ TEST(Engine, VectorsDoNotDependOnBatchPlaceThreadsOrBudget) {
 TEST(Engine, ManyCallersShareOneEngine) {
   Engine engine(options("bert-cased-cls"));
   const std::vector<std::string> texts = many_texts(64);
-  const EmbedResult expected = engine.embed({texts});
+  const Result expected = engine.run({texts});
   std::vector<std::thread> callers;
   std::atomic<int> wrong{0};
   for (int c = 0; c < 6; ++c) {
@@ -83,7 +83,7 @@ TEST(Engine, ManyCallersShareOneEngine) {
         request.texts.assign(texts.begin() + static_cast<std::ptrdiff_t>(begin),
                              texts.begin() + static_cast<std::ptrdiff_t>(begin) + 20);
         request.priority = c % 3;
-        const EmbedResult got = engine.embed(request);
+        const Result got = engine.run(request);
         const auto dim = static_cast<std::size_t>(got.dim);
         if (std::memcmp(got.vectors.data(), &expected.vectors[begin * dim],
                         20 * dim * sizeof(float)) != 0)
@@ -100,7 +100,7 @@ TEST(Engine, CountsAndCutsSayWhatHappened) {
   EngineOptions o = options("bert-mean");
   o.max_length = 8;
   Engine engine(o);
-  const EmbedResult result = engine.embed({{"", "fox", many_texts(40)[39]}});
+  const Result result = engine.run({{"", "fox", many_texts(40)[39]}});
   EXPECT_EQ(result.texts[0].tokens, 2);  // [CLS] [SEP]
   EXPECT_FALSE(result.texts[1].truncated);
   EXPECT_EQ(result.texts[2].tokens, 8);
@@ -110,8 +110,8 @@ TEST(Engine, CountsAndCutsSayWhatHappened) {
   Engine strict(o);
   Request request{{"fox", many_texts(40)[39]}};
   request.first_index = 100;
-  expect_code(ErrorCode::kBadInput, "text 101", [&] { strict.embed(request); });
-  EXPECT_EQ(strict.embed({{"fox"}}).texts[0].tokens, result.texts[1].tokens);  // the engine goes on
+  expect_code(ErrorCode::kBadInput, "text 101", [&] { strict.run(request); });
+  EXPECT_EQ(strict.run({{"fox"}}).texts[0].tokens, result.texts[1].tokens);  // the engine goes on
 }
 
 TEST(Engine, PromptsAreAddedAndTold) {
@@ -123,19 +123,19 @@ TEST(Engine, PromptsAreAddedAndTold) {
   named.prompt = "query";
   Request none = query;
   none.prompt = "none";
-  const EmbedResult with_prompt = engine.embed(query);
+  const Result with_prompt = engine.run(query);
   EXPECT_EQ(with_prompt.texts[0].prompt, "query");
-  EXPECT_EQ(with_prompt.vectors, engine.embed(named).vectors);
-  EXPECT_NE(with_prompt.vectors, engine.embed(plain).vectors);
-  EXPECT_EQ(engine.embed(none).vectors, engine.embed(plain).vectors);
+  EXPECT_EQ(with_prompt.vectors, engine.run(named).vectors);
+  EXPECT_NE(with_prompt.vectors, engine.run(plain).vectors);
+  EXPECT_EQ(engine.run(none).vectors, engine.run(plain).vectors);
   named.prompt = "nonsense";
-  expect_code(ErrorCode::kUsage, "document, passage, query", [&] { engine.embed(named); });
+  expect_code(ErrorCode::kUsage, "document, passage, query", [&] { engine.run(named); });
 }
 
 TEST(Engine, RefusesBadUtf8AndTakesNothing) {
   Engine engine(options("bert-mean"));
-  expect_code(ErrorCode::kBadInput, "offset 3", [&] { engine.embed({{"fine", "abc\xff"}}); });
-  EXPECT_TRUE(engine.embed({}).vectors.empty());
+  expect_code(ErrorCode::kBadInput, "offset 3", [&] { engine.run({{"fine", "abc\xff"}}); });
+  EXPECT_TRUE(engine.run({}).vectors.empty());
 }
 
 TEST(Engine, CancelledAndLateRequestsFailAlone) {
@@ -147,7 +147,7 @@ TEST(Engine, CancelledAndLateRequestsFailAlone) {
   late.deadline = std::chrono::steady_clock::now() - std::chrono::seconds(1);
   auto first = engine.submit(cancelled);
   auto second = engine.submit(late);
-  const EmbedResult good = engine.embed({{"fox"}});
+  const Result good = engine.run({{"fox"}});
   EXPECT_EQ(good.texts[0].error, "");
   expect_code(ErrorCode::kCancelled, "cancelled", [&] { first.get(); });
   expect_code(ErrorCode::kCancelled, "deadline", [&] { second.get(); });
@@ -231,7 +231,7 @@ TEST_F(EditedModel, NonFiniteWeightsAreRefusedUnlessAllowed) {
   expect_code(ErrorCode::kBadInput, "--allow-nonfinite", [&] { Engine engine(o); });
   o.allow_nonfinite = true;
   Engine engine(o);
-  const EmbedResult result = engine.embed({{"fox", "dog"}});
+  const Result result = engine.run({{"fox", "dog"}});
   for (const float v : result.vectors) EXPECT_TRUE(std::isfinite(v));
   EXPECT_EQ(engine.stats().nonfinite, static_cast<std::int64_t>(!result.texts[0].error.empty()) +
                                           !result.texts[1].error.empty());
@@ -240,9 +240,9 @@ TEST_F(EditedModel, NonFiniteWeightsAreRefusedUnlessAllowed) {
 TEST_F(EditedModel, OverwritingTheFileAfterLoadChangesNothing) {
   const EngineOptions o = save();
   Engine engine(o);
-  const EmbedResult before = engine.embed({{"fox"}});
+  const Result before = engine.run({{"fox"}});
   { std::ofstream(folder_ / "model.safetensors", std::ios::binary | std::ios::trunc) << "x"; }
-  EXPECT_EQ(engine.embed({{"fox"}}).vectors, before.vectors);
+  EXPECT_EQ(engine.run({{"fox"}}).vectors, before.vectors);
 }
 
 TEST(Status, NamesEveryRoomWithStateAndReason) {

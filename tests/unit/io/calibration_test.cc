@@ -36,7 +36,7 @@ class CalibrationTest : public testing::Test {
 TEST_F(CalibrationTest, RangesOfVectorsComeBack) {
   Calibration calibration;
   calibration.model = "m";
-  EmbedResult result;
+  Result result;
   result.dim = 2;
   result.vectors = {0.1F, -3.0F, 1e30F, 1e30F, -0.2F, 5.0F};
   result.texts.resize(3);

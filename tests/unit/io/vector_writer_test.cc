@@ -19,8 +19,8 @@ namespace {
 
 using testing::StartsWith;
 
-EmbedResult two_texts() {
-  EmbedResult result;
+Result two_texts() {
+  Result result;
   result.dim = 8;
   result.vectors = {0.5F, -0.25F, 1.0F, 0.1F, -0.0F, 3e-7F, 16777216.0F, -1.0F,
                     1.0F, 2.0F,   3.0F, 4.0F, 5.0F,  6.0F,  7.0F,        8.0F};
@@ -36,7 +36,7 @@ class VectorWriterTest : public testing::Test {
  protected:
   std::string path_ = testing::TempDir() + "inlay_writer_" + std::to_string(::getpid());
   void TearDown() override { std::filesystem::remove(path_); }
-  std::string write(OutputFormat format, EmbedResult result, Quantization how = {},
+  std::string write(OutputFormat format, Result result, Quantization how = {},
                     std::int64_t first = 0) {
     OutputFile out(path_);
     const auto writer = make_vector_writer(format, out, 8, std::move(how));
@@ -73,7 +73,7 @@ TEST_F(VectorWriterTest, NpyHeaderAndData) {
   EXPECT_THAT(bytes.substr(10),
               StartsWith("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 8), } "));
   EXPECT_EQ(bytes[127], '\n');
-  const EmbedResult expected = two_texts();
+  const Result expected = two_texts();
   EXPECT_EQ(std::memcmp(bytes.data() + 128, expected.vectors.data(), 64), 0);
   EXPECT_THAT(write(OutputFormat::kNpy, {}).substr(10),
               StartsWith("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 8), } "));
@@ -83,7 +83,7 @@ TEST_F(VectorWriterTest, StorageTypes) {
   Quantization how;
   how.minimum.assign(8, 0.0F);
   how.maximum.assign(8, 255.0F);
-  EmbedResult result = two_texts();
+  Result result = two_texts();
   for (float& value : result.vectors) value = std::fabs(value) > 1000 ? 300.0F : value;
   how.dtype = OutputDtype::kUint8;
   EXPECT_THAT(write(OutputFormat::kJsonl, result, how),
@@ -109,7 +109,7 @@ TEST_F(VectorWriterTest, StorageTypes) {
 }
 
 TEST_F(VectorWriterTest, ATextWithoutResultGetsALineOfItsOwn) {
-  EmbedResult result = two_texts();
+  Result result = two_texts();
   result.vectors[0] = std::numeric_limits<float>::quiet_NaN();
   result.texts[0].error = "not finite";
   EXPECT_THAT(write(OutputFormat::kJsonl, result),
@@ -128,7 +128,7 @@ TEST_F(VectorWriterTest, ATextWithoutResultGetsALineOfItsOwn) {
 }
 
 TEST_F(VectorWriterTest, Float16CannotHoldEverything) {
-  EmbedResult result = two_texts();
+  Result result = two_texts();
   Quantization how;
   how.dtype = OutputDtype::kFloat16;
   EXPECT_THAT(write(OutputFormat::kJsonl, result, how),

@@ -1,0 +1,241 @@
+// A family refuses by name what does not fit: a config's lie, a variant that is not built, a
+// missing or misshapen tensor, a head that the checkpoint lacks. The golden models are the
+// checkpoints, spoiled in one place each.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "arch/arch.h"
+#include "base/error.h"
+#include "files/model_files.h"
+
+namespace inlay::arch {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The tensors of nomic-bert-mean under the config that the Hub's files have.
+constexpr const char* kNomicHub = R"({
+  "model_type": "nomic_bert",
+  "vocab_size": 260,
+  "n_embd": 32,
+  "n_head": 2,
+  "n_inner": 40,
+  "n_layer": 2,
+  "n_positions": 64,
+  "type_vocab_size": 2,
+  "activation_function": "swiglu",
+  "rotary_emb_base": 1000,
+  "rotary_emb_fraction": 1.0,
+  "rotary_emb_interleaved": false,
+  "rotary_emb_scale_base": null,
+  "rotary_scaling_factor": null,
+  "prenorm": false,
+  "qkv_proj_bias": false,
+  "mlp_fc1_bias": false,
+  "mlp_fc2_bias": false
+}
+)";
+
+struct Spoiled {
+  std::string model;               // of tests/golden/models, or "nomic-hub"
+  std::string member, value = "";  // of config.json, in place of what stands there
+  std::string tensor = "";         // left out, or
+  Shape shape = {};                // with this shape
+  Head head = Head::kHidden;
+};
+
+// config.json has one member a line.
+void set_member(std::string* config, const std::string& member, const std::string& value) {
+  const std::string key = "\n  \"" + member + "\": ";
+  const std::size_t at = config->find(key);
+  if (at == std::string::npos) {
+    config->insert(1, key + value + ",");
+    return;
+  }
+  const std::size_t begin = at + key.size();
+  std::size_t end = config->find('\n', begin);
+  if ((*config)[end - 1] == ',') --end;
+  config->replace(begin, end - begin, value);
+}
+
+// A folder with nothing but a config.json, gone with the object.
+class ConfigFolder {
+ public:
+  explicit ConfigFolder(const std::string& config) {
+    std::string name = (fs::temp_directory_path() / "inlay-arch-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) std::abort();
+    path_ = name;
+    std::ofstream(path_ / "config.json") << config;
+  }
+  ~ConfigFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  ConfigFolder(const ConfigFolder&) = delete;
+  ConfigFolder& operator=(const ConfigFolder&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+Body build(const Spoiled& spoiled, std::optional<SelectKind> read_row = std::nullopt) {
+  const bool hub = spoiled.model == "nomic-hub";
+  const fs::path golden = fs::path(INLAY_SOURCE_DIR) / "tests/golden/models" /
+                          (hub ? "nomic-bert-mean" : spoiled.model);
+  std::ifstream file(golden / "config.json");
+  std::string config(std::istreambuf_iterator<char>(file), {});
+  if (hub) config = kNomicHub;
+  if (!spoiled.member.empty()) set_member(&config, spoiled.member, spoiled.value);
+
+  const auto loaded = files::ModelFiles::open(golden).load_weights();
+  auto weights = std::make_shared<Weights>();
+  weights->keep_alive(loaded);
+  for (const auto& [name, entry] : loaded->entries()) {
+    TensorView tensor = entry.tensor;
+    if (name == spoiled.tensor) {
+      if (spoiled.shape.empty()) continue;
+      tensor.shape = spoiled.shape;
+    }
+    weights->add(name, tensor, entry.file);
+  }
+  const ConfigFolder folder(config);
+  const auto model = files::ModelFiles::open(folder.path());
+  return find(model).build(model, weights, {read_row, spoiled.head});
+}
+
+struct Refusal {
+  Spoiled spoiled;
+  ErrorCode code;
+  std::vector<std::string> parts;
+};
+
+class Refusals : public testing::TestWithParam<Refusal> {};
+
+TEST_P(Refusals, NameWhatDoesNotFit) {
+  const Refusal& c = GetParam();
+  try {
+    build(c.spoiled);
+    FAIL() << "no error for " << c.spoiled.member << c.spoiled.tensor;
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), c.code) << error.what();
+    for (const std::string& part : c.parts)
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << error.what();
+  }
+}
+
+constexpr ErrorCode kBad = ErrorCode::kBadInput;
+constexpr ErrorCode kNot = ErrorCode::kUnsupported;
+
+Refusal lie(const char* model, const char* member, const char* value, ErrorCode code,
+            std::vector<std::string> parts) {
+  return {{model, member, value}, code, std::move(parts)};
+}
+Refusal tensor(const char* model, const char* name, Shape shape, std::vector<std::string> parts) {
+  return {{model, "", "", name, std::move(shape)}, kBad, std::move(parts)};
+}
+Refusal head(const char* model, Head head, std::vector<std::string> parts) {
+  return {{model, "", "", "", {}, head}, kBad, std::move(parts)};
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Modernbert, Refusals,
+    testing::Values(
+        lie("modernbert-cls", "local_attention", "0", kBad, {"local_attention", "got 0"}),
+        lie("modernbert-cls", "num_hidden_layers", "4", kBad,
+            {"layer_types", "expected 4 layers", "got 3"}),
+        lie("modernbert-cls", "hidden_activation", "\"warp\"", kNot, {"hidden_activation", "warp"}),
+        lie("modernbert-cls", "norm_eps", "-1", kBad, {"norm_eps"}),
+        lie("modernbert-cls", "attention_bias", "true", kBad,
+            {"layers.0.attn.Wqkv.bias", "[96]", "no such tensor"}),
+        tensor("modernbert-cls", "layers.1.attn_norm.weight", {},
+               {"layers.1.attn_norm.weight", "no such tensor"}),
+        tensor("modernbert-cls", "layers.2.mlp.Wi.weight", {40, 32},
+               {"layers.2.mlp.Wi.weight", "[80, 32]", "[40, 32]"}),
+        tensor("modernbert-cls", "embeddings.tok_embeddings.weight", {},
+               {"tok_embeddings.weight", "another architecture"}),
+        head("modernbert-cls", Head::kMaskedLm, {"head.dense.weight", "ModernBertModel"}),
+        head("modernbert-cls", Head::kClassifier, {"head.dense.weight"}),
+        head("modernbert-cls", Head::kCausalLm, {"lm_head.weight"})));
+
+INSTANTIATE_TEST_SUITE_P(
+    Gte, Refusals,
+    testing::Values(
+        lie("gte-cls", "logn_attention_scale", "true", kNot, {"logn_attention_scale", "true"}),
+        lie("gte-cls", "logn_attention_clip1", "true", kNot, {"logn_attention_clip1"}),
+        lie("gte-cls", "layer_norm_type", "\"rms_norm\"", kNot, {"layer_norm_type", "rms_norm"}),
+        lie("gte-cls", "position_embedding_type", "\"absolute\"", kNot,
+            {"position_embedding_type", "absolute"}),
+        lie("gte-cls", "num_attention_heads", "5", kBad, {"divisor of hidden_size 32"}),
+        lie("gte-cls", "type_vocab_size", "3", kBad, {"token_type_embeddings.weight", "[3, 32]"}),
+        tensor("gte-cls", "encoder.layer.1.attention.qkv_proj.weight", {},
+               {"encoder.layer.1.attention.q_proj.weight", "no such tensor"}),
+        tensor("gte-cls", "encoder.layer.0.mlp.up_gate_proj.weight", {40, 32},
+               {"up_gate_proj.weight", "[80, 32]", "[40, 32]"}),
+        tensor("gte-cls", "encoder.layer.0.mlp_ln.bias", {}, {"mlp_ln.bias"}),
+        head("gte-cls", Head::kMaskedLm, {"lm_head.dense.weight", "GteModel"}),
+        head("gte-cls", Head::kClassifier, {"pooler.dense.weight"})));
+
+INSTANTIATE_TEST_SUITE_P(
+    NomicBert, Refusals,
+    testing::Values(
+        lie("nomic-hub", "prenorm", "true", kNot, {"prenorm", "true"}),
+        lie("nomic-hub", "causal", "true", kNot, {"causal"}),
+        lie("nomic-hub", "use_rms_norm", "true", kNot, {"use_rms_norm"}),
+        lie("nomic-hub", "rotary_emb_scale_base", "512", kNot, {"rotary_emb_scale_base"}),
+        lie("nomic-hub", "rotary_emb_fraction", "0", kNot, {"rotary_emb_fraction"}),
+        lie("nomic-hub", "n_head", "3", kBad, {"n_head", "divisor of n_embd 32", "got 3"}),
+        lie("nomic-hub", "n_layer", "100000", kBad, {"n_layer"}),
+        lie("nomic-hub", "moe_every_n_layers", "2", kBad, {"num_experts", "no such member"}),
+        lie("nomic-hub", "mlp_fc1_bias", "true", kBad, {"mlp.fc11.bias", "no such tensor"}),
+        lie("nomic-hub", "num_shared_experts", "1", kNot, {"num_shared_experts", "got 1"}),
+        tensor("nomic-hub", "encoder.layers.0.attn.Wqkv.weight", {96, 31},
+               {"Wqkv.weight", "[96, 32]", "[96, 31]"}),
+        tensor("nomic-bert-mean", "encoder.layers.1.mlp.fc12.weight", {},
+               {"mlp.fc12.weight", "no such tensor"}),
+        head("nomic-bert-mean", Head::kMaskedLm, {"cls.predictions.transform.dense.weight"}),
+        head("nomic-bert-mean", Head::kCausalLm, {"lm_head.weight"})));
+
+TEST(Families, ReadOneRowOfTheLastLayer) {
+  for (const char* model : {"modernbert-cls", "gte-cls", "nomic-bert-mean", "nomic-hub"}) {
+    const Body body = build({model, ""}, SelectKind::kLast);
+    EXPECT_EQ(body.program.value(body.hidden).rows, Rows::kTexts) << model;
+    int rows = 0;
+    for (const Step& step : body.program.steps()) {
+      const auto* attention = std::get_if<AttentionStep>(&step.args);
+      if (attention == nullptr) continue;
+      const bool one = body.program.value(attention->query.value).rows == Rows::kTexts;
+      if (!one) continue;
+      ++rows;
+      EXPECT_EQ(attention->query_row, SelectKind::kLast) << model;
+    }
+    EXPECT_EQ(rows, 1) << model;
+  }
+}
+
+TEST(Families, NomicBeyondTheTrainedLengthIsCutWhereScalingWouldBegin) {
+  EXPECT_EQ(build({"nomic-hub", ""}).program.max_tokens(), 64);
+  EXPECT_EQ(build({"nomic-hub", "max_trained_positions", "16"}).program.max_tokens(), 64);
+  Spoiled scaled{"nomic-hub", "rotary_scaling_factor", "2,\n  \"max_trained_positions\": 16"};
+  EXPECT_EQ(build(scaled).program.max_tokens(), 16);
+}
+
+TEST(Families, ModernbertWindowsReachHalfOfLocalAttentionToEachSide) {
+  std::vector<std::int64_t> windows;
+  const Body body = build({"modernbert-cls", "local_attention", "13"});
+  for (const Step& step : body.program.steps()) {
+    if (const auto* attention = std::get_if<AttentionStep>(&step.args))
+      windows.push_back(attention->window);
+  }
+  EXPECT_EQ(windows, (std::vector<std::int64_t>{-1, 6, 6}));
+}
+
+}  // namespace
+}  // namespace inlay::arch
