@@ -141,7 +141,7 @@ def test_splade_tiny_with_its_real_weights():
     assert len(texts) == 200
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     model = transformers.AutoModelForMaskedLM.from_pretrained(folder).eval()
-    lines = inlay_lines("sparse", folder, texts, [])
+    lines = inlay_lines("sparse", "splade-tiny", texts, [])
     for text, line in zip(texts, lines, strict=True):
         inputs = tokenizer(text, truncation=True, max_length=512, return_tensors="pt")
         with torch.no_grad():
