@@ -18,7 +18,7 @@ function(inlay_unit_test room)
   add_executable(${room}_test ${sources})
   target_link_libraries(${room}_test PRIVATE inlay_${room} inlay_settings GTest::gtest GTest::gmock GTest::gtest_main ${ARGN})
   target_compile_definitions(${room}_test PRIVATE INLAY_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" INLAY_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-  gtest_discover_tests(${room}_test PROPERTIES LABELS unit TIMEOUT 300 DISCOVERY_TIMEOUT 60)
+  gtest_discover_tests(${room}_test PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT HF_HUB_OFFLINE=1 DISCOVERY_TIMEOUT 60)
 endfunction()
 
 # inlay_fuzz_target(NAME): tests/fuzz/NAME_fuzz.cc with its corpus tests/fuzz/corpus/NAME. With INLAY_FUZZERS (clang)

@@ -57,6 +57,7 @@ int run_embed(const CommandLine& line) {
   const auto texts = open_texts(line);
   Output output(options.text("output", "-"));
   Report report(line);
+  bring_model(options, options.text("model"));
   Engine engine(options.engine_options(), options.embed_options());
   const auto writer = io::make_vector_writer(format, output.file(), engine.dim(),
                                              quantization(options, dtype, engine.dim()));

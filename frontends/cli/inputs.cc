@@ -2,6 +2,7 @@
 #include "inputs.h"
 
 #include "base/error.h"
+#include "io/progress.h"
 #include "report/run_report.h"
 
 namespace inlay::cli {
@@ -57,6 +58,17 @@ std::unique_ptr<io::TextReader> open_texts(const CommandLine& line, const char* 
   if (named == "jsonl") format = io::InputFormat::kJsonl;
   if (named == "csv") format = io::InputFormat::kCsv;
   return io::read_texts(open_lines(options, path), format, options.text("field", default_field));
+}
+
+GetResult bring_model(const OptionValues& options, const std::string& locator, bool update) {
+  io::Progress progress(options.flag("quiet"));
+  GetOptions get;
+  get.update = update;
+  get.progress = [&](const DownloadProgress& state) {
+    progress.update({0, 0, state.done_bytes, state.total_bytes, std::string(state.file)});
+    return true;
+  };
+  return Model::get(locator, get);
 }
 
 Output::Output(const std::string& path)

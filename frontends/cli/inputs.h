@@ -26,6 +26,10 @@ std::unique_ptr<io::TextReader> open_pairs(const CommandLine& line);
 // Throws kUsage when another format was asked for: sparse vectors and scores have one.
 void require_jsonl(const OptionValues& options);
 
+// Downloads what the model of `locator` lacks on this machine, with progress on standard error;
+// whoever loads it then finds it here. Throws as Model::get does.
+GetResult bring_model(const OptionValues& options, const std::string& locator, bool update = false);
+
 // -o or standard output, removed when the process is interrupted.
 class Output {
  public:

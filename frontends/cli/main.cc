@@ -42,6 +42,8 @@ int run_command(const CommandLine& line) {
       return run_tokens(line);
     case kCommandStatus:
       return run_status(line);
+    case kCommandModelGet:
+      return run_model_get(line);
     case kCommandModelList:
       return run_model_list(line);
     case kCommandModelShow:

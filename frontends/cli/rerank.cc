@@ -70,6 +70,7 @@ int run_rerank(const CommandLine& line) {
   const auto texts = pairs ? open_pairs(line) : open_texts(line);
   Output output(options.text("output", "-"));
   Report report(line);
+  bring_model(options, options.text("model", "BAAI/bge-reranker-base"));
   Engine engine(options.engine_options(), options.rerank_options());
   if (pairs) {
     score_pairs(line, engine, *texts, output);

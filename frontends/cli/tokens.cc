@@ -179,6 +179,7 @@ int run_tokens(const CommandLine& line) {
   const auto texts = open_texts(decode ? ids : line, decode ? "ids" : "text");
   Output output(line.options.text("output", "-"));
   Report report(line);
+  bring_model(line.options, line.options.text("model"));
   TokensCommand command(line);
   command.stats().load_seconds = line.seconds();
   check_memory(line.options);

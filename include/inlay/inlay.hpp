@@ -72,7 +72,9 @@ enum class Role { kNone, kQuery, kDocument };   // which of the model's prompts 
 enum class OutputDtype { kFloat32, kFloat16, kInt8, kUint8, kBinary, kUbinary };
 
 struct INLAY_API EngineOptions {
-  std::string model;  // folder, org/name[@revision] or short name; empty: the default dense model
+  // Folder, org/name[@revision] or short name; empty: the default dense model. What this machine
+  // lacks of it is downloaded, see Model::get.
+  std::string model;
   std::string device = "auto";  // auto | ref | cpu | ...
   std::string dtype = "auto";   // auto | fp32
   std::string disable;          // comma-separated rooms that must not be used
@@ -178,11 +180,46 @@ struct INLAY_API Stats {
 // -----------------------------------------------------------------------------------------------------
 // models
 
+// A model that Inlay knows by name. What its card says; a model's own folder wins over it.
 struct ModelEntry {
-  std::string name;  // short name
-  std::string id;    // org/name
-  std::string task;  // dense
-  std::string path;  // where it lies, empty when it is not on this machine
+  std::string name;       // short name; empty: none
+  std::string id;         // org/name
+  std::string task;       // dense, sparse, rerank, late
+  std::string path;       // where it lies, empty when it is not on this machine
+  std::string revision;   // the commit that lies there; empty when it has none
+  bool complete = false;  // whether none of its files can be missing there
+  std::string family;     // of architectures, as config.json's model_type
+  std::int64_t parameters = 0;
+  std::int64_t dimensions = 0;  // of a vector, of a token's vector (late); labels (rerank)
+  std::int64_t max_tokens = 0;  // 0: no limit
+  std::string query, document;  // prompts; empty: none
+  std::string licence;          // empty: the card states none
+  // "real weights": run and held against the reference with them; "layout only": this build has
+  // its family and task, but the model itself was not run; "not supported yet".
+  std::string support;
+  std::string missing;  // what this build lacks for it; empty: nothing
+};
+
+struct DownloadProgress {
+  std::string_view file;                         // under way
+  std::int64_t done_bytes = 0, total_bytes = 0;  // of all files of the model
+};
+
+struct GetOptions {
+  // Ask the Hub for the newest commit of the revision even when one is here.
+  bool update = false;
+  // Called from the calling thread, several times a second while something is downloaded; false
+  // ends it with kCancelled. What had arrived is taken up the next time.
+  std::function<bool(const DownloadProgress&)> progress;
+};
+
+struct GetResult {
+  std::string name;                   // org/name, or the folder as given
+  std::string path;                   // the folder
+  std::string revision;               // its commit; empty when it has none
+  std::int64_t files = 0, bytes = 0;  // of the model, when the Hub was asked
+  std::int64_t received = 0;          // bytes that came over the network
+  std::string note;  // why the Hub could not be had and what is here was taken; else empty
 };
 
 // A prompt of a model: `text` is put before the user's text.
@@ -193,13 +230,17 @@ struct PromptText {
 // Finding models; no state, thread-safe.
 class INLAY_API Model {
  public:
-  // The folder that a locator means. Order: a folder path; Inlay's own models; the shared Hugging
-  // Face cache.
+  // The folder that a locator means, on this machine. Order: a folder path; Inlay's own models; the
+  // shared Hugging Face cache.
   static std::string find(std::string_view locator);
-  // Built-in short names and what of them is present.
+  // The same, and then the Hugging Face Hub, unless HF_HUB_OFFLINE is set: what is missing is
+  // downloaded into the shared cache, as Engine and Tokenizer do it for their models. Obeys the
+  // HF_* variables. Throws kNotFound, kUnavailable, kCannotWrite, kCancelled.
+  static GetResult get(std::string_view locator, const GetOptions& options = {});
+  // The models that Inlay knows by name, and which of them are on this machine. Asks no network.
   static std::vector<ModelEntry> list();
-  // A JSON object: family, sizes, modules, pooling, prompts, limits. `with_program` adds the
-  // Program as text.
+  // A JSON object: family, sizes, modules, pooling, prompts, limits, where it comes from.
+  // `with_program` adds the Program as text. Downloads nothing.
   static std::string show(std::string_view locator, bool with_program);
   // The prompt that an Engine on this model would add for these fields of a Request; nullopt: none.
   // Throws kUsage for a name that the model does not have.

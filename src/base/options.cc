@@ -14,9 +14,10 @@ namespace {
 constexpr std::uint32_t kDense = kCommandEmbed | kCommandModelCalibrate;
 constexpr std::uint32_t kComputes = kDense | kCommandSparse | kCommandRerank;
 constexpr std::uint32_t kReads = kComputes | kCommandTokens;
-constexpr std::uint32_t kPrints = kReads | kCommandStatus | kCommandModelList | kCommandModelShow;
+constexpr std::uint32_t kPrints =
+    kReads | kCommandStatus | kCommandModelList | kCommandModelShow | kCommandModelGet;
 
-constexpr std::array<CommandInfo, 8> kCommands{{
+constexpr std::array<CommandInfo, 9> kCommands{{
     {kCommandEmbed, "embed", "[TEXT ...]", "texts to dense vectors"},
     {kCommandSparse, "sparse", "[TEXT ...]", "texts to sparse vectors"},
     {kCommandRerank, "rerank", "[TEXT ...]",
@@ -25,7 +26,9 @@ constexpr std::array<CommandInfo, 8> kCommands{{
      "texts to token ids, or back with --decode; runs no model, so device options have no effect"},
     {kCommandStatus, "status", "", "what this machine offers, and why not more"},
     {kCommandModelList, "model list", "",
-     "built-in short names, and which of them are on this machine"},
+     "models known by name: size, limits, licence, what of them runs, which are on this machine"},
+    {kCommandModelGet, "model get", "MODEL",
+     "bring a model of the Hugging Face Hub to this machine, or up to date, and print its folder"},
     {kCommandModelShow, "model show", "MODEL", "what a model folder says, as JSON"},
     {kCommandModelCalibrate, "model calibrate", "[MODEL]",
      "ranges of a model's vectors over texts, for int8 and uint8 output"},
@@ -73,7 +76,7 @@ constexpr std::array<OptionSpec, 38> kOptions{{
     {"top", 0, "N", kInteger, "", "all", "print the best N", kCommandRerank, false, false, 1, kIntMaximum},
     {"raw-scores", 0, "", kFlag, "", "", "logits, without the model's activation", kCommandRerank, false, true, 0, 0},
     {"decode", 0, "", kFlag, "", "", "read ids (JSON arrays, or numbers with spaces between) and print text", kCommandTokens, false, false, 0, 0},
-    {"json", 0, "", kFlag, "", "", "print JSON", kCommandStatus | kCommandModelList, false, false, 0, 0},
+    {"json", 0, "", kFlag, "", "", "print JSON", kCommandStatus | kCommandModelList | kCommandModelGet, false, false, 0, 0},
     {"verbose", 0, "", kFlag, "", "", "say more", kCommandStatus, false, false, 0, 0},
     {"program", 0, "", kFlag, "", "", "print the model's Program, step by step, in place of the JSON", kCommandModelShow, false, false, 0, 0},
     {"report", 0, "FILE", kText, "", "none", "write what ran, how fast and with how much memory to FILE, as JSON", kReads, false, false, 0, 0},

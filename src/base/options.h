@@ -23,6 +23,7 @@ enum Command : std::uint32_t {
   kCommandModelCalibrate = 1U << 5U,
   kCommandSparse = 1U << 6U,
   kCommandRerank = 1U << 7U,
+  kCommandModelGet = 1U << 8U,
 };
 
 struct CommandInfo {

@@ -1,5 +1,5 @@
-// The public Model and Tokenizer: finding a folder, telling what is in it, tokens without an
-// engine.
+// The public Model and Tokenizer: telling what is in a folder, tokens without an engine. Finding
+// and listing models is in model_list.cc.
 #include <optional>
 
 #include "arch/arch.h"
@@ -13,8 +13,8 @@
 namespace inlay {
 namespace {
 
-files::ModelFiles open_model(std::string_view locator) {
-  const files::Located located = files::locate(locator);
+files::ModelFiles open_model(std::string_view locator, files::Ask ask = files::Ask::kWhenMissing) {
+  const files::Located located = files::locate(locator, ask);
   return files::ModelFiles::open(located.folder, located.name);
 }
 
@@ -103,19 +103,8 @@ Tokens to_tokens(tokens::Encoding encoding, const TokenizeOptions& options) {
 
 }  // namespace
 
-std::string Model::find(std::string_view locator) { return files::locate(locator).folder.string(); }
-
-std::vector<ModelEntry> Model::list() {
-  std::vector<ModelEntry> entries;
-  for (const files::KnownModel& known : files::known_models()) {
-    entries.push_back(
-        {known.short_name, known.id, known.task, files::find_local(known.id, "").string()});
-  }
-  return entries;
-}
-
 std::string Model::show(std::string_view locator, bool with_program) {
-  const files::ModelFiles model = open_model(locator);
+  const files::ModelFiles model = open_model(locator, files::Ask::kNever);
   const Program program =
       engine::build_program(model, task::make_task(model, task::natural_task(model)).get());
   const engine::LengthLimits limits = engine::length_limits(model, program);
@@ -129,6 +118,7 @@ std::string Model::show(std::string_view locator, bool with_program) {
   out.text("model", model.name());
   out.text("folder", model.folder().string());
   out.text("revision", model.revision());
+  out.boolean("cached", !model.revision().empty());
   out.text("architecture", arch::find(model).name);
   out.text("model_type", model.model_type());
   out.text("task", "dense");

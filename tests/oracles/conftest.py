@@ -28,19 +28,19 @@ def pytest_report_header() -> list[str]:
     return ["oracles: " + ", ".join(lines)]
 
 
-def default_model_folder() -> str | None:
-    """Where build/inlay finds the default model; None where it is not on this machine."""
+def model_path(name: str) -> str | None:
+    """Where build/inlay finds a model of its list; None where it is not on this machine."""
     program = ROOT / "build" / "inlay"
     if not program.is_file():
         return None
     done = subprocess.run([program, "model", "list", "--json"], capture_output=True, text=True)
     if done.returncode != 0:
         return None
-    return next((entry["path"] for entry in json.loads(done.stdout) if entry["name"] == "minilm"), None)
+    return next((entry["path"] for entry in json.loads(done.stdout) if entry["name"] == name), None) or None
 
 
 # The tests read it when they are imported, which is after this file.
-if "INLAY_MODEL_DIR" not in os.environ and (folder := default_model_folder()):
+if "INLAY_MODEL_DIR" not in os.environ and (folder := model_path("minilm")):
     os.environ["INLAY_MODEL_DIR"] = folder
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from conftest import ROOT, inlay_lines
+from conftest import ROOT, inlay_lines, model_path
 from families import shake
 from transformers import PreTrainedTokenizerFast
 
@@ -128,3 +128,27 @@ def test_a_model_of_another_task_is_refused(tmp_path):
         assert code == 65, message
         assert all(word in message for word in words), message
         assert message.count("\n") == 1
+
+
+def test_splade_tiny_with_its_real_weights():
+    """200 texts of the repository through the model that tools/fetch_model.py brings."""
+    folder = model_path("splade-tiny")
+    if not folder:
+        pytest.skip("splade-tiny is not on this machine; python3 tools/fetch_model.py splade-tiny brings it")
+    texts = (ROOT / "examples/sentences.txt").read_text(encoding="utf-8").splitlines()
+    texts += [line for file in ["README.md", "docs/cli.md"] for line in (ROOT / file).read_text().splitlines() if line]
+    texts = texts[:200]
+    assert len(texts) == 200
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForMaskedLM.from_pretrained(folder).eval()
+    lines = inlay_lines("sparse", folder, texts, [])
+    for text, line in zip(texts, lines, strict=True):
+        inputs = tokenizer(text, truncation=True, max_length=512, return_tensors="pt")
+        with torch.no_grad():
+            expected = torch.log1p(torch.relu(model(**inputs).logits))[0].max(0).values.numpy()
+        got = np.zeros_like(expected)
+        got[line["indices"]] = line["values"]
+        assert np.abs(got - expected).max() <= 1e-5, text
+        # The ids are the same but for weights at the edge of zero, where rounding decides.
+        differ = set(np.flatnonzero(expected)) ^ set(line["indices"])
+        assert all(max(got[i], expected[i]) <= 1e-6 for i in differ), text

@@ -12,9 +12,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kVariables[] = {"HOME",           "INLAY_HOME",   "XDG_DATA_HOME",
-                                      "XDG_CACHE_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE",
-                                      "HF_HOME"};
+constexpr const char* kVariables[] = {"HOME",           "INLAY_HOME",    "XDG_DATA_HOME",
+                                      "XDG_CACHE_HOME", "HF_HUB_CACHE",  "HUGGINGFACE_HUB_CACHE",
+                                      "HF_HOME",        "HF_HUB_OFFLINE"};
 
 // Each test has an environment and a working folder of its own.
 class Locate : public ::testing::Test {
@@ -27,6 +27,7 @@ class Locate : public ::testing::Test {
       ::unsetenv(name);
     }
     set("HOME", home_.path().string());
+    set("HF_HUB_OFFLINE", "1");  // tests/cli/test_hub.py has a Hub
     working_ = fs::current_path();
     fs::current_path(home_.path());
   }
@@ -125,7 +126,9 @@ TEST_F(Locate, NotFoundTellsPlacesAndRemedy) {
   expect_error([] { locate("minilm"); }, ErrorCode::kNotFound,
                {".local/share/inlay/models/sentence-transformers/all-MiniLM-L6-v2",
                 ".cache/huggingface/hub/models--sentence-transformers--all-MiniLM-L6-v2/refs/main",
-                "tools/fetch_model.py minilm", "-m FOLDER", "downloads nothing"});
+                "tools/fetch_model.py minilm", "-m FOLDER", "HF_HUB_OFFLINE"});
+  expect_error([] { locate("minilm", Ask::kNever); }, ErrorCode::kNotFound,
+               {"tools/fetch_model.py minilm", "-m FOLDER", "inlay model get"});
   expect_error([] { locate("org/other"); }, ErrorCode::kNotFound, {"org/other", "-m FOLDER"});
   EXPECT_EQ(error_of([] { locate("org/other"); })->exit_code(), 66);
   for (const char* path : {"./x", "/x", "../x/y", "a/b/c", "org/../x", "org/name/"}) {

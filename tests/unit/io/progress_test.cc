@@ -18,6 +18,13 @@ TEST(ProgressText, WithoutATotalThereIsNoShare) {
   EXPECT_EQ(progress_text({0, 0, 0, 0}, 0, 80), "0 texts, 0 texts/s, 0 tokens/s");
 }
 
+TEST(ProgressText, ADownloadCountsBytes) {
+  EXPECT_EQ(progress_text({0, 0, 25'000'000, 100'000'000, "model.safetensors"}, 10, 0),
+            " 25% model.safetensors: 25.0 of 100.0 MB, 2.5 MB/s, 0:30 left");
+  EXPECT_EQ(progress_text({0, 0, 0, 0, "config.json"}, 0, 0),
+            "config.json: 0.0 of 0.0 MB, 0.0 MB/s");
+}
+
 TEST(ProgressText, TheBarFitsTheTerminal) {
   for (int columns = 0; columns < 200; ++columns) {
     const std::string text = progress_text({200, 4000, 50, 100}, 10, columns);
