@@ -35,6 +35,4 @@ def draw(rng, vocab_size):
 
 
 def draw_head(head, rng, vocab_size):
-    return draw_head_of(
-        head, rng, random_config(rng, vocab_size), LlamaForSequenceClassification, LlamaForCausalLM
-    )
+    return draw_head_of(head, rng, random_config(rng, vocab_size), LlamaForSequenceClassification, LlamaForCausalLM)

@@ -22,6 +22,4 @@ def draw(rng, vocab_size):
 
 
 def draw_head(head, rng, vocab_size):
-    return draw_head_of(
-        head, rng, random_config(rng, vocab_size), MistralForSequenceClassification, MistralForCausalLM
-    )
+    return draw_head_of(head, rng, random_config(rng, vocab_size), MistralForSequenceClassification, MistralForCausalLM)

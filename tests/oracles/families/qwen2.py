@@ -24,6 +24,4 @@ def draw(rng, vocab_size):
 
 
 def draw_head(head, rng, vocab_size):
-    return draw_head_of(
-        head, rng, random_config(rng, vocab_size), Qwen2ForSequenceClassification, Qwen2ForCausalLM
-    )
+    return draw_head_of(head, rng, random_config(rng, vocab_size), Qwen2ForSequenceClassification, Qwen2ForCausalLM)

@@ -25,6 +25,4 @@ def draw(rng, vocab_size):
 
 
 def draw_head(head, rng, vocab_size):
-    return draw_head_of(
-        head, rng, random_config(rng, vocab_size), Qwen3ForSequenceClassification, Qwen3ForCausalLM
-    )
+    return draw_head_of(head, rng, random_config(rng, vocab_size), Qwen3ForSequenceClassification, Qwen3ForCausalLM)
