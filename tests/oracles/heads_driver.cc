@@ -22,23 +22,23 @@ namespace {
 
 using namespace inlay;
 
-arch::Head head_from_name(const char* name) {
-  if (std::strcmp(name, "classifier") == 0) return arch::Head::kClassifier;
-  if (std::strcmp(name, "masked_lm") == 0) return arch::Head::kMaskedLm;
-  if (std::strcmp(name, "causal_lm") == 0) return arch::Head::kCausalLm;
+Head head_from_name(const char* name) {
+  if (std::strcmp(name, "classifier") == 0) return Head::kClassifier;
+  if (std::strcmp(name, "masked_lm") == 0) return Head::kMaskedLm;
+  if (std::strcmp(name, "causal_lm") == 0) return Head::kCausalLm;
   fail(ErrorCode::kUsage, name, "expected classifier, masked_lm or causal_lm.");
 }
 
-Program program_for(const char* folder, arch::Head head) {
+Program program_for(const char* folder, Head head) {
   const files::ModelFiles model = files::ModelFiles::open(folder);
   arch::BuildOptions options;
   options.head = head;
-  if (head == arch::Head::kCausalLm) options.read_row = SelectKind::kLast;
+  if (head == Head::kCausalLm) options.read_row = SelectKind::kLast;
   arch::Body body = arch::find(model).build(model, model.load_weights(), options);
   Program& p = body.program;
-  if (head == arch::Head::kMaskedLm) {
+  if (head == Head::kMaskedLm) {
     p.vocabulary_max("vocabulary", {body.hidden, body.decoder, body.decoder_bias});
-  } else if (head == arch::Head::kCausalLm) {
+  } else if (head == Head::kCausalLm) {
     p.linear("logits", {body.hidden, {body.decoder}, {body.decoder_bias}, Activation::kNone});
   }
   return std::move(p);
