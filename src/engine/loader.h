@@ -24,8 +24,8 @@ struct LoadedModel {
   std::unique_ptr<backend::Executable> executable;
   std::string device, backend, isa, dtype;
   std::vector<std::string> refusals;
-  backend::CompileOptions limits;  // what it was compiled for
-  std::int64_t max_length = 0;     // tokens a text, special tokens included
+  backend::CompileOptions limits;               // what it was compiled for
+  std::int64_t max_length = 0;                  // tokens a text, special tokens included
   std::int64_t vocab_size = 0, type_count = 0;  // type_count 0: types are not given
   struct Output {
     bool tokens = false;  // a row a token, not a text

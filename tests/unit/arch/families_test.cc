@@ -51,7 +51,7 @@ struct Spoiled {
   Head head = Head::kHidden;
 };
 
-// config.json has one member a line.
+// config.json has one member a line, but for arrays.
 void set_member(std::string* config, const std::string& member, const std::string& value) {
   const std::string key = "\n  \"" + member + "\": ";
   const std::size_t at = config->find(key);
@@ -60,8 +60,9 @@ void set_member(std::string* config, const std::string& member, const std::strin
     return;
   }
   const std::size_t begin = at + key.size();
-  std::size_t end = config->find('\n', begin);
-  if ((*config)[end - 1] == ',') --end;
+  const bool array = (*config)[begin] == '[';
+  std::size_t end = array ? config->find("\n  ]", begin) + 4 : config->find('\n', begin);
+  if (!array && (*config)[end - 1] == ',') --end;
   config->replace(begin, end - begin, value);
 }
 
@@ -203,8 +204,38 @@ INSTANTIATE_TEST_SUITE_P(
         head("nomic-bert-mean", Head::kMaskedLm, {"cls.predictions.transform.dense.weight"}),
         head("nomic-bert-mean", Head::kCausalLm, {"lm_head.weight"})));
 
+INSTANTIATE_TEST_SUITE_P(
+    Decoders, Refusals,
+    testing::Values(
+        lie("qwen3-last", "head_dim", "8", kBad, {"q_proj.weight", "[32, 32]", "[64, 32]"}),
+        lie("qwen3-last", "head_dim", "0", kBad, {"head_dim", "got 0"}),
+        lie("qwen3-last", "num_key_value_heads", "3", kBad, {"k_proj.weight", "[48, 32]"}),
+        lie("qwen3-last", "num_key_value_heads", "5", kBad, {"num_key_value_heads", "got 5"}),
+        lie("qwen3-last", "attention_bias", "true", kBad, {"q_proj.bias", "no such tensor"}),
+        lie("qwen3-last", "layer_types", "[\"full_attention\"]", kBad,
+            {"layer_types", "num_hidden_layers", "got 1"}),
+        lie("qwen3-last", "layer_types", "[\"linear_attention\", \"full_attention\"]", kNot,
+            {"layer_types", "linear_attention"}),
+        lie("qwen3-last", "rope_scaling", "{\"type\": \"longrope\"}", kNot, {"longrope"}),
+        lie("qwen3-last", "rms_norm_eps", "7", kBad, {"rms_norm_eps"}),
+        lie("qwen2-last", "num_attention_heads", "3", kBad, {"num_attention_heads", "32", "got 3"}),
+        lie("qwen2-last", "sliding_window", "0", kBad, {"sliding_window", "got 0"}),
+        lie("gemma3-dense", "attn_logit_softcapping", "50.0", kNot, {"attn_logit_softcapping"}),
+        lie("gemma3-dense", "query_pre_attn_scalar", "0", kBad, {"query_pre_attn_scalar"}),
+        tensor("qwen2-last", "layers.1.self_attn.v_proj.bias", {}, {"v_proj.bias"}),
+        tensor("qwen3-last", "layers.0.self_attn.q_norm.weight", {64},
+               {"q_norm.weight", "[16]", "[64]"}),
+        tensor("gemma3-dense", "layers.0.pre_feedforward_layernorm.weight", {},
+               {"pre_feedforward_layernorm.weight", "no such tensor"}),
+        tensor("mistral-mean", "embed_tokens.weight", {},
+               {"embed_tokens.weight", "another architecture"}),
+        head("qwen3-last", Head::kClassifier, {"score.weight", "Qwen3Model"}),
+        head("qwen3-last", Head::kCausalLm, {"lm_head.weight"}),
+        head("qwen3-last", Head::kMaskedLm, {"masked language model"})));
+
 TEST(Families, ReadOneRowOfTheLastLayer) {
-  for (const char* model : {"modernbert-cls", "gte-cls", "nomic-bert-mean", "nomic-hub"}) {
+  for (const char* model : {"modernbert-cls", "gte-cls", "nomic-bert-mean", "nomic-hub",
+                            "qwen3-last", "gemma3-dense"}) {
     const Body body = build({model, ""}, SelectKind::kLast);
     EXPECT_EQ(body.program.value(body.hidden).rows, Rows::kTexts) << model;
     int rows = 0;
@@ -235,6 +266,38 @@ TEST(Families, ModernbertWindowsReachHalfOfLocalAttentionToEachSide) {
       windows.push_back(attention->window);
   }
   EXPECT_EQ(windows, (std::vector<std::int64_t>{-1, 6, 6}));
+}
+
+struct Masks {
+  std::vector<std::int64_t> windows;
+  std::vector<bool> causal;
+};
+Masks masks_of(const Spoiled& spoiled) {
+  Masks masks;
+  const Body body = build(spoiled);
+  for (const Step& step : body.program.steps()) {
+    const auto* attention = std::get_if<AttentionStep>(&step.args);
+    if (attention == nullptr) continue;
+    masks.windows.push_back(attention->window);
+    masks.causal.push_back(attention->causal);
+  }
+  return masks;
+}
+
+TEST(Families, DecodersSeeWhatTheirConfigSays) {
+  using Windows = std::vector<std::int64_t>;
+  const std::vector<bool> both{true, true};
+  const std::vector<bool> neither{false, false};
+  EXPECT_EQ(masks_of({"qwen2-last", ""}).windows, (Windows{-1, 7}));
+  EXPECT_EQ(masks_of({"qwen2-last", ""}).causal, both);
+  EXPECT_EQ(masks_of({"qwen2-last", "is_causal", "false"}).windows, (Windows{-1, 8}));
+  EXPECT_EQ(masks_of({"qwen2-last", "is_causal", "false"}).causal, neither);
+  EXPECT_EQ(masks_of({"mistral-mean", ""}).windows, (Windows{15, 15}));
+  EXPECT_EQ(masks_of({"gemma3-dense", ""}).windows, (Windows{6, -1}));
+  EXPECT_EQ(masks_of({"gemma3-dense", ""}).causal, neither);
+  EXPECT_EQ(masks_of({"gemma3-dense", "use_bidirectional_attention", "false"}).windows,
+            (Windows{11, -1}));
+  EXPECT_EQ(build({"qwen3-last", "max_position_embeddings", "77"}).program.max_tokens(), 77);
 }
 
 }  // namespace
