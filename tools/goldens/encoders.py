@@ -1,4 +1,4 @@
-"""Encoders near BERT: DeBERTa v2 and v3, MPNet, DistilBERT, ELECTRA, ALBERT."""
+"""Encoders near BERT: DeBERTa v2 and v3, MPNet, DistilBERT, ELECTRA, ALBERT, jina-embeddings-v3."""
 
 import transformers
 
@@ -67,6 +67,11 @@ CASES = {
     "albert-mean": dict(
         tokenizer=unigram,
         model=tiny("Albert", dict(SIZES, num_hidden_layers=3), BARE, embedding_size=24, num_hidden_groups=2),
+        modules=["mean", "normalize"],
+    ),
+    "jina-v3-mean": dict(
+        tokenizer=unigram,
+        model=tiny("JinaEmbeddingsV3", SIZES, BARE, rope_parameters={"rope_type": "default", "rope_theta": 2000.0}),
         modules=["mean", "normalize"],
     ),
 }
