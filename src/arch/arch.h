@@ -13,6 +13,8 @@
 
 namespace inlay::arch {
 
+using inlay::Head;
+
 struct BuildOptions {
   // Set when the head reads one row of each text: the last layer is then computed for that row
   // alone. For kClassifier the family sets it itself, for kCausalLm it is the last.

@@ -42,6 +42,21 @@ Activation config_activation(const JsonValue& config, std::string_view key,
            printable(name) + "\".");
 }
 
+void require_text(const JsonValue& config, std::string_view key, std::string_view expected) {
+  const std::string value = config.string_or(key, expected);
+  if (value == expected) return;
+  fail(ErrorCode::kUnsupported, path_of(config, key),
+       "expected \"" + std::string(expected) + "\", got \"" + printable(value) +
+           "\". This variant of the family is not built in.");
+}
+
+void require_flag(const JsonValue& config, std::string_view key, bool expected) {
+  if (config.bool_or(key, expected) == expected) return;
+  fail(ErrorCode::kUnsupported, path_of(config, key),
+       std::string("expected ") + (expected ? "true, got false" : "false, got true") +
+           ". This variant of the family is not built in.");
+}
+
 EncoderSizes encoder_sizes(const JsonValue& config) {
   EncoderSizes s{};
   s.vocab_size = config_int(config, "vocab_size", 1, kMaxRows);

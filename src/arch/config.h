@@ -26,6 +26,11 @@ float config_float(const JsonValue& config, std::string_view key, double low, do
 Activation config_activation(const JsonValue& config, std::string_view key,
                              std::string_view fallback);
 
+// kUnsupported when the member says something else: a variant that the family's file does not
+// build. An absent member says `expected`.
+void require_text(const JsonValue& config, std::string_view key, std::string_view expected);
+void require_flag(const JsonValue& config, std::string_view key, bool expected);
+
 // hidden_size, num_attention_heads and so on, checked against each other.
 struct EncoderSizes {
   std::int64_t vocab_size, hidden_size, num_layers, num_heads, head_size, intermediate_size,

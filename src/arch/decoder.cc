@@ -8,6 +8,7 @@
 #include "arch/arch.h"
 #include "arch/config.h"
 #include "arch/heads.h"
+#include "arch/layers.h"
 #include "arch/rope.h"
 #include "base/error.h"
 #include "program/binder.h"
@@ -47,7 +48,7 @@ struct LayerKind {
 };
 
 struct LayerWeights {
-  WeightRef query, key, value, out, query_bias, key_bias, value_bias, out_bias;
+  AttentionWeights attention;
   WeightRef query_norm, key_norm;              // Qwen3, Gemma 3
   WeightRef norm, mlp_norm;                    // before attention, before the feed-forward
   WeightRef attention_out_norm, mlp_out_norm;  // Gemma 3: before the residual is added
@@ -158,14 +159,15 @@ LayerWeights take_layer(Binder* binder, const Settings& s, std::int64_t index) {
   const std::int64_t q = s.num_heads * s.head_size;
   const std::int64_t kv = s.num_kv_heads * s.head_size;
   LayerWeights w;
-  w.query = take("self_attn.q_proj", {q, h});
-  w.key = take("self_attn.k_proj", {kv, h});
-  w.value = take("self_attn.v_proj", {kv, h});
-  w.out = take("self_attn.o_proj", {h, q});
-  w.query_bias = take_bias(s.qkv_bias, "self_attn.q_proj", q);
-  w.key_bias = take_bias(s.qkv_bias, "self_attn.k_proj", kv);
-  w.value_bias = take_bias(s.qkv_bias, "self_attn.v_proj", kv);
-  w.out_bias = take_bias(s.out_bias, "self_attn.o_proj", h);
+  AttentionWeights& a = w.attention;
+  a.query = take("self_attn.q_proj", {q, h});
+  a.key = take("self_attn.k_proj", {kv, h});
+  a.value = take("self_attn.v_proj", {kv, h});
+  a.out = take("self_attn.o_proj", {h, q});
+  a.query_bias = take_bias(s.qkv_bias, "self_attn.q_proj", q);
+  a.key_bias = take_bias(s.qkv_bias, "self_attn.k_proj", kv);
+  a.value_bias = take_bias(s.qkv_bias, "self_attn.v_proj", kv);
+  a.out_bias = take_bias(s.out_bias, "self_attn.o_proj", h);
   if (s.head_norms()) {
     w.query_norm = take("self_attn.q_norm", {s.head_size});
     w.key_norm = take("self_attn.k_norm", {s.head_size});
@@ -194,77 +196,47 @@ void add_one(Program* p, WeightRef* weight) {
   *weight = p->own(weight->name + " + 1", weight->tensor.shape, std::move(values));
 }
 
-class Builder {
- public:
-  Builder(Program* program, const Settings& settings) : p_(*program), s_(settings) {}
+AttentionStep attention_form(const Settings& s, const LayerWeights& w, const LayerKind& kind) {
+  AttentionStep step;
+  step.heads = s.num_heads;
+  step.kv_heads = s.num_kv_heads;
+  step.head_size = s.head_size;
+  step.scale = s.scale;
+  step.causal = s.causal;
+  step.window = kind.window;
+  step.rope = kind.rope;
+  step.query_norm = {NormKind::kRms, w.query_norm, {}, s.eps, false};
+  step.key_norm = {NormKind::kRms, w.key_norm, {}, s.eps, false};
+  return step;
+}
 
-  ValueId norm(const std::string& name, ValueId x, const WeightRef& weight) {
-    return p_.norm(name, {NormKind::kRms, x, kNoValue, weight, {}, s_.eps});
+// One layer. With `read_row` set, queries, feed-forward and output exist for that row of each text
+// alone; keys and values still come from every token.
+ValueId add_layer(Program* p, const std::string& name, ValueId x, const LayerWeights& w,
+                  const Settings& s, const LayerKind& kind, std::optional<SelectKind> read_row) {
+  const auto norm = [&](const char* suffix, ValueId input, const WeightRef& weight) {
+    return p->norm(name + suffix, {NormKind::kRms, input, kNoValue, weight, {}, s.eps});
+  };
+  AttentionStep form = attention_form(s, w, kind);
+  const ValueId attention_in = norm(".norm", x, w.norm);
+  ValueId rows = x;
+  ValueId query_rows = attention_in;
+  if (read_row) {
+    form.query_row = *read_row;
+    rows = p->select_rows(name + ".rows", {x, *read_row});
+    query_rows = p->select_rows(name + ".norm.rows", {attention_in, *read_row});
   }
-
-  // One layer. With `read_row` set, queries, feed-forward and output exist for that row of each
-  // text alone; keys and values still come from every token.
-  ValueId layer(const std::string& name, ValueId x, const LayerWeights& w, const LayerKind& kind,
-                std::optional<SelectKind> read_row) {
-    const ValueId normed = norm(name + ".norm", x, w.norm);
-    ValueId rows = x;
-    if (read_row) rows = p_.select_rows(name + ".rows", {x, *read_row});
-    const ValueId context = attention(name, normed, w, kind, read_row);
-    ValueId out =
-        p_.linear(name + ".attention.output", {context, {w.out}, {w.out_bias}, Activation::kNone});
-    if (s_.gemma()) out = norm(name + ".attention.output.norm", out, w.attention_out_norm);
-    const ValueId mid = p_.residual(name + ".attention.residual", {rows, out});
-    const ValueId mlp_in = norm(name + ".mlp.norm", mid, w.mlp_norm);
-    const ValueId inner = p_.gated_linear(
-        name + ".mlp.gate_up", {mlp_in, w.gate, w.up, w.gate_bias, w.up_bias, s_.activation});
-    ValueId down =
-        p_.linear(name + ".mlp.down", {inner, {w.down}, {w.down_bias}, Activation::kNone});
-    if (s_.gemma()) down = norm(name + ".mlp.down.norm", down, w.mlp_out_norm);
-    return p_.residual(name + ".mlp.residual", {mid, down});
-  }
-
- private:
-  ValueId attention(const std::string& name, ValueId x, const LayerWeights& w,
-                    const LayerKind& kind, std::optional<SelectKind> read_row) {
-    AttentionStep step;
-    step.heads = s_.num_heads;
-    step.kv_heads = s_.num_kv_heads;
-    step.head_size = s_.head_size;
-    step.scale = s_.scale;
-    step.causal = s_.causal;
-    step.window = kind.window;
-    step.rope = kind.rope;
-    step.query_norm = {NormKind::kRms, w.query_norm, {}, s_.eps, false};
-    step.key_norm = {NormKind::kRms, w.key_norm, {}, s_.eps, false};
-    const std::int64_t q = s_.num_heads * s_.head_size;
-    const std::int64_t kv = s_.num_kv_heads * s_.head_size;
-    if (read_row) {
-      const ValueId row = p_.select_rows(name + ".norm.rows", {x, *read_row});
-      const ValueId query =
-          p_.linear(name + ".query", {row, {w.query}, {w.query_bias}, Activation::kNone});
-      const ValueId both =
-          p_.linear(name + ".key_value",
-                    {x, {w.key, w.value}, {w.key_bias, w.value_bias}, Activation::kNone});
-      step.query = {query, 0};
-      step.key = {both, 0};
-      step.value = {both, kv};
-      step.query_row = *read_row;
-    } else {
-      const ValueId all =
-          p_.linear(name + ".query_key_value", {x,
-                                                {w.query, w.key, w.value},
-                                                {w.query_bias, w.key_bias, w.value_bias},
-                                                Activation::kNone});
-      step.query = {all, 0};
-      step.key = {all, q};
-      step.value = {all, q + kv};
-    }
-    return p_.attention(name + ".attention", step);
-  }
-
-  Program& p_;
-  const Settings& s_;
-};
+  ValueId out = add_self_attention(p, name + ".attention", attention_in, query_rows, w.attention,
+                                   std::move(form));
+  if (s.gemma()) out = norm(".attention.output.norm", out, w.attention_out_norm);
+  const ValueId middle = p->residual(name + ".attention.residual", {rows, out});
+  const ValueId mlp_in = norm(".mlp.norm", middle, w.mlp_norm);
+  const ValueId inner = p->gated_linear(
+      name + ".gated_up", {mlp_in, w.gate, w.up, w.gate_bias, w.up_bias, s.activation});
+  ValueId down = p->linear(name + ".down", {inner, {w.down}, {w.down_bias}, Activation::kNone});
+  if (s.gemma()) down = norm(".down.norm", down, w.mlp_out_norm);
+  return p->residual(name + ".residual", {middle, down});
+}
 
 void append_head(const files::ModelFiles& model, const std::shared_ptr<const Weights>& weights,
                  const Settings& s, const WeightRef& embeddings, Head head, Body* body) {
@@ -320,15 +292,14 @@ Body build(const files::ModelFiles& model, std::shared_ptr<const Weights> weight
   std::optional<SelectKind> read_row = options.read_row;
   if (options.head == Head::kClassifier || options.head == Head::kCausalLm)
     read_row = SelectKind::kLast;
-  Builder builder(&p, s);
   ValueId x = p.embed("embeddings", embed);
   for (std::int64_t i = 0; i < s.num_layers; ++i) {
     const auto at = static_cast<std::size_t>(i);
     const bool last = i + 1 == s.num_layers;
-    x = builder.layer("layer." + std::to_string(i), x, layers[at],
-                      layer_kind(config, s, sliding[at]), last ? read_row : std::nullopt);
+    x = add_layer(&p, "layer." + std::to_string(i), x, layers[at], s,
+                  layer_kind(config, s, sliding[at]), last ? read_row : std::nullopt);
   }
-  body.hidden = builder.norm("norm", x, last_norm);
+  body.hidden = p.norm("norm", {NormKind::kRms, x, kNoValue, last_norm, {}, s.eps});
   append_head(model, weights, s, embed.tokens, options.head, &body);
   return body;
 }

@@ -41,7 +41,7 @@ void append_masked_lm(const files::ModelFiles& model, const std::shared_ptr<cons
   body->hidden = p.norm(
       "head.norm", {NormKind::kLayer, body->hidden, kNoValue, norm.weight, norm.bias, head.eps});
   body->decoder = embeddings;
-  if (!model.config().bool_or("tie_word_embeddings", true)) {
+  if (!head.decoder.empty() && !model.config().bool_or("tie_word_embeddings", true)) {
     body->decoder =
         take_module(model, weights, Head::kMaskedLm, head.decoder, {vocabulary, width}).weight;
   }

@@ -14,8 +14,8 @@ namespace inlay::arch {
 struct MaskedLmHead {
   std::string_view dense;  // "cls.predictions.transform.dense"
   std::string_view norm;   // "cls.predictions.transform.LayerNorm"
-  // The decoder's matrix when the config does not tie it to the embeddings, and names of its bias
-  // in order of preference; a head may have none of them.
+  // The decoder's matrix when the config does not tie it to the embeddings (empty: always tied),
+  // and names of its bias in order of preference; a head may have none of them.
   std::string_view decoder;
   std::vector<std::string_view> biases;
   Activation activation = Activation::kGelu;

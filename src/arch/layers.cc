@@ -15,6 +15,32 @@ void split_query_key_value(const WeightRef& fused, const WeightRef& fused_bias,
   weights->value_bias = weight_rows(fused_bias, 2 * width, width);
 }
 
+NormWeights take_norm(Binder* binder, const std::string& name, std::int64_t size) {
+  return {binder->take(name + ".weight", {size}), binder->take(name + ".bias", {size})};
+}
+
+PostNormLayer take_post_norm_layer(Binder* binder, const std::string& prefix,
+                                   const PostNormNames& names, std::int64_t hidden_size,
+                                   std::int64_t intermediate_size) {
+  const auto take = [&](std::string_view name, std::int64_t out, std::int64_t in, WeightRef* weight,
+                        WeightRef* bias) {
+    const std::string full = prefix + std::string(name);
+    *weight = binder->take(full + ".weight", {out, in});
+    *bias = binder->take(full + ".bias", {out});
+  };
+  const std::int64_t h = hidden_size;
+  PostNormLayer w;
+  take(names.query, h, h, &w.attention.query, &w.attention.query_bias);
+  take(names.key, h, h, &w.attention.key, &w.attention.key_bias);
+  take(names.value, h, h, &w.attention.value, &w.attention.value_bias);
+  take(names.out, h, h, &w.attention.out, &w.attention.out_bias);
+  take(names.up, intermediate_size, h, &w.up, &w.up_bias);
+  take(names.down, h, intermediate_size, &w.down, &w.down_bias);
+  w.attention_norm = take_norm(binder, prefix + std::string(names.attention_norm), h);
+  w.norm = take_norm(binder, prefix + std::string(names.norm), h);
+  return w;
+}
+
 ValueId add_self_attention(Program* program, const std::string& name, ValueId x, ValueId rows,
                            const AttentionWeights& weights, AttentionStep form) {
   const std::int64_t width = form.heads * form.head_size;
@@ -75,7 +101,9 @@ ValueId add_post_norm_layer(Program* program, const std::string& name, ValueId x
     return program->norm(
         name + suffix, {NormKind::kLayer, input, residual, weights.weight, weights.bias, form.eps});
   };
-  const ValueId middle = norm(".attention.norm", attention, rows, layer.attention_norm);
+  ValueId middle = norm(".attention.norm", attention, rows, layer.attention_norm);
+  if (layer.outer_attention_norm.weight.present())
+    middle = norm(".attention.outer_norm", middle, rows, layer.outer_attention_norm);
   const ValueId out = add_feed_forward(program, name, middle, layer, form.activation);
   return norm(".norm", out, middle, layer.norm);
 }

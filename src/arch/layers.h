@@ -5,7 +5,9 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
+#include "program/binder.h"
 #include "program/program.h"
 
 namespace inlay::arch {
@@ -32,6 +34,7 @@ struct NormWeights {
 struct PostNormLayer {
   AttentionWeights attention;
   NormWeights attention_norm, norm;
+  NormWeights outer_attention_norm;  // JinaBERT's second norm of the same sum; may be absent
   // Feed-forward: down(activation(up x)), or down(activation(gate x) * up x) where gate is present.
   WeightRef gate, gate_bias, up, up_bias, down, down_bias;
   // In its place where router is present; shapes as in ExpertsStep.
@@ -39,13 +42,23 @@ struct PostNormLayer {
   std::int64_t top_k = 0;
 };
 
+// Where a layer's matrices and norms stand behind its prefix; each has ".weight" and ".bias".
+struct PostNormNames {
+  std::string_view query, key, value, out, attention_norm, up, down, norm;
+};
+PostNormLayer take_post_norm_layer(Binder* binder, const std::string& prefix,
+                                   const PostNormNames& names, std::int64_t hidden_size,
+                                   std::int64_t intermediate_size);
+NormWeights take_norm(Binder* binder, const std::string& name, std::int64_t size);
+
 struct PostNormForm {
   AttentionStep attention;
   Activation activation = Activation::kGelu;
   float eps = 0;
 };
 
-// x = norm(x + attention(x)), x = norm(x + feed_forward(x)). With `read_row` set for that row of
+// x = norm(x + attention(x)), or outer_norm(x + norm(x + attention(x))) where that is present; then
+// x = norm(x + feed_forward(x)). With `read_row` set for that row of
 // each text alone.
 ValueId add_post_norm_layer(Program* program, const std::string& name, ValueId x,
                             const PostNormLayer& layer, const PostNormForm& form,

@@ -181,8 +181,11 @@ Body build(const files::ModelFiles& model, std::shared_ptr<const Weights> weight
   sliding.window = s.window;
   full.rope =
       config_rope(config, s.sizes.head_size, "full_attention", {"global_rope_theta", 160000});
-  sliding.rope =
-      config_rope(config, s.sizes.head_size, "sliding_attention", {"local_rope_theta", 10000});
+  const bool own_base =
+      config.find("local_rope_theta") || !config.contains("local_rope_theta");  // null: the other's
+  sliding.rope = config_rope(
+      config, s.sizes.head_size, "sliding_attention",
+      own_base ? RopeKeys{"local_rope_theta", 10000} : RopeKeys{"global_rope_theta", 160000});
 
   Body body;
   Program& p = body.program;

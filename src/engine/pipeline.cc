@@ -157,6 +157,7 @@ std::future<Result> Pipeline::submit(Request request) {
 std::int32_t Pipeline::prompt_tokens(const std::string& prompt) const {
   tokens::EncodeOptions options;
   options.max_length = static_cast<int>(model_.max_length);
+  options.add_special_tokens = !model_.files.is_static_table();
   const tokens::Encoding encoding = model_.tokenizer.encode(prompt, options);
   auto count = static_cast<std::int32_t>(encoding.ids.size());
   if (count > 0 && encoding.special.back() != 0) --count;
@@ -168,6 +169,7 @@ tokens::EncodeOptions Pipeline::encode_options(Role role) const {
   std::int64_t limit = model_.max_length;
   if (!model_.max_length_given) limit = model_.task->own_limit(role).value_or(limit);
   options.max_length = static_cast<int>(limit);
+  options.add_special_tokens = !model_.files.is_static_table();
   options.direction = truncate_ == Truncate::kLeft ? tokens::TruncationDirection::kLeft
                                                    : tokens::TruncationDirection::kRight;
   return options;
@@ -233,6 +235,9 @@ void Pipeline::encode_text(const std::shared_ptr<State>& state, std::size_t inde
   const Request& request = state->request;
   model_.task->encode({request, model_.tokenizer, state->prompt.text, state->options},
                       state->shared.get(), index, scratch);
+  if (const auto unknown = model_.tokenizer.special_ids().unk;
+      unknown && model_.files.drops_unknown_tokens())
+    std::erase(scratch->ids, *unknown);
   counters_.tokenize_ns += since(begin);
   if (scratch->truncated && truncate_ == Truncate::kError) {
     fail(ErrorCode::kBadInput, text_name(state->request, index),

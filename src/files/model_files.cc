@@ -92,9 +92,12 @@ void ModelFiles::read_modules() {
   for (const ModuleEntry& entry : follow_router(parse_modules(*json, file), file)) {
     const Module module{entry.type, folder_.below(entry.path, file)};
     modules_.push_back(module);
-    if ((module.type.ends_with("Transformer") || module.type == "SparseStaticEmbedding") &&
-        !transformer) {
+    const bool table = module.type == "StaticEmbedding";
+    const bool input =
+        table || module.type.ends_with("Transformer") || module.type == "SparseStaticEmbedding";
+    if (input && !transformer) {
       transformer = true;
+      is_static_table_ = table;
       transformer_folder_ = module.folder;
     } else if (module.type == "Pooling") {
       if (pooling_) {
@@ -164,10 +167,35 @@ std::vector<Module> ModelFiles::route_modules(const Router::Route& route) const 
 }
 
 void ModelFiles::read_transformer() {
-  config_ =
-      parse_config(required(folder_, transformer_folder_, "config.json", "the model's config.json"),
-                   (transformer_folder_ / "config.json").string());
-  if (!has_modules_) return;
+  const std::string file = (transformer_folder_ / "config.json").string();
+  if (is_static_table_) {  // a table needs no config
+    config_ = parse_config(
+        folder_.read(transformer_folder_, "config.json", kMaxConfig).value_or("{}"), file);
+    return;
+  }
+  config_ = parse_config(
+      required(folder_, transformer_folder_, "config.json", "the model's config.json"), file);
+  if (has_modules_) {
+    read_sentence_config();
+  } else if (model_type() == "model2vec") {
+    read_model2vec();
+  }
+}
+
+// model2vec's own form says in config.json what modules.json would.
+void ModelFiles::read_model2vec() {
+  constexpr std::int64_t kModel2vecLength = 512;  // model2vec's DEFAULT_MAX_LENGTH
+  is_static_table_ = true;
+  modules_.push_back({"StaticEmbedding", folder()});
+  if (config().bool_or("normalize", false)) modules_.push_back({"Normalize", folder()});
+  if (!config().contains("max_length")) {
+    max_seq_length_ = kModel2vecLength;
+  } else if (const auto length = config().find("max_length")) {
+    max_seq_length_ = std::max<std::int64_t>(1, length->integer());
+  }
+}
+
+void ModelFiles::read_sentence_config() {
   const auto name = find_sentence_config(folder_, transformer_folder_);
   if (!name) return;
   const SentenceConfig sentence =
@@ -258,7 +286,10 @@ ModelFiles::TokenWeights ModelFiles::token_weights(const Module& module) const {
 
 TokenizerFiles ModelFiles::read_tokenizer(const fs::path& place) const {
   TokenizerFiles files;
-  if (auto config = folder_.read(place, "tokenizer_config.json", kMaxConfig)) {
+  // A table's tokenizer is tokenizer.json alone.
+  auto config =
+      is_static_table_ ? std::nullopt : folder_.read(place, "tokenizer_config.json", kMaxConfig);
+  if (config) {
     files.config = *std::move(config);
     files.model_max_length =
         parse_model_max_length(files.config, (place / "tokenizer_config.json").string());
@@ -272,6 +303,7 @@ TokenizerFiles ModelFiles::read_tokenizer(const fs::path& place) const {
            "expected a tokenizer in JSON, got an empty file. Fetch the model "
            "again.");
     }
+    if (is_static_table_) files.model_max_length = parse_truncation(files.json, files.json_path);
     return files;
   }
   auto vocab = folder_.read(place, "vocab.txt", kMaxTokenizer);

@@ -48,9 +48,10 @@ struct DenseConfig {
 struct TokenizerFiles {
   std::string json, json_path;
   std::string vocab, vocab_path;
-  std::string config;                            // tokenizer_config.json, may be empty
-  std::optional<std::int64_t> model_max_length;  // from tokenizer_config.json; absurd values (1e30)
-                                                 // are dropped
+  std::string config;  // tokenizer_config.json, may be empty
+  // From tokenizer_config.json, of a static table from tokenizer.json; absurd values (1e30)
+  std::optional<std::int64_t> model_max_length;
+  // are dropped
   // Whether transformers would give token types to the model: model_input_names says so, or else
   // the tokenizer's class is a model's own (the general ones leave them out).
   bool token_types = true;
@@ -79,6 +80,11 @@ class ModelFiles {
   std::vector<std::string> architectures() const;
 
   bool has_modules() const { return has_modules_; }  // modules.json exists
+  // A table of token vectors in a transformer's place: the module StaticEmbedding, or a folder of
+  // model2vec. Its texts are encoded without special tokens; in model2vec's own form, without
+  // modules.json, unknown tokens are left out too.
+  bool is_static_table() const { return is_static_table_; }
+  bool drops_unknown_tokens() const { return is_static_table_ && !has_modules_; }
   const std::vector<Module>& modules() const { return modules_; }
   const std::optional<PoolingConfig>& pooling() const { return pooling_; }
   // Of a folder whose first module is a Router; modules() are then those of the route that has the
@@ -133,13 +139,15 @@ class ModelFiles {
   std::string below_router(const std::string& path) const;
   TokenizerFiles read_tokenizer(const std::filesystem::path& place) const;
   void read_transformer();
+  void read_model2vec();
+  void read_sentence_config();
   void read_collection_config();
 
   ModelFolder folder_;
   std::filesystem::path transformer_folder_;
   std::string name_, revision_;
   JsonDocument config_;
-  bool has_modules_ = false;
+  bool has_modules_ = false, is_static_table_ = false;
   std::vector<Module> modules_;
   std::optional<Router> router_;
   std::string router_path_;

@@ -216,6 +216,15 @@ std::optional<std::int64_t> parse_model_max_length(std::string_view json, std::s
   return in_range(*limit, kMaxLength);
 }
 
+std::optional<std::int64_t> parse_truncation(std::string_view json, std::string_view file) {
+  const JsonDocument document = parse_object(json, file);
+  const auto truncation = document.root().find("truncation");
+  if (!truncation) return std::nullopt;
+  const JsonValue limit = truncation->at("max_length");
+  if (limit.number() > static_cast<double>(kMaxLength)) return std::nullopt;
+  return in_range(limit, kMaxLength);
+}
+
 bool parse_token_types(std::string_view json, std::string_view file) {
   const JsonDocument document = parse_object(json, file);
   if (const auto names = document.root().find("model_input_names")) {

@@ -47,6 +47,9 @@ std::optional<std::int64_t> parse_model_max_length(std::string_view json, std::s
 // Whether a tokenizer_config.json asks for token types (TokenizerFiles::token_types).
 bool parse_token_types(std::string_view json, std::string_view file);
 
+// max_length of tokenizer.json's truncation; nothing for null.
+std::optional<std::int64_t> parse_truncation(std::string_view json, std::string_view file);
+
 // weight_map of a shard index: the tensors by shard. Names of shards are
 // checked, existence is not.
 std::map<std::string, std::vector<std::string>> parse_weight_index(std::string_view json,

@@ -115,7 +115,8 @@ EmbedHead plan_head(const files::ModelFiles& model, const EmbedOptions& options)
       options.pooling.empty() ? modes_from_folder(model) : modes_from_option(options.pooling);
   if (model.pooling()) head.include_prompt = model.pooling()->include_prompt;
   for (const files::Module& module : model.modules()) {
-    if (module.type == "Transformer" || module.type == "Pooling" || module.type == "Dropout")
+    if (module.type == "Transformer" || module.type == "StaticEmbedding" ||
+        module.type == "Pooling" || module.type == "Dropout")
       continue;
     EmbedHead::Module step;
     step.name = module.folder.filename().string();
@@ -125,7 +126,7 @@ EmbedHead plan_head(const files::ModelFiles& model, const EmbedOptions& options)
       step.dense = model.dense(module);
     } else {
       fail(ErrorCode::kUnsupported, model.name() + ": modules.json",
-           "expected Transformer, Pooling, Dense or Normalize modules, got \"" +
+           "expected Transformer, StaticEmbedding, Pooling, Dense or Normalize modules, got \"" +
                printable(module.type) + "\".");
     }
     head.modules.push_back(std::move(step));

@@ -3,6 +3,7 @@
 import json
 import re
 
+import torch
 from safetensors.torch import load_file, save_file
 
 
@@ -36,4 +37,15 @@ def split_tensors(folder, pattern, *names):
                 tensors[re.sub(pattern, part, name)] = block.contiguous()
         else:
             tensors[name] = tensor
+    save_file(tensors, path)
+
+
+def join_tensors(folder, joined, *names):
+    """The other way round: tensors whose names differ in these parts become one, in this order, with `joined` there."""
+    path = folder / "model.safetensors"
+    tensors = load_file(path)
+    first = [name for name in tensors if names[0] in name]
+    for name in first:
+        parts = [tensors.pop(name.replace(names[0], other)) for other in names]
+        tensors[name.replace(names[0], joined)] = torch.cat(parts)
     save_file(tensors, path)

@@ -1,10 +1,16 @@
 """Gemma 3's text model: four norms a layer, two rope bases, windows of both kinds."""
 
-from decoders import draw_sizes, drawn
-from transformers import Gemma3TextConfig, Gemma3TextModel
+from transformers import (
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    Gemma3TextForSequenceClassification,
+    Gemma3TextModel,
+)
+
+from families._decoders import draw_head_of, draw_hidden, draw_sizes
 
 
-def old_spelling(values):
+def hub_spelling(values):
     rope = values.pop("rope_parameters")
     values["rope_theta"] = rope["full_attention"].pop("rope_theta")
     values["rope_local_base_freq"] = rope["sliding_attention"].pop("rope_theta")
@@ -14,11 +20,11 @@ def old_spelling(values):
     values["sliding_window_pattern"] = 2
 
 
-def draw(rng, vocab_size):
+def random_config(rng, vocab_size):
     full = {"rope_type": "default", "rope_theta": rng.choice([1e5, 1e6])}
     if rng.random() < 0.4:
         full |= {"rope_type": "linear", "factor": 8.0}
-    config = Gemma3TextConfig(
+    return Gemma3TextConfig(
         **draw_sizes(rng, vocab_size),
         head_dim=rng.choice([8, 16]),
         query_pre_attn_scalar=rng.choice([16, 24]),
@@ -31,4 +37,13 @@ def draw(rng, vocab_size):
             "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
         },
     )
-    return drawn(rng, config, Gemma3TextModel, 128, old_spelling)
+
+
+def draw(rng, vocab_size):
+    return draw_hidden(rng, random_config(rng, vocab_size), Gemma3TextModel, hub_spelling)
+
+
+def draw_head(head, rng, vocab_size):
+    return draw_head_of(
+        head, rng, random_config(rng, vocab_size), Gemma3TextForSequenceClassification, Gemma3ForCausalLM
+    )

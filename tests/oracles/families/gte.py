@@ -7,7 +7,7 @@ text-embeddings-inference's gte.rs.
 import torch
 from transformers import GteConfig, GteForMaskedLM, GteForSequenceClassification, GteModel
 
-from families import from_transformers, head_of
+from families import from_transformers, head_of, spread
 from families._layouts import edit_config, rename_tensors, split_tensors
 
 
@@ -30,7 +30,7 @@ def draw(rng, vocab_size):
         type_vocab_size=rng.choice([0, 1, 2]),
         layer_norm_eps=rng.choice([1e-12, 1e-5]),
         rope_parameters=rope,
-        initializer_range=0.2,
+        initializer_range=spread(heads * head_size),
         pad_token_id=0,
     )
     drawn = from_transformers(config, GteModel, 300)

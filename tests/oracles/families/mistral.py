@@ -1,10 +1,11 @@
 """Mistral: a window on every layer, or none."""
 
-from decoders import draw_rope, draw_sizes, drawn
-from transformers import MistralConfig, MistralModel
+from transformers import MistralConfig, MistralForCausalLM, MistralForSequenceClassification, MistralModel
+
+from families._decoders import draw_head_of, draw_hidden, draw_rope, draw_sizes
 
 
-def draw(rng, vocab_size):
+def random_config(rng, vocab_size):
     config = MistralConfig(
         **draw_sizes(rng, vocab_size),
         head_dim=rng.choice([8, 16]),
@@ -13,4 +14,12 @@ def draw(rng, vocab_size):
     )
     if rng.random() < 0.3:
         config.is_causal = False
-    return drawn(rng, config, MistralModel, 128)
+    return config
+
+
+def draw(rng, vocab_size):
+    return draw_hidden(rng, random_config(rng, vocab_size), MistralModel)
+
+
+def draw_head(head, rng, vocab_size):
+    return draw_head_of(head, rng, random_config(rng, vocab_size), MistralForSequenceClassification, MistralForCausalLM)

@@ -7,19 +7,21 @@ from transformers import (
     ModernBertModel,
 )
 
-from families import from_transformers, head_of
+from families import from_transformers, head_of, spread
 from families._layouts import edit_config
 
 
 def random_config(rng, vocab_size):
     heads = rng.choice([1, 2, 3, 4])
+    hidden = heads * rng.choice([8, 16, 20, 32])
     layers = rng.choice([1, 2, 3, 5])
     every = rng.choice([2, 3])
-    bases = {"full_attention": rng.choice([500.0, 160000.0]), "sliding_attention": rng.choice([100.0, 10000.0])}
+    base = rng.choice([500.0, 160000.0])
+    bases = {"full_attention": base, "sliding_attention": rng.choice([100.0, 10000.0, base])}
     scaling = rng.choice([{"rope_type": "default"}, {"rope_type": "linear", "factor": 4.0}])
     return ModernBertConfig(
         vocab_size=vocab_size,
-        hidden_size=heads * rng.choice([8, 16, 20, 32]),
+        hidden_size=hidden,
         num_attention_heads=heads,
         num_hidden_layers=layers,
         intermediate_size=rng.choice([24, 64, 100]),
@@ -32,7 +34,7 @@ def random_config(rng, vocab_size):
         attention_bias=rng.choice([False, True]),
         mlp_bias=rng.choice([False, True]),
         norm_eps=rng.choice([1e-5, 1e-3]),
-        initializer_range=0.2,
+        initializer_range=spread(hidden),
         pad_token_id=0,
         bos_token_id=2,
         eos_token_id=3,
@@ -46,6 +48,7 @@ def draw(rng, vocab_size):
     drawn = from_transformers(config, ModernBertModel, 300)
     if rng.random() < 0.5 and config.rope_parameters["full_attention"]["rope_type"] == "default":
         save = drawn.save
+        bases = [config.rope_parameters[kind]["rope_theta"] for kind in ("full_attention", "sliding_attention")]
 
         def as_on_the_hub(folder):
             save(folder)
@@ -53,8 +56,8 @@ def draw(rng, vocab_size):
                 folder,
                 remove=["layer_types", "rope_parameters"],
                 global_attn_every_n_layers=(config.layer_types[1:] + ["full_attention"]).index("full_attention") + 1,
-                global_rope_theta=config.rope_parameters["full_attention"]["rope_theta"],
-                local_rope_theta=config.rope_parameters["sliding_attention"]["rope_theta"],
+                global_rope_theta=bases[0],
+                local_rope_theta=bases[1] if bases[1] != bases[0] else None,
             )
 
         drawn.save = as_on_the_hub

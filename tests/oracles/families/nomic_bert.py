@@ -7,7 +7,7 @@ from transformers import (
     NomicBertModel,
 )
 
-from families import from_transformers, head_of
+from families import from_transformers, head_of, spread
 from families._layouts import edit_config
 
 
@@ -31,7 +31,7 @@ def draw(rng, vocab_size):
         type_vocab_size=rng.choice([1, 2]),
         layer_norm_eps=rng.choice([1e-12, 1e-5]),
         rope_parameters={**rope, "rope_type": "linear", "factor": 2.0} if free and rng.random() < 0.3 else rope,
-        initializer_range=0.2,
+        initializer_range=spread(heads * head_size),
         pad_token_id=0,
     )
     drawn = from_transformers(config, NomicBertModel, 300)

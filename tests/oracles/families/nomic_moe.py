@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn.functional import gelu, layer_norm, linear, silu
 
-from families import Drawn
+from families import Drawn, spread
 
 ACTIVATIONS = {"gelu": gelu, "gelu_pytorch_tanh": lambda x: gelu(x, approximate="tanh"), "swiglu": silu}
 
@@ -146,7 +146,8 @@ def draw(rng, vocab_size):
         rotary_emb_scale_base=None,
         rotary_scaling_factor=None,
     )
-    weights = {name: torch.randn(shape) * (0.1 if len(shape) == 1 else 0.2) for name, shape in shapes(config)}
+    scale = spread(config["n_embd"])
+    weights = {name: torch.randn(shape) * (0.1 if len(shape) == 1 else scale) for name, shape in shapes(config)}
     for name in weights:
         if "norm" in name.rsplit(".", 2)[-2] or "emb_ln" in name:
             weights[name] += name.endswith(".weight")

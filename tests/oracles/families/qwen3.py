@@ -1,10 +1,11 @@
 """Qwen3: head norms, heads wider than their share of the hidden size, windows on the upper layers."""
 
-from decoders import draw_rope, draw_sizes, drawn
-from transformers import Qwen3Config, Qwen3Model
+from transformers import Qwen3Config, Qwen3ForCausalLM, Qwen3ForSequenceClassification, Qwen3Model
+
+from families._decoders import draw_head_of, draw_hidden, draw_rope, draw_sizes
 
 
-def draw(rng, vocab_size):
+def random_config(rng, vocab_size):
     config = Qwen3Config(
         **draw_sizes(rng, vocab_size),
         head_dim=rng.choice([8, 16, 18]),
@@ -16,4 +17,12 @@ def draw(rng, vocab_size):
     )
     if rng.random() < 0.3:
         config.is_causal = False
-    return drawn(rng, config, Qwen3Model, 128)
+    return config
+
+
+def draw(rng, vocab_size):
+    return draw_hidden(rng, random_config(rng, vocab_size), Qwen3Model)
+
+
+def draw_head(head, rng, vocab_size):
+    return draw_head_of(head, rng, random_config(rng, vocab_size), Qwen3ForSequenceClassification, Qwen3ForCausalLM)

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -51,7 +52,7 @@ struct Spoiled {
   Head head = Head::kHidden;
 };
 
-// config.json has one member a line.
+// config.json has one member a line, but for arrays and objects.
 void set_member(std::string* config, const std::string& member, const std::string& value) {
   const std::string key = "\n  \"" + member + "\": ";
   const std::size_t at = config->find(key);
@@ -60,8 +61,11 @@ void set_member(std::string* config, const std::string& member, const std::strin
     return;
   }
   const std::size_t begin = at + key.size();
-  std::size_t end = config->find('\n', begin);
-  if ((*config)[end - 1] == ',') --end;
+  const char opening = (*config)[begin];
+  const bool lines = opening == '[' || opening == '{';
+  std::size_t end = lines ? config->find(opening == '[' ? "\n  ]" : "\n  }", begin) + 4
+                          : config->find('\n', begin);
+  if (!lines && (*config)[end - 1] == ',') --end;
   config->replace(begin, end - begin, value);
 }
 
@@ -203,8 +207,119 @@ INSTANTIATE_TEST_SUITE_P(
         head("nomic-bert-mean", Head::kMaskedLm, {"cls.predictions.transform.dense.weight"}),
         head("nomic-bert-mean", Head::kCausalLm, {"lm_head.weight"})));
 
+INSTANTIATE_TEST_SUITE_P(
+    Decoders, Refusals,
+    testing::Values(
+        lie("qwen3-last", "head_dim", "8", kBad, {"q_proj.weight", "[32, 32]", "[64, 32]"}),
+        lie("qwen3-last", "head_dim", "0", kBad, {"head_dim", "got 0"}),
+        lie("qwen3-last", "num_key_value_heads", "3", kBad, {"k_proj.weight", "[48, 32]"}),
+        lie("qwen3-last", "num_key_value_heads", "5", kBad, {"num_key_value_heads", "got 5"}),
+        lie("qwen3-last", "attention_bias", "true", kBad, {"q_proj.bias", "no such tensor"}),
+        lie("qwen3-last", "layer_types", "[\"full_attention\"]", kBad,
+            {"layer_types", "num_hidden_layers", "got 1"}),
+        lie("qwen3-last", "layer_types", "[\"linear_attention\", \"full_attention\"]", kNot,
+            {"layer_types", "linear_attention"}),
+        lie("qwen3-last", "rope_scaling", "{\"type\": \"longrope\"}", kNot, {"longrope"}),
+        lie("qwen3-last", "rms_norm_eps", "7", kBad, {"rms_norm_eps"}),
+        lie("qwen2-last", "num_attention_heads", "3", kBad, {"num_attention_heads", "32", "got 3"}),
+        lie("qwen2-last", "sliding_window", "0", kBad, {"sliding_window", "got 0"}),
+        lie("gemma3-dense", "attn_logit_softcapping", "50.0", kNot, {"attn_logit_softcapping"}),
+        lie("gemma3-dense", "query_pre_attn_scalar", "0", kBad, {"query_pre_attn_scalar"}),
+        tensor("qwen2-last", "layers.1.self_attn.v_proj.bias", {}, {"v_proj.bias"}),
+        tensor("qwen3-last", "layers.0.self_attn.q_norm.weight", {64},
+               {"q_norm.weight", "[16]", "[64]"}),
+        tensor("gemma3-dense", "layers.0.pre_feedforward_layernorm.weight", {},
+               {"pre_feedforward_layernorm.weight", "no such tensor"}),
+        tensor("mistral-mean", "embed_tokens.weight", {},
+               {"embed_tokens.weight", "another architecture"}),
+        head("qwen3-last", Head::kClassifier, {"score.weight", "Qwen3Model"}),
+        head("qwen3-last", Head::kCausalLm, {"lm_head.weight"}),
+        head("qwen3-last", Head::kMaskedLm, {"masked language model"})));
+
+INSTANTIATE_TEST_SUITE_P(
+    Deberta, Refusals,
+    testing::Values(
+        lie("deberta-mean", "conv_kernel_size", "3", kNot, {"conv_kernel_size", "kernel of 3"}),
+        lie("deberta-mean", "norm_rel_ebd", "\"rms\"", kNot, {"norm_rel_ebd", "rms"}),
+        lie("deberta-mean", "pos_att_type", "\"p2p|c2p\"", kNot, {"pos_att_type", "p2p"}),
+        lie("deberta-mean", "pos_att_type", "3", kBad, {"pos_att_type", "a string"}),
+        lie("deberta-mean", "position_buckets", "1", kBad, {"position_buckets", "got 1"}),
+        lie("deberta-mean", "max_relative_positions", "9", kBad,
+            {"max_relative_positions 9", "got 16"}),
+        lie("deberta-mean", "position_buckets", "8", kBad,
+            {"rel_embeddings.weight", "[16, 32]", "[32, 32]"}),
+        lie("deberta-mean", "share_att_key", "false", kBad,
+            {"pos_key_proj.weight", "pos_query_proj.weight", "no such tensor"}),
+        lie("deberta-mean", "position_biased_input", "true", kBad,
+            {"position_embeddings.weight", "no such tensor"}),
+        lie("deberta-mean", "attention_head_size", "16", kBad, {"attention_head_size", "got 16"}),
+        lie("deberta-cls", "embedding_size", "16", kBad, {"embed_proj.weight", "[32, 16]"}),
+        tensor("deberta-mean", "encoder.LayerNorm.weight", {}, {"encoder.LayerNorm.weight"}),
+        tensor("deberta-mean", "encoder.layer.1.attention.self.key_proj.weight", {31, 32},
+               {"key_proj.weight", "[32, 32]", "[31, 32]"}),
+        head("deberta-mean", Head::kMaskedLm, {"predictions.transform.dense", "DebertaV2Model"}),
+        head("deberta-mean", Head::kClassifier, {"pooler.dense.weight"}),
+        head("deberta-mean", Head::kCausalLm, {"lm_head.weight"})));
+
+INSTANTIATE_TEST_SUITE_P(
+    NearBert, Refusals,
+    testing::Values(
+        lie("mpnet-mean", "relative_attention_num_buckets", "64", kNot,
+            {"relative_attention_num_buckets", "expected 32", "got 64"}),
+        tensor("mpnet-mean", "encoder.relative_attention_bias.weight", {32, 3},
+               {"relative_attention_bias.weight", "[32, 4]", "[32, 3]"}),
+        tensor("mpnet-mean", "encoder.layer.1.attention.attn.o.bias", {}, {"attn.o.bias"}),
+        head("mpnet-mean", Head::kMaskedLm, {"lm_head.dense.weight", "MPNetModel"}),
+        head("mpnet-mean", Head::kClassifier, {"classifier.dense.weight"}),
+        lie("distilbert-mean", "n_heads", "5", kBad, {"n_heads", "divisor of dim 32", "got 5"}),
+        lie("distilbert-mean", "dim", "-4", kBad, {"dim", "got -4"}),
+        lie("distilbert-mean", "activation", "\"warp\"", kNot, {"activation", "warp"}),
+        tensor("distilbert-mean", "transformer.layer.0.ffn.lin2.weight", {32, 41},
+               {"ffn.lin2.weight", "[32, 40]", "[32, 41]"}),
+        head("distilbert-mean", Head::kMaskedLm, {"vocab_transform.weight", "DistilBertModel"}),
+        head("distilbert-mean", Head::kClassifier, {"pre_classifier.weight"}),
+        lie("electra-cls", "position_embedding_type", "\"relative_key\"", kNot,
+            {"position_embedding_type", "relative_key"}),
+        lie("electra-cls", "is_decoder", "true", kNot, {"is_decoder", "got true"}),
+        lie("electra-cls", "embedding_size", "32", kBad, {"word_embeddings.weight", "32]", "24]"}),
+        tensor("electra-cls", "embeddings_project.bias", {}, {"embeddings_project.bias"}),
+        head("electra-cls", Head::kMaskedLm, {"generator_predictions.dense.weight"}),
+        head("electra-cls", Head::kClassifier, {"classifier.dense.weight"}),
+        lie("albert-mean", "num_hidden_groups", "4", kBad, {"num_hidden_groups", "got 4"}),
+        lie("albert-mean", "num_hidden_groups", "3", kBad,
+            {"albert_layer_groups.2.albert_layers.0.ffn.weight", "no such tensor"}),
+        lie("albert-mean", "inner_group_num", "2000", kBad, {"inner_group_num", "got 2000"}),
+        tensor("albert-mean", "encoder.embedding_hidden_mapping_in.weight", {24, 32},
+               {"embedding_hidden_mapping_in.weight", "[32, 24]", "[24, 32]"}),
+        head("albert-mean", Head::kMaskedLm, {"predictions.dense.weight", "AlbertModel"}),
+        head("albert-mean", Head::kClassifier, {"classifier.weight"})));
+
+// bert-mean has what JinaBERT shares with BERT.
+constexpr const char* kAlibi = "\"alibi\",\n  \"feed_forward_type\": \"geglu\"";
+INSTANTIATE_TEST_SUITE_P(
+    Jina, Refusals,
+    testing::Values(
+        lie("bert-mean", "position_embedding_type", kAlibi, kBad,
+            {"encoder.layer.0.mlp.gated_layers.weight", "[128, 32]", "no such tensor"}),
+        lie("bert-mean", "position_embedding_type", "\"alibi\"", kNot,
+            {"feed_forward_type", "geglu or reglu", "original"}),
+        lie("bert-mean", "auto_map", "{\"AutoModel\": \"x--modeling_bert.JinaBertModel\"}", kNot,
+            {"position_embedding_type", "alibi", "absolute"}),
+        lie("xlm-roberta-cls", "use_flash_attn", "true", kBad,
+            {"encoder.layers.0.mixer.Wqkv.weight", "norm2.bias", "no such tensor"}),
+        lie("xlm-roberta-cls", "use_flash_attn", "true,\n  \"position_embedding_type\": \"alibi\"",
+            kNot, {"position_embedding_type", "alibi"}),
+        lie("jina-v3-mean", "rope_parameters", "{\"rope_type\": \"longrope\"}", kNot, {"longrope"}),
+        tensor("jina-v3-mean", "encoder.layers.1.mixer.Wqkv.weight", {96, 31},
+               {"Wqkv.weight", "[96, 32]", "[96, 31]"}),
+        tensor("jina-v3-mean", "emb_ln.weight", {}, {"embeddings.LayerNorm.weight"}),
+        head("jina-v3-mean", Head::kMaskedLm, {"lm_head.dense.weight", "JinaEmbeddingsV3Model"}),
+        head("jina-v3-mean", Head::kClassifier, {"classifier.dense.weight"})));
+
 TEST(Families, ReadOneRowOfTheLastLayer) {
-  for (const char* model : {"modernbert-cls", "gte-cls", "nomic-bert-mean", "nomic-hub"}) {
+  for (const char* model : {"modernbert-cls", "gte-cls", "nomic-bert-mean", "nomic-hub",
+                            "qwen3-last", "gemma3-dense", "deberta-mean", "mpnet-mean",
+                            "distilbert-mean", "electra-cls", "albert-mean", "jina-v3-mean"}) {
     const Body body = build({model, ""}, SelectKind::kLast);
     EXPECT_EQ(body.program.value(body.hidden).rows, Rows::kTexts) << model;
     int rows = 0;
@@ -218,6 +333,39 @@ TEST(Families, ReadOneRowOfTheLastLayer) {
     }
     EXPECT_EQ(rows, 1) << model;
   }
+}
+
+TEST(Families, AlbertUsesItsLayersAgain) {
+  // Three layers in two groups: the first group twice, as 1 / (3 / 2) is below 1.
+  std::vector<std::string> used;
+  const Body body = build({"albert-mean", ""});
+  for (const Step& step : body.program.steps()) {
+    const auto* linear = std::get_if<LinearStep>(&step.args);
+    if (linear != nullptr && linear->weights[0].name.ends_with("ffn.weight"))
+      used.push_back(linear->weights[0].name);
+  }
+  const std::string prefix = "encoder.albert_layer_groups.";
+  EXPECT_EQ(used, (std::vector<std::string>{prefix + "0.albert_layers.0.ffn.weight",
+                                            prefix + "0.albert_layers.0.ffn.weight",
+                                            prefix + "1.albert_layers.0.ffn.weight"}));
+}
+
+TEST(Families, DebertaScalesByTheNumberOfItsScores) {
+  const auto expect = [](const char* types, float scale, bool relative) {
+    const Body body = build({"deberta-mean", "pos_att_type", types});
+    int layers = 0;
+    for (const Step& step : body.program.steps()) {
+      const auto* attention = std::get_if<AttentionStep>(&step.args);
+      if (attention == nullptr) continue;
+      ++layers;
+      EXPECT_FLOAT_EQ(attention->scale, scale) << types;
+      EXPECT_EQ(attention->disentangled.embeddings.present(), relative) << types;
+    }
+    EXPECT_EQ(layers, 2);
+  };
+  expect("\"c2p | p2c\"", 1 / std::sqrt(24.0F), true);
+  expect("[\"p2c\"]", 1 / std::sqrt(16.0F), true);
+  expect("null", 1 / std::sqrt(8.0F), false);
 }
 
 TEST(Families, NomicBeyondTheTrainedLengthIsCutWhereScalingWouldBegin) {
@@ -235,6 +383,38 @@ TEST(Families, ModernbertWindowsReachHalfOfLocalAttentionToEachSide) {
       windows.push_back(attention->window);
   }
   EXPECT_EQ(windows, (std::vector<std::int64_t>{-1, 6, 6}));
+}
+
+struct Masks {
+  std::vector<std::int64_t> windows;
+  std::vector<bool> causal;
+};
+Masks masks_of(const Spoiled& spoiled) {
+  Masks masks;
+  const Body body = build(spoiled);
+  for (const Step& step : body.program.steps()) {
+    const auto* attention = std::get_if<AttentionStep>(&step.args);
+    if (attention == nullptr) continue;
+    masks.windows.push_back(attention->window);
+    masks.causal.push_back(attention->causal);
+  }
+  return masks;
+}
+
+TEST(Families, DecodersSeeWhatTheirConfigSays) {
+  using Windows = std::vector<std::int64_t>;
+  const std::vector<bool> both{true, true};
+  const std::vector<bool> neither{false, false};
+  EXPECT_EQ(masks_of({"qwen2-last", ""}).windows, (Windows{-1, 7}));
+  EXPECT_EQ(masks_of({"qwen2-last", ""}).causal, both);
+  EXPECT_EQ(masks_of({"qwen2-last", "is_causal", "false"}).windows, (Windows{-1, 8}));
+  EXPECT_EQ(masks_of({"qwen2-last", "is_causal", "false"}).causal, neither);
+  EXPECT_EQ(masks_of({"mistral-mean", ""}).windows, (Windows{15, 15}));
+  EXPECT_EQ(masks_of({"gemma3-dense", ""}).windows, (Windows{6, -1}));
+  EXPECT_EQ(masks_of({"gemma3-dense", ""}).causal, neither);
+  EXPECT_EQ(masks_of({"gemma3-dense", "use_bidirectional_attention", "false"}).windows,
+            (Windows{11, -1}));
+  EXPECT_EQ(build({"qwen3-last", "max_position_embeddings", "77"}).program.max_tokens(), 77);
 }
 
 }  // namespace

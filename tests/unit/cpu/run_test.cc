@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <numeric>
 
@@ -259,6 +260,51 @@ TEST(Programs, ThatCannotRunAreRefusedWithReasons) {
   options.dtype = "int8";
   ASSERT_EQ(cpu_backend().supports(encoder.program, options).size(), 1U);
   EXPECT_TRUE(cpu_backend().supports(encoder.program, options)[0].starts_with("dtype:"));
+}
+
+// Tokens of width 8, experts of 4 columns, the mean of their rows.
+Program experts_program(std::int64_t experts, float router) {
+  Program p;
+  const auto filled = [&](const char* name, std::int64_t rows, float value) {
+    return p.own(name, {rows, 8}, std::vector<float>(static_cast<std::size_t>(rows * 8), value));
+  };
+  const ValueId x = p.embed("e", {filled("words", Encoder::kVocab, 0.5F), {}, {}, 0, -1});
+  const ValueId y = p.experts("x", {x,
+                                    filled("router", experts, router),
+                                    filled("up", experts * 4, 0.25F),
+                                    filled("down", experts * 4, 0.125F),
+                                    {},
+                                    2,
+                                    Activation::kNone});
+  p.pool("p", {y, {PoolMode::kMean}});
+  return p;
+}
+
+TEST(Experts, AreWeightedByTheirSharesAndNothingIsAllocated) {
+  const Program program = experts_program(4, 0.0F);
+  const auto executable = cpu_backend().compile(program, options_for(2));
+  const TestBatch batch({3, 200, 1});
+  std::vector<float> out(3 * 8, NAN);
+  executable->run(batch.view(), out);
+  const std::int64_t before = allocation_count();
+  executable->run(batch.view(), out);
+  EXPECT_EQ(allocation_count(), before);
+  // Two shares of a quarter, each of 4 columns: 8 * 0.5 * 0.25 up, 0.125 down.
+  for (const float value : out) EXPECT_FLOAT_EQ(value, 2 * 0.25F * 4 * 1.0F * 0.125F);
+}
+
+TEST(Experts, ALogitThatIsNotANumberShowsInTheResult) {
+  const Program program = experts_program(4, NAN);
+  const auto executable = cpu_backend().compile(program, options_for(2));
+  const std::vector<float> out = run(executable.get(), TestBatch({3, 40}), 8);
+  for (const float value : out) EXPECT_TRUE(std::isnan(value));
+}
+
+TEST(Experts, TooManyAreRefused) {
+  EXPECT_TRUE(cpu_backend().supports(experts_program(256, 0), options_for(1)).empty());
+  const auto reasons = cpu_backend().supports(experts_program(257, 0), options_for(1));
+  ASSERT_EQ(reasons.size(), 1U);
+  EXPECT_EQ(reasons[0], "step x: 257 experts, more than 256");
 }
 
 }  // namespace

@@ -87,6 +87,48 @@ TEST(ModelFiles, TransformerInItsOwnFolder) {
   EXPECT_EQ(model.tokenizer().vocab_path, (folder / "0_Transformer/vocab.txt").string());
 }
 
+TEST(ModelFiles, StaticTables) {
+  const auto tokenizer = [](const char* truncation) {
+    return R"({"truncation":)" + std::string(truncation) + R"(,"model":{}})";
+  };
+  {
+    TempFolder folder;  // sentence-transformers: no config.json, tokenizer.json alone
+    folder.write(
+        "modules.json",
+        R"([{"path":"0_StaticEmbedding","type":"sentence_transformers.StaticEmbedding"}])");
+    folder.write("0_StaticEmbedding/tokenizer.json", tokenizer(R"({"max_length":9})"));
+    folder.write("0_StaticEmbedding/tokenizer_config.json", R"({"model_max_length":5})");
+    folder.write("0_StaticEmbedding/model.safetensors", tiny_safetensors({"embedding.weight"}));
+    const ModelFiles model = ModelFiles::open(folder.path());
+    EXPECT_TRUE(model.is_static_table());
+    EXPECT_FALSE(model.drops_unknown_tokens());
+    EXPECT_EQ(model.model_type(), "");
+    EXPECT_EQ(model.tokenizer().model_max_length, 9);
+    EXPECT_TRUE(model.tokenizer().config.empty());
+    EXPECT_NE(model.load_weights()->find("embedding.weight"), nullptr);
+    folder.write("0_StaticEmbedding/tokenizer.json", tokenizer("null"));
+    EXPECT_FALSE(model.tokenizer().model_max_length.has_value());
+    folder.write("0_StaticEmbedding/tokenizer.json", tokenizer(R"({"max_length":-1})"));
+    expect_error([&] { (void)model.tokenizer(); }, ErrorCode::kBadInput, {"max_length", "-1"});
+  }
+  {
+    TempFolder folder;  // model2vec's own
+    folder.write("config.json", R"({"model_type":"model2vec","normalize":true})");
+    const ModelFiles model = ModelFiles::open(folder.path());
+    EXPECT_TRUE(model.is_static_table());
+    EXPECT_TRUE(model.drops_unknown_tokens());
+    EXPECT_FALSE(model.has_modules());
+    ASSERT_EQ(model.modules().size(), 2U);
+    EXPECT_EQ(model.modules()[1].type, "Normalize");
+    EXPECT_EQ(model.max_seq_length(), 512);
+    folder.write("config.json", R"({"model_type":"model2vec","max_length":null})");
+    EXPECT_FALSE(ModelFiles::open(folder.path()).max_seq_length().has_value());
+    EXPECT_EQ(ModelFiles::open(folder.path()).modules().size(), 1U);
+    folder.write("config.json", R"({"model_type":"model2vec","max_length":7})");
+    EXPECT_EQ(ModelFiles::open(folder.path()).max_seq_length(), 7);
+  }
+}
+
 TEST(ModelFiles, EverySentenceConfigIsFound) {
   for (const char* kind :
        {"bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet", "mpnet"}) {
@@ -125,8 +167,8 @@ TEST(ModelFiles, MissingPiecesAreNamed) {
   expect(folder, ErrorCode::kUnsupported, {"one Pooling module"});
   folder.write("modules.json", modules("0_Transformer"));
   expect(folder, ErrorCode::kNotFound, {"0_Transformer/config.json"});
-  folder.write("modules.json", R"([{"path":"","type":"x.StaticEmbedding"}])");
-  expect(folder, ErrorCode::kUnsupported, {"StaticEmbedding"});
+  folder.write("modules.json", R"([{"path":"","type":"x.CLIPModel"}])");
+  expect(folder, ErrorCode::kUnsupported, {"CLIPModel"});
   expect_error([&] { ModelFiles::open(folder / "nowhere"); }, ErrorCode::kNotFound, {"nowhere"});
   expect_error([&] { ModelFiles::open(folder / "config.json"); }, ErrorCode::kBadInput,
                {"got a file"});
