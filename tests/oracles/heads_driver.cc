@@ -4,8 +4,8 @@
 //   heads_driver FOLDER classifier|masked_lm|causal_lm|hidden DEVICE [ADAPTER]
 //
 // Standard input: a text a line, its ids separated by spaces. Standard output: a line of numbers a
-// text: the mean of the last hidden state, the classifier's logits, the SPLADE maximum of the masked language model's logits, or the
-// causal language model's logits at the last token.
+// text: the mean of the last hidden state, the classifier's logits, the SPLADE maximum of the
+// masked language model's logits, or the causal language model's logits at the last token.
 #include <cstdio>
 #include <cstring>
 #include <iostream>

@@ -16,8 +16,8 @@ flags="-std=c++20 -O2 -Wall -Wextra -Werror -Wno-restrict -ffp-contract=off -pth
   -I$source/src -I$source/include -I$source/tests -I$2/generated"
 objects=
 for file in src/base/threads.cc src/base/cpu_features.cc src/base/error.cc src/base/tensor.cc \
-  src/program/program.cc src/program/activation.cc src/backend/ref/backend.cc src/backend/ref/steps.cc \
-  "$source"/src/backend/cpu/*.cc tests/steps/neon_main.cc; do
+  "$source"/src/program/*.cc "$source"/src/backend/ref/*.cc "$source"/src/backend/cpu/*.cc \
+  tests/steps/neon_main.cc; do
   file=${file#"$source"/}
   object=$build/$(echo "$file" | tr / _).o
   objects="$objects $object"
