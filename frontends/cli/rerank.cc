@@ -26,8 +26,14 @@ void check_usage(const CommandLine& line) {
   require_jsonl(options);
 }
 
+io::StreamOptions rerank_options(const OptionValues& options) {
+  io::StreamOptions stream = stream_options(options);
+  if (options.has("instruction")) stream.instruction = options.text("instruction");
+  return stream;
+}
+
 void score_pairs(const CommandLine& line, Engine& engine, io::TextReader& texts, Output& output) {
-  io::StreamOptions stream = stream_options(line.options);
+  io::StreamOptions stream = rerank_options(line.options);
   stream.pairs = true;
   const auto write = [&](Result& result, std::int64_t first_index) {
     io::write_scores(output.file(), result, first_index);
@@ -46,7 +52,7 @@ void rank(const CommandLine& line, Engine& engine, io::TextReader& reader, Outpu
   }
   std::vector<std::string> texts;
   for (std::string text; reader.next(&text);) texts.push_back(text);
-  io::StreamOptions stream = stream_options(line.options);
+  io::StreamOptions stream = rerank_options(line.options);
   stream.query = line.options.text("query");
   io::Ranking ranking;
   const auto add = [&](Result& result, std::int64_t) {

@@ -17,7 +17,7 @@ int run_sparse(const CommandLine& line) {
   Report report(line);
   if (options.has("model")) bring_model(options, options.text("model"));
   Engine engine(options.engine_options(), options.sparse_options());
-  if (!options.has("model") && !quiet && engine.stats().model.ends_with("splade-tiny")) {
+  if (!options.has("model") && engine.stats().model.ends_with("splade-tiny")) {
     std::fprintf(
         stderr,
         "inlay: the default sparse model (prithivida/Splade_PP_en_v1) is not on this machine; "

@@ -129,6 +129,8 @@ struct INLAY_API Request {
   std::vector<std::string> texts;  // UTF-8; an empty text is a text
   // Reranking: one query for all texts, or one a text; else empty.
   std::vector<std::string> queries{};
+  // Reranking by a language model: what relevance means; unset: the prompt, else the model's own.
+  std::optional<std::string> instruction{};
   std::optional<std::string> prompt{};  // name of one of the model's prompts, or "none"; unset:
                                         // role, then the model's default
   Role role = Role::kNone;

@@ -43,7 +43,7 @@ constexpr std::int64_t kIntMaximum = 2147483647;
 
 // clang-format off
 // name, letter, metavar, kind, choices, default, help, commands, environment, engine key, minimum, maximum
-constexpr std::array<OptionSpec, 38> kOptions{{
+constexpr std::array<OptionSpec, 39> kOptions{{
     {"input", 'i', "FILE", kText, "", "standard input", "read texts from FILE; - is standard input", kReads, false, false, 0, 0},
     {"input-format", 0, "FORMAT", kChoice, "txt|jsonl|csv", "by the extension of -i, else txt", "txt: one text a line; jsonl: a string or an object a line; csv: with a header row", kReads, false, false, 0, 0},
     {"field", 0, "NAME", kText, "", "text (ids with --decode)", "the jsonl member or csv column that holds the text", kReads, false, false, 0, 0},
@@ -51,7 +51,7 @@ constexpr std::array<OptionSpec, 38> kOptions{{
     {"output", 'o', "FILE", kText, "", "standard output", "write results to FILE, complete or not at all", kPrints, false, false, 0, 0},
     {"format", 0, "FORMAT", kChoice, "jsonl|csv|npy", "by the extension of -o, else jsonl", "how results are written; csv and npy are for embed", (kComputes & ~kCommandModelCalibrate) | kCommandTokens, false, false, 0, 0},
     {"model", 'm', "MODEL", kText, "", "minilm; sparse: prithivida/Splade_PP_en_v1, else splade-tiny; rerank: BAAI/bge-reranker-base", "a folder in Hugging Face form, org/name[@revision], or a built-in short name", kPrints & ~kCommandModelList, true, true, 0, 0},
-    {"as", 0, "ROLE", kChoice, "query|document", "neither", "add the model's prompt for this role", kReads, false, false, 0, 0},
+    {"as", 0, "ROLE", kChoice, "query|document", "neither", "add the model's prompt for this role; of a model with routes, take this one", kReads, false, false, 0, 0},
     {"prompt", 0, "NAME", kText, "", "the model's default prompt, if it has one", "add the model's prompt of this name; none adds nothing", kReads, false, false, 0, 0},
     {"device", 0, "DEVICE", kChoice, "auto|ref|cpu|cuda[:N]|onnxruntime[:cpu|:cuda|:coreml]|mlx[:cpu|:gpu]|torch[:cpu|:cuda|:mps]", "auto", "where the model runs; a device that cannot be had is an error, never replaced", kReads, true, true, 0, 0},
     {"dtype", 0, "DTYPE", kChoice, "auto|fp32|bf16|fp16|int8|fp8", "auto", "precision of the computation", kReads, true, true, 0, 0},
@@ -75,6 +75,7 @@ constexpr std::array<OptionSpec, 38> kOptions{{
     {"pairs", 0, "", kFlag, "", "", "read pairs, [query, text] or {\"query\",\"text\"} a jsonl line, and score them in input order", kCommandRerank, false, false, 0, 0},
     {"top", 0, "N", kInteger, "", "all", "print the best N", kCommandRerank, false, false, 1, kIntMaximum},
     {"raw-scores", 0, "", kFlag, "", "", "logits, without the model's activation", kCommandRerank, false, true, 0, 0},
+    {"instruction", 0, "TEXT", kText, "", "the model's own", "what relevance means, for rerankers that take it (Qwen3-Reranker)", kCommandRerank, false, false, 0, 0},
     {"decode", 0, "", kFlag, "", "", "read ids (JSON arrays, or numbers with spaces between) and print text", kCommandTokens, false, false, 0, 0},
     {"json", 0, "", kFlag, "", "", "print JSON", kCommandStatus | kCommandModelList | kCommandModelGet, false, false, 0, 0},
     {"verbose", 0, "", kFlag, "", "", "say more", kCommandStatus, false, false, 0, 0},

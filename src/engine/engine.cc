@@ -36,7 +36,8 @@ std::string Engine::token(std::int32_t id) const {
 Stats Engine::stats() const {
   const engine::LoadedModel& model = impl_->pipeline.model();
   const engine::Counters& counters = impl_->pipeline.counters();
-  const backend::MemoryPlan memory = model.executable->memory();
+  const backend::MemoryPlan memory =
+      model.executable ? model.executable->memory() : backend::MemoryPlan{};
   Stats stats;
   stats.model = model.files.name();
   stats.revision = model.files.revision();
@@ -52,7 +53,7 @@ Stats Engine::stats() const {
   stats.tokens = counters.tokens;
   stats.truncated = counters.truncated;
   stats.nonfinite = counters.nonfinite;
-  stats.padded_share = model.executable->padded_share();
+  if (model.executable) stats.padded_share = model.executable->padded_share();
   stats.load_seconds = model.load_seconds;
   stats.tokenize_seconds = static_cast<double>(counters.tokenize_ns) * 1e-9;
   stats.compute_seconds = static_cast<double>(counters.compute_ns) * 1e-9;

@@ -134,16 +134,11 @@ void warm_up(LoadedModel* model) {
 }  // namespace
 
 tokens::Tokenizer load_tokenizer(const files::ModelFiles& model) {
-  const files::TokenizerFiles files = model.tokenizer();
-  tokens::LoadOptions options;
-  options.lowercase = model.do_lower_case();
-  if (!files.json.empty())
-    return tokens::Tokenizer::from_json(files.json, files.json_path, files.config, options);
-  return tokens::Tokenizer::from_vocab_txt(files.vocab, files.vocab_path, files.config, options);
+  return task::open_tokenizer(model.tokenizer(), model.do_lower_case());
 }
 
 Program build_program(const files::ModelFiles& model, task::Task* task) {
-  const task::Reads reads = task->reads();
+  const task::Reads reads = task->reads().value();
   arch::Body body =
       arch::find(model).build(model, model.load_weights(), {reads.read_row, reads.head});
   task->append(&body.program, body);
@@ -195,52 +190,76 @@ void check_finite(const Program& program) {
   for (const Step& step : program.steps()) visit_weights(step.args, scan);
 }
 
+namespace {
+
+void check_batch_tokens(const EngineOptions& options) {
+  if (options.batch_tokens >= 0 && options.batch_tokens <= kMaxBatchTokens) return;
+  fail(ErrorCode::kUsage, "--batch-tokens",
+       "expected 1 to " + std::to_string(kMaxBatchTokens) + ", got " +
+           std::to_string(options.batch_tokens) + ".");
+}
+
+// Body, head and room of a task that reads from a model.
+void load_program(const EngineOptions& options, LoadedModel* model) {
+  Program program = build_program(model->files, model->task.get());
+  backend::CompileOptions& limits = model->limits;
+  LengthLimits lengths = length_limits(model->files, program);
+  if (const std::int64_t most = model->task->reads()->most_tokens; most != 0)
+    lengths.standard = std::min(lengths.standard, most);
+  const bool pairs = model->task->reads()->head == Head::kClassifier;
+  limits.max_text_tokens =
+      resolve_length(options, lengths, model->tokenizer.special_tokens_added(pairs));
+  const backend::Choice choice =
+      backend::select({options.device, options.dtype, options.disable}, program, &limits);
+  fit_memory(options, *choice.backend, program, model->files.weight_bytes(), &limits);
+  if (!options.allow_nonfinite) check_finite(program);
+  model->executable = choice.backend->compile(program, limits);
+  model->device = model->backend = choice.backend->name();
+  model->isa = choice.backend->probe().isa;
+  model->dtype = choice.dtype;
+  model->refusals = choice.refusals;
+  model->max_length = limits.max_text_tokens;
+  model->vocab_size = program.vocab_size();
+  model->type_count = model->files.tokenizer().token_types ? program.type_count() : 0;
+  for (const ValueId id : program.outputs()) {
+    const Value& value = program.value(id);
+    model->outputs.push_back({value.rows == Rows::kTokens, value.width});
+  }
+  program = Program();  // lets go of the file map: what the room needs it has packed
+  warm_up(model);
+}
+
+// A look-up is done where the texts are encoded: on the processor, by no room.
+void load_without_program(const EngineOptions& options, LoadedModel* model) {
+  if (options.device != "auto" && options.device != "cpu" && options.device != "ref") {
+    fail(ErrorCode::kUnavailable, "--device",
+         "expected auto or cpu for a model that is a table of token weights, got " +
+             printable(options.device) + ". There is nothing to compute in it.");
+  }
+  model->device = "cpu";
+  model->backend = "none";
+  model->dtype = "fp32";
+  model->limits.max_tokens = kDefaultBatchTokens;
+  model->max_length = options.max_length;
+}
+
+}  // namespace
+
 LoadedModel load(const EngineOptions& options, const TaskOptions& task_options) {
   const auto begin = std::chrono::steady_clock::now();
   const files::Located located = locate_model(options.model, task_options);
   files::ModelFiles files = files::ModelFiles::open(located.folder, located.name);
   tokens::Tokenizer tokenizer = load_tokenizer(files);
   std::unique_ptr<task::Task> task = task::make_task(files, task_options);
-  Program program = build_program(files, task.get());
-
-  backend::CompileOptions limits;
-  limits.threads = resolve_threads(options.threads);
-  limits.max_text_tokens =
-      resolve_length(options, length_limits(files, program), tokenizer.special_tokens_added(false));
-  if (options.batch_tokens < 0 || options.batch_tokens > kMaxBatchTokens) {
-    fail(ErrorCode::kUsage, "--batch-tokens",
-         "expected 1 to " + std::to_string(kMaxBatchTokens) + ", got " +
-             std::to_string(options.batch_tokens) + ".");
+  LoadedModel model{std::move(files), std::move(tokenizer), std::move(task)};
+  model.limits.threads = resolve_threads(options.threads);
+  model.max_length_given = options.max_length != 0;
+  check_batch_tokens(options);
+  if (model.task->reads()) {
+    load_program(options, &model);
+  } else {
+    load_without_program(options, &model);
   }
-  const backend::Choice choice =
-      backend::select({options.device, options.dtype, options.disable}, program, &limits);
-  fit_memory(options, *choice.backend, program, files.weight_bytes(), &limits);
-  if (!options.allow_nonfinite) check_finite(program);
-  std::unique_ptr<backend::Executable> executable = choice.backend->compile(program, limits);
-
-  const std::string name(choice.backend->name());
-  const bool token_types = files.tokenizer().token_types;
-  LoadedModel model{std::move(files),
-                    std::move(tokenizer),
-                    std::move(task),
-                    std::move(executable),
-                    name,
-                    name,
-                    choice.backend->probe().isa,
-                    choice.dtype,
-                    choice.refusals,
-                    limits,
-                    limits.max_text_tokens,
-                    program.vocab_size(),
-                    token_types ? program.type_count() : 0,
-                    {},
-                    0};
-  for (const ValueId id : program.outputs()) {
-    const Value& value = program.value(id);
-    model.outputs.push_back({value.rows == Rows::kTokens, value.width});
-  }
-  program = Program();  // lets go of the file map: what the room needs it has packed
-  warm_up(&model);
   model.load_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return model;

@@ -16,22 +16,24 @@
 
 namespace inlay::engine {
 
-// Everything a pipeline needs; immutable but for the executable, which one thread runs.
+// Everything a pipeline needs; immutable but for the executable, which one thread runs. A task that
+// needs no model has no executable.
 struct LoadedModel {
   files::ModelFiles files;
   tokens::Tokenizer tokenizer;
   std::unique_ptr<task::Task> task;
-  std::unique_ptr<backend::Executable> executable;
-  std::string device, backend, isa, dtype;
-  std::vector<std::string> refusals;
-  backend::CompileOptions limits;               // what it was compiled for
-  std::int64_t max_length = 0;                  // tokens a text, special tokens included
+  std::unique_ptr<backend::Executable> executable{};
+  std::string device{}, backend{}, isa{}, dtype{};
+  std::vector<std::string> refusals{};
+  backend::CompileOptions limits{};  // what it was compiled for
+  std::int64_t max_length = 0;       // tokens a text, special tokens included; 0: no limit
+  bool max_length_given = false;     // by the caller
   std::int64_t vocab_size = 0, type_count = 0;  // type_count 0: types are not given
   struct Output {
     bool tokens = false;  // a row a token, not a text
     std::int64_t width = 0;
   };
-  std::vector<Output> outputs;  // of the Program
+  std::vector<Output> outputs{};  // of the Program
   double load_seconds = 0;
 };
 
@@ -40,7 +42,8 @@ LoadedModel load(const EngineOptions& options, const TaskOptions& task);
 // A model's tokenizer, with the lower-casing that the folder may ask for.
 tokens::Tokenizer load_tokenizer(const files::ModelFiles& model);
 
-// The Program of a folder: body and head. Weights are mapped, not read.
+// The Program of a folder: body and head. Weights are mapped, not read. Only for a task that reads
+// from a model.
 Program build_program(const files::ModelFiles& model, task::Task* task);
 
 // The limit that holds without --max-length, and the largest that --max-length may ask for (0:

@@ -105,9 +105,14 @@ Tokens to_tokens(tokens::Encoding encoding, const TokenizeOptions& options) {
 
 std::string Model::show(std::string_view locator, bool with_program) {
   const files::ModelFiles model = open_model(locator, files::Ask::kNever);
-  const Program program =
-      engine::build_program(model, task::make_task(model, task::natural_task(model)).get());
-  const engine::LengthLimits limits = engine::length_limits(model, program);
+  const TaskOptions natural = task::natural_task(model);
+  const auto task = task::make_task(model, natural);
+  Program program;
+  engine::LengthLimits limits;
+  if (task->reads()) {
+    program = engine::build_program(model, task.get());
+    limits = engine::length_limits(model, program);
+  }
   std::int64_t parameters = 0;
   for (const Step& step : program.steps()) {
     visit_weights(step.args, [&](const WeightRef& weight) {
@@ -119,14 +124,14 @@ std::string Model::show(std::string_view locator, bool with_program) {
   out.text("folder", model.folder().string());
   out.text("revision", model.revision());
   out.boolean("cached", !model.revision().empty());
-  out.text("architecture", arch::find(model).name);
+  out.text("architecture", task->reads() ? arch::find(model).name : "token weights");
   out.text("model_type", model.model_type());
-  out.text("task", "dense");
+  out.text("task", task::task_name(natural));
   out.integer("parameters", parameters);
   out.text("weight_file", model.weight_file());
   out.integer("weight_bytes", model.weight_bytes());
-  out.integer("dim", program.output_width());
-  out.integer("vocab_size", program.vocab_size());
+  out.integer("dim", task->dim());
+  out.integer("vocab_size", task->reads() ? program.vocab_size() : task->dim());
   out.integer("max_length", limits.standard);
   out.integer("longest_max_length", limits.largest);
   out.raw("modules", modules_json(model));

@@ -47,6 +47,8 @@ std::int64_t since(Clock::time_point begin) {
 struct Pipeline::State {
   Request request;
   task::PromptChoice prompt;
+  tokens::EncodeOptions options;
+  std::shared_ptr<const task::Task::Shared> shared;
   std::int32_t pool_begin = 0;
   std::uint64_t order = 0;
   Result result;
@@ -127,6 +129,8 @@ std::future<Result> Pipeline::submit(Request request) {
   state->prompt = task::choose_prompt(model_.files, r.prompt, r.role);
   if (!model_.task->include_prompt() && !state->prompt.text.empty())
     state->pool_begin = prompt_tokens(state->prompt.text);
+  state->options = encode_options(r.role);
+  state->shared = model_.task->prepare({r, model_.tokenizer, state->prompt.text, state->options});
   state->result.dim = model_.task->dim();
   state->result.texts.resize(r.texts.size());
   model_.task->begin(r.texts.size(), &state->result);
@@ -158,6 +162,17 @@ std::int32_t Pipeline::prompt_tokens(const std::string& prompt) const {
   auto count = static_cast<std::int32_t>(encoding.ids.size());
   if (count > 0 && encoding.special.back() != 0) --count;
   return count;
+}
+
+tokens::EncodeOptions Pipeline::encode_options(Role role) const {
+  tokens::EncodeOptions options;
+  std::int64_t limit = model_.max_length;
+  if (!model_.max_length_given) limit = model_.task->own_limit(role).value_or(limit);
+  options.max_length = static_cast<int>(limit);
+  options.add_special_tokens = !model_.files.is_static_table();
+  options.direction = truncate_ == Truncate::kLeft ? tokens::TruncationDirection::kLeft
+                                                   : tokens::TruncationDirection::kRight;
+  return options;
 }
 
 void Pipeline::encode_loop() {
@@ -217,24 +232,21 @@ void Pipeline::check_ids(const tokens::Encoding& encoding, const std::string& wh
 void Pipeline::encode_text(const std::shared_ptr<State>& state, std::size_t index,
                            tokens::Encoding* scratch) {
   const auto begin = Clock::now();
-  tokens::EncodeOptions options;
-  options.max_length = static_cast<int>(model_.max_length);
-  options.add_special_tokens = !model_.files.is_static_table();
-  options.direction = truncate_ == Truncate::kLeft ? tokens::TruncationDirection::kLeft
-                                                   : tokens::TruncationDirection::kRight;
-  model_.task->encode(model_.tokenizer, state->request, index, state->prompt.text, options,
-                      scratch);
+  const Request& request = state->request;
+  model_.task->encode({request, model_.tokenizer, state->prompt.text, state->options},
+                      state->shared.get(), index, scratch);
   if (const auto unknown = model_.tokenizer.special_ids().unk;
       unknown && model_.files.drops_unknown_tokens())
     std::erase(scratch->ids, *unknown);
   counters_.tokenize_ns += since(begin);
   if (scratch->truncated && truncate_ == Truncate::kError) {
     fail(ErrorCode::kBadInput, text_name(state->request, index),
-         "expected at most " + std::to_string(model_.max_length) +
+         "expected at most " + std::to_string(state->options.max_length) +
              " tokens under --truncate error, got more. Shorten the text, raise --max-length or "
              "allow the cut.");
   }
-  check_ids(*scratch, text_name(state->request, index));
+  const bool looked_up = model_.task->look_up(request.role, *scratch, index, &state->result);
+  if (!looked_up) check_ids(*scratch, text_name(request, index));
   TextInfo& info = state->result.texts[index];
   info.tokens = static_cast<int>(scratch->ids.size());
   info.truncated = scratch->truncated;
@@ -242,7 +254,7 @@ void Pipeline::encode_text(const std::shared_ptr<State>& state, std::size_t inde
   counters_.texts += 1;
   counters_.tokens += info.tokens;
   counters_.truncated += info.truncated ? 1 : 0;
-  if (scratch->ids.empty()) {  // nothing to read: the zero vector, as a mean over no rows
+  if (looked_up || scratch->ids.empty()) {  // done, or nothing to read: the zero vector
     ready_.withdraw(1);
     state->finish(1);
     return;

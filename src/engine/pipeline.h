@@ -51,6 +51,7 @@ class Pipeline {
   void compute_loop();
   void compute(std::vector<batch::ReadyText>* texts);
   std::int32_t prompt_tokens(const std::string& prompt) const;
+  tokens::EncodeOptions encode_options(Role role) const;
   void check_ids(const tokens::Encoding& encoding, const std::string& where) const;
 
   LoadedModel model_;

@@ -84,7 +84,8 @@ std::string status_json(std::string_view model_locator, std::string_view disable
   } else {
     const files::Located located = files::locate(model_locator, files::Ask::kNever);
     const files::ModelFiles model = files::ModelFiles::open(located.folder, located.name);
-    program = engine::build_program(model, task::make_task(model, task::natural_task(model)).get());
+    const auto task = task::make_task(model, task::natural_task(model));
+    if (task->reads()) program = engine::build_program(model, task.get());
     json_append_string(out, model.name());
   }
   out += ",\"devices\":[";

@@ -89,11 +89,13 @@ void ModelFiles::read_modules() {
   has_modules_ = true;
   const std::string file = (folder() / "modules.json").string();
   bool transformer = false;
-  for (const ModuleEntry& entry : parse_modules(*json, file)) {
+  for (const ModuleEntry& entry : follow_router(parse_modules(*json, file), file)) {
     const Module module{entry.type, folder_.below(entry.path, file)};
     modules_.push_back(module);
     const bool table = module.type == "StaticEmbedding";
-    if ((module.type.ends_with("Transformer") || table) && !transformer) {
+    const bool input =
+        table || module.type.ends_with("Transformer") || module.type == "SparseStaticEmbedding";
+    if (input && !transformer) {
       transformer = true;
       is_static_table_ = table;
       transformer_folder_ = module.folder;
@@ -113,6 +115,55 @@ void ModelFiles::read_modules() {
          "expected a Transformer module, got " + printable(modules_.front().type) +
              " without one. Models of this kind are not built in.");
   }
+}
+
+// What stands for a router: the modules of the route that has a transformer.
+std::vector<ModuleEntry> ModelFiles::follow_router(const std::vector<ModuleEntry>& entries,
+                                                   const std::string& file) {
+  const ModuleEntry& first = entries.front();
+  if (first.type != "Router" && first.type != "Asym") return entries;  // Asym: its former name
+  router_path_ = first.path;
+  const fs::path place = folder_.below(first.path, file);
+  const char* const name =
+      folder_.find(place, "router_config.json") ? "router_config.json" : "config.json";
+  const std::string config = (place / name).string();
+  router_ = parse_router(required(folder_, place, name, "the router's config"), config);
+  const Router::Route* main = nullptr;
+  for (const Router::Route& route : router_->routes) {
+    const bool has = std::any_of(route.modules.begin(), route.modules.end(),
+                                 [](const auto& m) { return m.type.ends_with("Transformer"); });
+    if (!has) continue;
+    if (main != nullptr && main->modules != route.modules) {
+      fail(ErrorCode::kUnsupported, config,
+           "expected one route with a transformer, got \"" + printable(main->name) + "\" and \"" +
+               printable(route.name) + "\". Such models are not built in.");
+    }
+    main = &route;
+  }
+  if (main == nullptr) main = router_->find("");
+  if (main == nullptr) main = &router_->routes.front();
+  std::vector<ModuleEntry> modules;
+  for (const ModuleEntry& entry : main->modules)
+    modules.push_back({entry.type, below_router(entry.path)});
+  for (std::size_t i = 1; i < entries.size(); ++i) {
+    modules.push_back(entries[i]);
+    after_router_.push_back({entries[i].type, folder_.below(entries[i].path, file)});
+  }
+  return modules;
+}
+
+std::string ModelFiles::below_router(const std::string& path) const {
+  if (router_path_.empty() || path.empty()) return router_path_ + path;
+  return router_path_ + "/" + path;
+}
+
+std::vector<Module> ModelFiles::route_modules(const Router::Route& route) const {
+  std::vector<Module> modules;
+  for (const ModuleEntry& entry : route.modules) {
+    modules.push_back({entry.type, folder_.below(below_router(entry.path), name_)});
+  }
+  modules.insert(modules.end(), after_router_.begin(), after_router_.end());
+  return modules;
 }
 
 void ModelFiles::read_transformer() {
@@ -163,6 +214,8 @@ void ModelFiles::read_collection_config() {
   default_prompt_name_ = std::move(config.default_prompt_name);
   similarity_fn_name_ = std::move(config.similarity_fn_name);
   truncate_dim_ = config.truncate_dim;
+  collection_type_ = std::move(config.model_type);
+  activation_fn_ = std::move(config.activation_fn);
 }
 
 std::string ModelFiles::model_type() const { return config().string_or("model_type", ""); }
@@ -191,8 +244,47 @@ JsonDocument ModelFiles::module_config(const Module& module) const {
                       (module.folder / "config.json").string());
 }
 
-TokenizerFiles ModelFiles::tokenizer() const {
-  const fs::path& place = transformer_folder_;
+TokenizerFiles ModelFiles::tokenizer() const { return read_tokenizer(transformer_folder_); }
+
+TokenizerFiles ModelFiles::tokenizer(const Module& module) const {
+  const bool own =
+      folder_.find(module.folder, "tokenizer.json") || folder_.find(module.folder, "vocab.txt");
+  return read_tokenizer(own ? module.folder : transformer_folder_);
+}
+
+std::string ModelFiles::chat_template() const {
+  if (auto file = folder_.read(transformer_folder_, "chat_template.jinja", kMaxConfig))
+    return *std::move(file);
+  const auto config = folder_.read(transformer_folder_, "tokenizer_config.json", kMaxConfig);
+  if (!config) return "";
+  const JsonDocument document =
+      parse_config(*config, (transformer_folder_ / "tokenizer_config.json").string());
+  const auto text = document.root().find("chat_template");
+  return text && text->is_string() ? std::string(text->string()) : "";
+}
+
+ModelFiles::TokenWeights ModelFiles::token_weights(const Module& module) const {
+  TokenWeights table;
+  const JsonDocument config = module_config(module);
+  if (const auto path = config.root().find("path")) {
+    const std::string name(path->string());
+    check_file_name(name, path->where());
+    for (const fs::path& place : {module.folder, folder()}) {
+      auto json = folder_.read(place, name, kMaxTokenizer);
+      if (!json) continue;
+      table.json = *std::move(json);
+      table.json_path = (place / name).string();
+      return table;
+    }
+    fail(ErrorCode::kNotFound, path->where(),
+         "expected the file " + printable(name) +
+             " beside it or in the model's folder, got none. Fetch the model again.");
+  }
+  table.weights = load_checkpoint(folder_, module.folder);
+  return table;
+}
+
+TokenizerFiles ModelFiles::read_tokenizer(const fs::path& place) const {
   TokenizerFiles files;
   // A table's tokenizer is tokenizer.json alone.
   auto config =

@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/weights.h"
 #include "files/folder.h"
+#include "files/router.h"
 
 namespace inlay::files {
 
@@ -86,6 +87,11 @@ class ModelFiles {
   bool drops_unknown_tokens() const { return is_static_table_ && !has_modules_; }
   const std::vector<Module>& modules() const { return modules_; }
   const std::optional<PoolingConfig>& pooling() const { return pooling_; }
+  // Of a folder whose first module is a Router; modules() are then those of the route that has the
+  // transformer, and what follows the router.
+  const std::optional<Router>& router() const { return router_; }
+  // The modules that texts of one of its routes go through, those behind the router included.
+  std::vector<Module> route_modules(const Router::Route& route) const;
   // The module folder's config, read when asked for.
   DenseConfig dense(const Module& module) const;
   JsonDocument module_config(const Module& module) const;
@@ -93,6 +99,10 @@ class ModelFiles {
   const std::vector<Prompt>& prompts() const { return prompts_; }
   const std::optional<std::string>& default_prompt_name() const { return default_prompt_name_; }
   std::optional<std::int64_t> truncate_dim() const { return truncate_dim_; }
+  // What config_sentence_transformers.json says: "SentenceTransformer", "SparseEncoder",
+  // "CrossEncoder"; empty when it does not.
+  const std::string& collection_type() const { return collection_type_; }
+  const std::optional<std::string>& activation_fn() const { return activation_fn_; }
   // "cosine", "dot", ...; empty when the folder does not say.
   const std::optional<std::string>& similarity_fn_name() const { return similarity_fn_name_; }
   std::optional<std::int64_t> max_seq_length() const {
@@ -100,6 +110,17 @@ class ModelFiles {
   }  // sentence_*_config.json
   bool do_lower_case() const { return do_lower_case_; }
   TokenizerFiles tokenizer() const;
+  // Of a module that has its own; the transformer's when it has none.
+  TokenizerFiles tokenizer(const Module& module) const;
+  // tokenizer_config.json's chat_template, else chat_template.jinja; empty when there is none.
+  std::string chat_template() const;
+  // A table of token weights, SparseStaticEmbedding's: its tensor "weight" [vocabulary], or, where
+  // its config names a path, the JSON object of tokens and numbers (idf.json).
+  struct TokenWeights {
+    std::shared_ptr<const Weights> weights;  // null: json is set
+    std::string json, json_path;
+  };
+  TokenWeights token_weights(const Module& module) const;
 
   // Maps or reads the checkpoint: model.safetensors,
   // model.safetensors.index.json, pytorch_model.bin(.index.json); where there is
@@ -113,6 +134,10 @@ class ModelFiles {
  private:
   explicit ModelFiles(ModelFolder folder) : folder_(std::move(folder)) {}
   void read_modules();
+  std::vector<ModuleEntry> follow_router(const std::vector<ModuleEntry>& entries,
+                                         const std::string& file);
+  std::string below_router(const std::string& path) const;
+  TokenizerFiles read_tokenizer(const std::filesystem::path& place) const;
   void read_transformer();
   void read_model2vec();
   void read_sentence_config();
@@ -124,9 +149,13 @@ class ModelFiles {
   JsonDocument config_;
   bool has_modules_ = false, is_static_table_ = false;
   std::vector<Module> modules_;
+  std::optional<Router> router_;
+  std::string router_path_;
+  std::vector<Module> after_router_;
   std::optional<PoolingConfig> pooling_;
   std::vector<Prompt> prompts_;
-  std::optional<std::string> default_prompt_name_, similarity_fn_name_;
+  std::optional<std::string> default_prompt_name_, similarity_fn_name_, activation_fn_;
+  std::string collection_type_;
   std::optional<std::int64_t> truncate_dim_, max_seq_length_;
   bool do_lower_case_ = false;
 };

@@ -16,13 +16,6 @@ constexpr std::int64_t kMaxLength = std::int64_t{1} << 30;
 constexpr std::int64_t kMaxWidth = std::int64_t{1} << 24;
 constexpr std::size_t kMaxModules = 64;
 
-// "sentence_transformers.models.Pooling",
-// "sentence_transformers.sentence_transformer.modules. pooling.Pooling",
-// "pylate.models.Dense": only the last segment counts.
-std::string last_segment(std::string_view name) {
-  return std::string(name.substr(name.rfind('.') + 1));
-}
-
 JsonDocument parse_object(std::string_view json, std::string_view file) {
   JsonDocument document = JsonDocument::parse(json, file);
   if (!document.root().is_object()) {
@@ -75,6 +68,10 @@ std::string pooling_mode(const JsonValue& value) {
 }
 
 }  // namespace
+
+std::string last_segment(std::string_view class_name) {
+  return std::string(class_name.substr(class_name.rfind('.') + 1));
+}
 
 JsonDocument parse_config(std::string_view json, std::string_view file) {
   JsonDocument document = parse_object(json, file);
@@ -207,6 +204,8 @@ CollectionConfig parse_collection_config(std::string_view json, std::string_view
     config.similarity_fn_name = std::string(name->string());
   }
   config.truncate_dim = optional_range(root, "truncate_dim", kMaxWidth);
+  config.model_type = root.string_or("model_type", "");
+  if (const auto name = root.find("activation_fn")) config.activation_fn = name->string();
   return config;
 }
 

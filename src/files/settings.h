@@ -15,11 +15,9 @@
 
 namespace inlay::files {
 
-struct ModuleEntry {
-  std::string type;  // last segment of the class name
-  std::string path;  // relative, checked
-};
 std::vector<ModuleEntry> parse_modules(std::string_view json, std::string_view file);
+// "sentence_transformers.models.Pooling", "pylate.models.Dense": only the last segment counts.
+std::string last_segment(std::string_view class_name);
 
 PoolingConfig parse_pooling(std::string_view json, std::string_view file);
 // Without the weights.
@@ -37,6 +35,8 @@ struct CollectionConfig {
   std::vector<Prompt> prompts;
   std::optional<std::string> default_prompt_name, similarity_fn_name;
   std::optional<std::int64_t> truncate_dim;
+  std::string model_type;  // "SentenceTransformer", "SparseEncoder", "CrossEncoder"; may be empty
+  std::optional<std::string> activation_fn;  // of a CrossEncoder: a class of torch
 };
 CollectionConfig parse_collection_config(std::string_view json, std::string_view file);
 

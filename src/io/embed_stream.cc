@@ -59,6 +59,7 @@ class Stream {
     request.texts = std::exchange(pending_, {});
     request.queries = std::exchange(pending_queries_, {});
     if (options_.query) request.queries = {*options_.query};
+    request.instruction = options_.instruction;
     request.prompt = options_.prompt;
     request.role = options_.role;
     request.cancel = cancel_;

@@ -16,8 +16,9 @@ namespace inlay::io {
 struct StreamOptions {
   std::optional<std::string> prompt;  // as in Request
   Role role = Role::kNone;
-  std::optional<std::string> query{};  // reranking: of all texts
-  bool pairs = false;                  // reranking: each text brings its own (TextReader::query)
+  std::optional<std::string> query{};        // reranking: of all texts
+  std::optional<std::string> instruction{};  // as in Request
+  bool pairs = false;  // reranking: each text brings its own (TextReader::query)
 };
 
 // Called with each result in order; `first_index` is that of its first text. False stops the

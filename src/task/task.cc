@@ -25,15 +25,23 @@ void Task::check(const Request& request) const {
          "expected texts alone, got queries: the model is not loaded for reranking.");
 }
 
-void Task::encode(const tokens::Tokenizer& tokenizer, const Request& request, std::size_t index,
-                  const std::string& prompt, const tokens::EncodeOptions& options,
+std::shared_ptr<const Task::Shared> Task::prepare(const Source& /*source*/) const { return {}; }
+
+void Task::encode(const Source& source, const Shared* /*shared*/, std::size_t index,
                   tokens::Encoding* out) const {
-  const std::string& text = request.texts[index];
-  if (prompt.empty()) {
-    tokenizer.encode(text, options, out);
+  const std::string& text = source.request.texts[index];
+  if (source.prompt.empty()) {
+    source.tokenizer.encode(text, source.options, out);
   } else {
-    tokenizer.encode(prompt + text, options, out);
+    source.tokenizer.encode(source.prompt + text, source.options, out);
   }
+}
+
+std::optional<std::int64_t> Task::own_limit(Role /*role*/) const { return std::nullopt; }
+
+bool Task::look_up(Role /*role*/, const tokens::Encoding& /*encoding*/, std::size_t /*index*/,
+                   Result* /*result*/) const {
+  return false;
 }
 
 std::span<const std::string_view> default_models(const TaskOptions& options) {
@@ -47,14 +55,34 @@ std::span<const std::string_view> default_models(const TaskOptions& options) {
 }
 
 TaskOptions natural_task(const files::ModelFiles& model) {
+  if (model.collection_type() == "SparseEncoder") return SparseOptions{};
+  if (model.collection_type() == "CrossEncoder") return RerankOptions{};
   for (const files::Module& module : model.modules()) {
-    if (module.type == "SpladePooling") return SparseOptions{};
+    if (module.type == "SpladePooling" || module.type == "SparseStaticEmbedding")
+      return SparseOptions{};
+    if (module.type == "LogitScore") return RerankOptions{};
   }
   if (model.has_modules()) return EmbedOptions{};
-  for (const std::string& name : model.architectures()) {
-    if (name.ends_with("ForSequenceClassification")) return RerankOptions{};
-  }
+  if (known_splade(model)) return SparseOptions{};
+  const std::vector<std::string> names = model.architectures();
+  const bool classifier = std::all_of(names.begin(), names.end(), [](const std::string& name) {
+    return name.ends_with("ForSequenceClassification");
+  });
+  if (classifier && !names.empty()) return RerankOptions{};
   return EmbedOptions{};
+}
+
+const char* task_name(const TaskOptions& options) {
+  static constexpr const char* kNames[] = {"dense", "sparse", "rerank"};
+  return kNames[options.index()];
+}
+
+tokens::Tokenizer open_tokenizer(const files::TokenizerFiles& files, bool lowercase) {
+  tokens::LoadOptions options;
+  options.lowercase = lowercase;
+  if (!files.json.empty())
+    return tokens::Tokenizer::from_json(files.json, files.json_path, files.config, options);
+  return tokens::Tokenizer::from_vocab_txt(files.vocab, files.vocab_path, files.config, options);
 }
 
 std::unique_ptr<Task> make_task(const files::ModelFiles& model, const TaskOptions& options) {

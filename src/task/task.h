@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "files/model_files.h"
 #include "inlay/inlay.hpp"
@@ -27,14 +28,24 @@ PromptChoice choose_prompt(const files::ModelFiles& model, const std::optional<s
 
 struct Reads {
   Head head = Head::kHidden;
-  std::optional<SelectKind> read_row;  // set: the task needs this row of each text alone
+  std::optional<SelectKind> read_row{};  // set: the task needs this row of each text alone
+  std::int64_t most_tokens = 0;          // where the published usage cuts texts; 0: nowhere
+};
+
+// A request on its way, and what turns its items into tokens.
+struct Source {
+  const Request& request;
+  const tokens::Tokenizer& tokenizer;
+  const std::string& prompt;  // its text; empty: none
+  const tokens::EncodeOptions& options;
 };
 
 class Task {
  public:
   virtual ~Task() = default;
 
-  virtual Reads reads() const = 0;
+  // Nothing: the task needs no model at all; append() and read() are not called then.
+  virtual std::optional<Reads> reads() const = 0;
   // Appends the head's steps and sets the outputs. Once, while loading. Throws kUsage or kBadInput.
   virtual void append(Program* program, const Ending& ending) = 0;
   virtual std::int64_t dim() const = 0;  // Result::dim
@@ -43,10 +54,20 @@ class Task {
   virtual void check(const Request& request) const;
   // Sizes the result's arrays for all texts.
   virtual void begin(std::size_t texts, Result* result) const = 0;
-  // Item `index` of a request to tokens.
-  virtual void encode(const tokens::Tokenizer& tokenizer, const Request& request, std::size_t index,
-                      const std::string& prompt, const tokens::EncodeOptions& options,
+  // What the items of a request share, worked out once; may be null. Throws kBadInput or kUsage.
+  struct Shared {
+    virtual ~Shared() = default;
+  };
+  virtual std::shared_ptr<const Shared> prepare(const Source& source) const;
+  // Item `index` of a request to tokens; `shared` is what prepare() gave.
+  virtual void encode(const Source& source, const Shared* shared, std::size_t index,
                       tokens::Encoding* out) const;
+  // Tokens of an item at most when the caller names no limit (0: none); nothing: the model's limit.
+  virtual std::optional<std::int64_t> own_limit(Role role) const;
+  // True: the item needs no model and the result has been filled from its tokens. Called for
+  // different items by several threads at a time.
+  virtual bool look_up(Role role, const tokens::Encoding& encoding, std::size_t index,
+                       Result* result) const;
   // False: a prompt's tokens are left out of pooling.
   virtual bool include_prompt() const { return true; }
 
@@ -60,9 +81,10 @@ class Task {
 // The model that a task takes when none is named, in order of preference.
 std::span<const std::string_view> default_models(const TaskOptions& options);
 
-// The task that a folder is made for: sparse with SpladePooling, rerank for a sequence classifier,
-// else embed.
+// The task that a folder is made for: what config_sentence_transformers.json or its modules say,
+// else sparse for a known SPLADE model, rerank for a sequence classifier, else embed.
 TaskOptions natural_task(const files::ModelFiles& model);
+const char* task_name(const TaskOptions& options);  // "dense", "sparse", "rerank"
 
 // Throws kUnsupported for a module that Inlay does not have, kUsage for an unknown option,
 // kBadInput for a folder that contradicts itself or a model of another task.
@@ -72,6 +94,11 @@ std::unique_ptr<Task> make_task(const files::ModelFiles& model, const TaskOption
 std::unique_ptr<Task> make_embed(const files::ModelFiles& model, const EmbedOptions& options);
 std::unique_ptr<Task> make_sparse(const files::ModelFiles& model, const SparseOptions& options);
 std::unique_ptr<Task> make_rerank(const files::ModelFiles& model, const RerankOptions& options);
+
+// Whether a name is that of a published SPLADE model; many of their folders do not say so.
+bool known_splade(const files::ModelFiles& model);
+
+tokens::Tokenizer open_tokenizer(const files::TokenizerFiles& files, bool lowercase);
 
 bool all_finite(std::span<const float> values);
 

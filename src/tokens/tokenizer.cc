@@ -146,44 +146,63 @@ struct Tokenizer::Impl {
   std::unique_ptr<Decoder> decoder;  // may be null
   SpecialIds special_ids;
 
-  void encode(std::span<const std::string_view> texts, const EncodeOptions& options,
-              Encoding* out) const;
+  // `first` holds the tokens of texts[0] where they are known already.
+  void encode(std::span<const std::string_view> texts, const TextTokens* first,
+              const EncodeOptions& options, Encoding* out) const;
+  std::size_t room(bool pair, const EncodeOptions& options) const;
+  void encode_text(std::size_t index, std::string_view text, bool pair, std::size_t first,
+                   const EncodeOptions& options, TextTokens* out) const;
   void append(const PlanItem& item, std::string_view text, const TextTokens& tokens,
               std::size_t kept, const EncodeOptions& options, Encoding* out) const;
 };
 
-void Tokenizer::Impl::encode(std::span<const std::string_view> texts, const EncodeOptions& options,
-                             Encoding* out) const {
-  thread_local TextTokens tokens[2];
-  out->clear();
+// What special tokens leave of max_length.
+std::size_t Tokenizer::Impl::room(bool pair, const EncodeOptions& options) const {
+  const int special = options.add_special_tokens ? post_processor.added_tokens(pair) : 0;
+  return static_cast<std::size_t>(std::max(0, options.max_length - special));
+}
+
+// Text `index` of one or two, as far as the cut can need it; `first` is the first text's count.
+void Tokenizer::Impl::encode_text(std::size_t index, std::string_view text, bool pair,
+                                  std::size_t first, const EncodeOptions& options,
+                                  TextTokens* out) const {
   if (options.max_length < 0) {
     fail(ErrorCode::kUsage, "max_length",
          "expected 0 or more, got a negative number. Give 0 for no limit.");
   }
+  TextOptions text_options;
+  text_options.offsets = options.offsets;
+  text_options.direction = options.direction;
+  if (options.max_length > 0)
+    text_options.limit = tokens_needed(index, pair, room(pair, options), first, options.strategy);
+  pipeline.encode(text, text_options, out);
+}
+
+void Tokenizer::Impl::encode(std::span<const std::string_view> texts, const TextTokens* first,
+                             const EncodeOptions& options, Encoding* out) const {
+  thread_local TextTokens scratch[2];
+  out->clear();
   const bool pair = texts.size() == 2;
   const Plan& plan = post_processor.plan(pair, options.add_special_tokens);
-  const int special = options.add_special_tokens ? post_processor.added_tokens(pair) : 0;
-  const auto room = static_cast<std::size_t>(std::max(0, options.max_length - special));
-  Lengths have;
-  for (std::size_t i = 0; i < texts.size(); ++i) {
-    TextOptions text_options;
-    text_options.offsets = options.offsets;
-    text_options.direction = options.direction;
-    if (options.max_length > 0) {
-      text_options.limit = tokens_needed(i, pair, room, have.first, options.strategy);
-    }
-    pipeline.encode(texts[i], text_options, &tokens[i]);
-    (i == 0 ? have.first : have.second) = tokens[i].ids.size();
+  if (first == nullptr) {
+    encode_text(0, texts[0], pair, 0, options, &scratch[0]);
+    first = &scratch[0];
+  }
+  Lengths have{first->ids.size(), 0};
+  if (pair) {
+    encode_text(1, texts[1], pair, have.first, options, &scratch[1]);
+    have.second = scratch[1].ids.size();
   }
   Lengths kept = have;
   if (options.max_length > 0) {
-    kept = truncate(have, pair, room, options.strategy);
+    kept = truncate(have, pair, room(pair, options), options.strategy);
     out->truncated = kept.first < have.first || kept.second < have.second;
   }
   for (const PlanItem& item : plan) {
     const auto text = static_cast<std::size_t>(item.text);
     append(item, item.kind == PlanItem::Kind::kText ? texts[text] : std::string_view(),
-           tokens[text], item.text == 0 ? kept.first : kept.second, options, out);
+           text == 0 ? *first : scratch[text], item.text == 0 ? kept.first : kept.second, options,
+           out);
   }
 }
 
@@ -303,13 +322,29 @@ Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 
 void Tokenizer::encode(std::string_view text, const EncodeOptions& options, Encoding* out) const {
-  impl_->encode({&text, 1}, options, out);
+  impl_->encode({&text, 1}, nullptr, options, out);
 }
 
 void Tokenizer::encode_pair(std::string_view first, std::string_view second,
                             const EncodeOptions& options, Encoding* out) const {
   const std::string_view texts[] = {first, second};
-  impl_->encode(texts, options, out);
+  impl_->encode(texts, nullptr, options, out);
+}
+
+Tokenizer::First::First(std::string_view text, const EncodeOptions& options)
+    : text_(text), options_(options), tokens_(std::make_unique<TextTokens>()) {}
+Tokenizer::First::~First() = default;
+
+std::shared_ptr<const Tokenizer::First> Tokenizer::prepare_first(
+    std::string_view first, const EncodeOptions& options) const {
+  std::shared_ptr<First> prepared(new First(first, options));
+  impl_->encode_text(0, first, true, 0, options, prepared->tokens_.get());
+  return prepared;
+}
+
+void Tokenizer::encode_pair(const First& first, std::string_view second, Encoding* out) const {
+  const std::string_view texts[] = {first.text_, second};
+  impl_->encode(texts, first.tokens_.get(), first.options_, out);
 }
 
 Encoding Tokenizer::encode(std::string_view text, const EncodeOptions& options) const {

@@ -54,9 +54,24 @@ struct LoadOptions {
   bool lowercase = false;
 };
 
+struct TextTokens;
+
 // Immutable; every member may be called from many threads at once.
 class Tokenizer {
  public:
+  // The first text of many pairs, tokenized once. Immutable; thread-safe.
+  class First {
+   public:
+    ~First();
+
+   private:
+    friend class Tokenizer;
+    First(std::string_view text, const EncodeOptions& options);
+    const std::string text_;
+    const EncodeOptions options_;
+    std::unique_ptr<TextTokens> tokens_;
+  };
+
   // `tokenizer_json` is the whole file; `config_json` is tokenizer_config.json or empty (names of
   // special tokens). `where` names the file in errors. Padding and truncation inside the file are
   // ignored. Throws kBadInput for a broken file, kUnsupported for a component that Inlay does not
@@ -79,6 +94,11 @@ class Tokenizer {
   Encoding encode(std::string_view text, const EncodeOptions& options = {}) const;
   Encoding encode_pair(std::string_view first, std::string_view second,
                        const EncodeOptions& options = {}) const;
+
+  // encode_pair(first, second, options) for one first text and many second ones.
+  std::shared_ptr<const First> prepare_first(std::string_view first,
+                                             const EncodeOptions& options) const;
+  void encode_pair(const First& first, std::string_view second, Encoding* out) const;
 
   // Ids outside the vocabulary are skipped, as the reference does.
   std::string decode(std::span<const std::int32_t> ids, bool skip_special_tokens) const;

@@ -81,7 +81,7 @@ def test_several_labels(inlay, tmp_path):
         (["rerank", "-m", RERANKER, "--pairs", "--top", "1", "-i", "x"], 2, ["--top"]),
         (["rerank", "-m", RERANKER, "--query", "q", "--format", "npy", "a"], 2, ["jsonl"]),
         (["rerank", "-m", MODELS / "bert-mean", "--query", "q", "a"], 65, ["sequence classifier", "bge-reranker-base"]),
-        (["sparse", "-m", MODELS / "bert-mean", "a"], 65, ["dense vectors", "Splade_PP_en_v1"]),
+        (["sparse", "-m", MODELS / "bert-mean", "a"], 65, ["other vectors", "Splade_PP_en_v1"]),
         (["sparse", "-m", MLM, "a"], 65, ["--assume-splade"]),
         (["sparse", "-m", MLM, "--assume-splade", "--min-weight", "x", "a"], 2, ["--min-weight"]),
         (["sparse", "-m", MLM, "--assume-splade", "--format", "csv", "a"], 2, ["jsonl"]),

@@ -71,8 +71,17 @@ EncodeOptions read_options(const JsonValue& golden) {
 Encoding encode(const Tokenizer& tokenizer, const JsonValue& golden, const EncodeOptions& options) {
   const auto pair = golden.find("pair");
   const std::string_view text = golden.at("text").string();
-  return pair ? tokenizer.encode_pair(text, pair->string(), options)
-              : tokenizer.encode(text, options);
+  if (!pair) return tokenizer.encode(text, options);
+  Encoding encoding = tokenizer.encode_pair(text, pair->string(), options);
+  // A first text that was tokenized beforehand gives the same.
+  Encoding prepared;
+  tokenizer.encode_pair(*tokenizer.prepare_first(text, options), pair->string(), &prepared);
+  EXPECT_EQ(prepared.ids, encoding.ids);
+  EXPECT_EQ(prepared.type_ids, encoding.type_ids);
+  EXPECT_EQ(prepared.special, encoding.special);
+  EXPECT_EQ(prepared.offsets, encoding.offsets);
+  EXPECT_EQ(prepared.truncated, encoding.truncated);
+  return encoding;
 }
 
 void check_offsets(const Encoding& encoding, const JsonValue& golden) {
@@ -88,6 +97,31 @@ void check_offsets(const Encoding& encoding, const JsonValue& golden) {
     };
     EXPECT_TRUE(matches(first) || (pair && matches(second))) << "token " << i;
   }
+}
+
+// One query for many documents is tokenized once: at every limit the pair is the same.
+TEST(TokensGoldens, PreparedFirstTextsGiveThePair) {
+  Goldens tokenizers;
+  std::istringstream goldens(read_data("goldens.jsonl"));
+  int count = 0;
+  for (std::string line; std::getline(goldens, line);) {
+    const JsonDocument document = JsonDocument::parse(line, "goldens.jsonl");
+    const JsonValue golden = document.root();
+    if (!golden.contains("pair")) continue;
+    SCOPED_TRACE(line.substr(0, 400));
+    const Tokenizer& tokenizer = tokenizers[std::string(golden.at("tokenizer").string())];
+    for (int limit = 0; limit < 24; ++limit) {
+      for (const auto direction : {TruncationDirection::kRight, TruncationDirection::kLeft}) {
+        EncodeOptions options;
+        options.max_length = limit;
+        options.direction = direction;
+        options.offsets = limit % 3 == 0;
+        encode(tokenizer, golden, options);  // compares
+        ++count;
+      }
+    }
+  }
+  EXPECT_GT(count, 1000);
 }
 
 TEST(TokensGoldens, AreMet) {

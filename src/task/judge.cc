@@ -1,0 +1,181 @@
+// The templates that published rerankers were trained with, and lists of tokens by them.
+#include "task/judge.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include "base/error.h"
+
+namespace inlay::task {
+namespace {
+
+constexpr std::array<JudgeTemplate, 2> kTemplates{
+    {{// The card of Qwen/Qwen3-Reranker-0.6B.
+      "qwen3",
+      "Judge whether the Document meets the requirements",
+      "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query "
+      "and "
+      "the Instruct provided. Note that the answer can only be \"yes\" or \"no\".<|im_end|>\n"
+      "<|im_start|>user\n",
+      "Given a web search query, retrieve relevant passages that answer the query",
+      "<Instruct>: {instruction}\n<Query>: {query}\n<Document>: ",
+      nullptr,
+      nullptr,
+      "",
+      {"<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n", nullptr, nullptr},
+      "yes",
+      "no",
+      8192},
+     {// mxbai-rerank 0.1.6, mxbai_rerank_v2.py.
+      "qwen2",
+      "You are a search relevance expert",
+      "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant."
+      "<|im_end|>\n<|im_start|>user\n",
+      nullptr,
+      "instruction: {instruction}\nquery: {query}",
+      "query: {query}",
+      "\n",
+      "document: ",
+      {"\n",
+       "You are a search relevance expert who evaluates how well documents match search queries. "
+       "For "
+       "each query-document pair, carefully analyze the semantic relationship between them, then "
+       "provide your binary relevance judgment (0 for not relevant, 1 for relevant).\nRelevance:",
+       "<|im_end|>\n<|im_start|>assistant\n"},
+      "1",
+      "0",
+      8192}}};
+
+constexpr std::string_view kQueryMark = "{query}", kInstructionMark = "{instruction}";
+
+// Of a template whose query and document are tokenized apart, what the query may take of the room.
+constexpr std::size_t kQueryShare = 3, kQueryWhole = 4;
+
+bool calls_itself_reranker(const files::ModelFiles& model) {
+  for (const files::Module& module : model.modules()) {
+    if (module.type == "LogitScore") return true;
+  }
+  std::string name = model.name();
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return name.find("rerank") != std::string::npos;
+}
+
+void append(const std::vector<std::int32_t>& ids, std::uint8_t special, tokens::Encoding* out) {
+  out->ids.insert(out->ids.end(), ids.begin(), ids.end());
+  out->special.insert(out->special.end(), ids.size(), special);
+}
+
+std::vector<std::int32_t> first_of(const std::vector<std::int32_t>& ids, std::size_t count) {
+  return {ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(count)};
+}
+std::vector<std::int32_t> last_of(const std::vector<std::int32_t>& ids, std::size_t count) {
+  return {ids.end() - static_cast<std::ptrdiff_t>(count), ids.end()};
+}
+
+}  // namespace
+
+const JudgeTemplate& judge_template(const files::ModelFiles& model) {
+  const std::string chat = model.chat_template();
+  for (const JudgeTemplate& text : kTemplates) {
+    if (model.model_type() != text.model_type) continue;
+    // Qwen2 is the base of many models; Qwen3's own reranker has the plain name of its family.
+    if (&text != &kTemplates[0] && !calls_itself_reranker(model)) break;
+    // Roles "query" and "document" are how a chat template takes a pair.
+    if (chat.find("document") != std::string::npos && chat.find(text.marker) == std::string::npos) {
+      fail(ErrorCode::kUnsupported, model.name() + ": chat_template",
+           "expected the reranking template of " + std::string(text.model_type) +
+               ", got one of its own. Such templates are not built in.");
+    }
+    return text;
+  }
+  fail(ErrorCode::kUnsupported, model.name(),
+       "expected a sequence classifier or a causal language model whose reranking template Inlay "
+       "has (Qwen3-Reranker, mxbai-rerank-v2), got a causal language model of type \"" +
+           printable(model.model_type()) + "\".");
+}
+
+Judge::Judge(const JudgeTemplate& text, const tokens::Tokenizer& tokenizer) : text_(text) {
+  tokens::EncodeOptions options;
+  options.add_special_tokens = false;
+  prefix_ = tokenizer.encode(text.prefix, options).ids;
+  if (text.between != nullptr) between_ = tokenizer.encode(text.between, options).ids;
+  for (const char* part : text.suffix) {
+    if (part == nullptr) continue;
+    const std::vector<std::int32_t> ids = tokenizer.encode(part, options).ids;
+    suffix_.insert(suffix_.end(), ids.begin(), ids.end());
+  }
+  for (const char* token : {"<|im_start|>", "<|im_end|>"}) {
+    if (tokenizer.token_to_id(token)) continue;
+    fail(ErrorCode::kBadInput, "tokenizer",
+         std::string("expected the token ") + token +
+             " of the reranking template, got a vocabulary without it. Fetch the model again.");
+  }
+}
+
+std::string Judge::ask(std::string_view instruction, std::string_view query) const {
+  if (instruction.empty() && text_.instruction != nullptr) instruction = text_.instruction;
+  std::string asked(instruction.empty() ? text_.plain : text_.asked);
+  // The query's place first: neither text is searched for the other's mark.
+  asked.replace(asked.find(kQueryMark), kQueryMark.size(), query);
+  if (const std::size_t at = std::string_view(text_.asked).find(kInstructionMark);
+      !instruction.empty())
+    asked.replace(at, kInstructionMark.size(), instruction);
+  return asked;
+}
+
+void Judge::encode(const tokens::Tokenizer& tokenizer, const std::string& asked,
+                   std::string_view document, const tokens::EncodeOptions& options,
+                   tokens::Encoding* out) const {
+  const std::size_t around = prefix_.size() + between_.size() + suffix_.size();
+  const auto limit = static_cast<std::size_t>(options.max_length);
+  if (limit != 0 && limit <= around) {
+    fail(ErrorCode::kUsage, "--max-length",
+         "expected more than the " + std::to_string(around) +
+             " tokens of the reranking template, got " + std::to_string(limit) + ".");
+  }
+  const bool left = options.direction == tokens::TruncationDirection::kLeft;
+  const bool joined = text_.between == nullptr;
+  const std::size_t room = limit == 0 ? 0 : limit - around;
+  tokens::EncodeOptions part;
+  part.add_special_tokens = false;
+  std::vector<std::int32_t> question, answer;
+  bool truncated = false;
+  if (joined && !left) {
+    part.max_length = static_cast<int>(room);
+    tokens::Encoding body = tokenizer.encode(asked + std::string(document), part);
+    truncated = body.truncated;
+    question = std::move(body.ids);
+  } else {
+    if (joined) {
+      part.offsets = true;
+      tokens::Encoding body = tokenizer.encode(asked + std::string(document), part);
+      const auto at = std::find_if(body.offsets.begin(), body.offsets.end(),
+                                   [&](const auto& range) { return range.first >= asked.size(); });
+      const std::ptrdiff_t count = at - body.offsets.begin();
+      question.assign(body.ids.begin(), body.ids.begin() + count);
+      answer.assign(body.ids.begin() + count, body.ids.end());
+    } else {
+      question = tokenizer.encode(asked, part).ids;
+      answer = tokenizer.encode(text_.document + std::string(document), part).ids;
+    }
+    if (room != 0 && question.size() + answer.size() > room) {
+      truncated = true;
+      const std::size_t most = joined ? room : room * kQueryShare / kQueryWhole;
+      if (question.size() > most) question = first_of(question, most);
+      const std::size_t rest = std::min(answer.size(), room - question.size());
+      answer = left ? last_of(answer, rest) : first_of(answer, rest);
+    }
+  }
+  out->clear();
+  append(prefix_, 1, out);
+  append(question, 0, out);
+  append(between_, 1, out);
+  append(answer, 0, out);
+  append(suffix_, 1, out);
+  out->type_ids.assign(out->ids.size(), 0);
+  out->truncated = truncated;
+}
+
+}  // namespace inlay::task

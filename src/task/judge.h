@@ -1,0 +1,54 @@
+// The texts around query and document for rerankers that are causal language models: they are asked
+// whether the document answers, and the score is the logit of one token less that of another.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "files/model_files.h"
+#include "tokens/tokenizer.h"
+
+namespace inlay::task {
+
+struct JudgeTemplate {
+  const char* model_type;   // of config.json
+  const char* marker;       // a chat template with roles of its own must hold it
+  const char* prefix;       // tokenized alone, as are `between` and each of `suffix`
+  const char* instruction;  // what stands when none is given; null: nothing then
+  // The text before the document, {instruction} before {query}; `plain` has no instruction.
+  const char* asked;
+  const char* plain;
+  const char* between;   // null: asked text and document are tokenized as one text
+  const char* document;  // before the document's own text
+  const char* suffix[3];
+  const char* yes;  // tokens, when the folder does not name them
+  const char* no;
+  std::int64_t most_tokens;  // at which the published usage cuts
+};
+
+// The template of a folder's family. Throws kUnsupported when Inlay knows none, or when the folder
+// has another of its own.
+const JudgeTemplate& judge_template(const files::ModelFiles& model);
+
+// Builds the token lists of pairs. Immutable; thread-safe.
+class Judge {
+ public:
+  // Throws kBadInput for a tokenizer that lacks the template's special tokens.
+  Judge(const JudgeTemplate& text, const tokens::Tokenizer& tokenizer);
+
+  // The query's side of a pair; an empty instruction means the template's own.
+  std::string ask(std::string_view instruction, std::string_view query) const;
+  // The whole list. Where it is longer than options.max_length (0: no limit) the document gives
+  // way, then the query, the template never. Throws kUsage when the template alone does not fit.
+  void encode(const tokens::Tokenizer& tokenizer, const std::string& asked,
+              std::string_view document, const tokens::EncodeOptions& options,
+              tokens::Encoding* out) const;
+
+ private:
+  const JudgeTemplate& text_;
+  std::vector<std::int32_t> prefix_, between_, suffix_;
+};
+
+}  // namespace inlay::task
