@@ -85,9 +85,9 @@ Body build(const files::ModelFiles& model, std::shared_ptr<const Weights> weight
   for (std::int64_t i = 0; i < steps; ++i) {
     const std::int64_t depth = i / inner;
     // In floating point, as the reference divides.
-    const auto group = static_cast<std::int64_t>(
-        static_cast<double>(depth) /
-        (static_cast<double>(s.num_layers) / static_cast<double>(groups)));
+    const auto group =
+        static_cast<std::int64_t>(static_cast<double>(depth) / (static_cast<double>(s.num_layers) /
+                                                                static_cast<double>(groups)));
     const PostNormLayer& layer = layers[static_cast<std::size_t>(group * inner + i % inner)];
     x = add_post_norm_layer(&p, "layer." + std::to_string(i), x, layer, form,
                             i + 1 == steps ? read_row : std::nullopt);
