@@ -221,11 +221,11 @@ class Embed final : public Task {
     result->vectors.resize(texts * static_cast<std::size_t>(dim_));
   }
   bool include_prompt() const override { return head_.include_prompt; }
-  bool read(std::span<const std::span<const float>> outputs, std::size_t index,
-            Result* result) const override {
-    if (!all_finite(outputs[0])) return false;
-    std::copy(outputs[0].begin(), outputs[0].end(),
-              result->vectors.begin() + static_cast<std::ptrdiff_t>(index * outputs[0].size()));
+  bool read(const Computed& item, std::size_t index, Result* result) const override {
+    if (!all_finite(item.outputs[0])) return false;
+    std::copy(
+        item.outputs[0].begin(), item.outputs[0].end(),
+        result->vectors.begin() + static_cast<std::ptrdiff_t>(index * item.outputs[0].size()));
     return true;
   }
 

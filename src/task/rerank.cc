@@ -126,11 +126,10 @@ class CrossEncoder final : public Rerank {
                                    source.options, out);
     }
   }
-  bool read(std::span<const std::span<const float>> outputs, std::size_t index,
-            Result* result) const override {
-    if (!all_finite(outputs[0])) return false;
-    float* scores = result->scores.data() + index * outputs[0].size();
-    for (std::size_t i = 0; i < outputs[0].size(); ++i) scores[i] = score(outputs[0][i]);
+  bool read(const Computed& item, std::size_t index, Result* result) const override {
+    if (!all_finite(item.outputs[0])) return false;
+    float* scores = result->scores.data() + index * item.outputs[0].size();
+    for (std::size_t i = 0; i < item.outputs[0].size(); ++i) scores[i] = score(item.outputs[0][i]);
     return true;
   }
 
@@ -187,9 +186,8 @@ class CausalReranker final : public Rerank {
     judge_.encode(source.tokenizer, asked != nullptr ? asked->text : ask(source, index),
                   source.request.texts[index], source.options, out);
   }
-  bool read(std::span<const std::span<const float>> outputs, std::size_t index,
-            Result* result) const override {
-    const std::span<const float> logits = outputs[0];
+  bool read(const Computed& item, std::size_t index, Result* result) const override {
+    const std::span<const float> logits = item.outputs[0];
     if (!all_finite(logits)) return false;
     result->scores[index] = score(logits.size() == 1 ? logits[0] : logits[0] - logits[1]);
     return true;

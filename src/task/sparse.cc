@@ -152,9 +152,8 @@ class Sparse final : public Task {
     return true;
   }
 
-  bool read(std::span<const std::span<const float>> outputs, std::size_t index,
-            Result* result) const override {
-    const std::span<const float> weights = outputs[0];
+  bool read(const Computed& item, std::size_t index, Result* result) const override {
+    const std::span<const float> weights = item.outputs[0];
     if (!all_finite(weights)) return false;
     SparseVector& sparse = result->sparse[index];
     for (std::size_t id = 0; id < weights.size(); ++id) {

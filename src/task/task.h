@@ -40,6 +40,12 @@ struct Source {
   const tokens::EncodeOptions& options;
 };
 
+// What the model made of one item.
+struct Computed {
+  std::span<const std::span<const float>> outputs;  // its rows of each of the Program's outputs
+  std::span<const std::int32_t> ids;                // its tokens
+};
+
 class Task {
  public:
   virtual ~Task() = default;
@@ -71,11 +77,9 @@ class Task {
   // False: a prompt's tokens are left out of pooling.
   virtual bool include_prompt() const { return true; }
 
-  // Item `index` of the result from its rows of the Program's outputs. False: they hold NaN or
-  // infinity, and the result is left as begin() made it. Called for different items from one thread
-  // at a time.
-  virtual bool read(std::span<const std::span<const float>> outputs, std::size_t index,
-                    Result* result) const = 0;
+  // Item `index` of the result. False: the outputs hold NaN or infinity, and the result is left as
+  // begin() made it. Called for different items from one thread at a time.
+  virtual bool read(const Computed& item, std::size_t index, Result* result) const = 0;
 };
 
 // The model that a task takes when none is named, in order of preference.
