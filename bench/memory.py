@@ -4,6 +4,8 @@
     bench/memory.py                         100,000 short texts against 1,000: at most 1.3 times the peak
     bench/memory.py --workload FILE         also: --memory-limit 300MB over the list `long` of FILE
     bench/memory.py --soak                  one long run of varied lengths; resident memory must not grow
+    bench/memory.py --sparse FOLDER         100 texts of 512 tokens, sparse against dense with FOLDER's body (a masked
+                                            language model, see bench/random_model.py): at most 1.2 times the peak
 
 Peaks are ru_maxrss of the child, from wait4. Exit 1 when a bar is missed. Standard library only.
 """
@@ -75,6 +77,23 @@ def limited(args: argparse.Namespace, work: Path) -> bool:
     return (code == 0 and bytes_ <= limit) or code == 71
 
 
+def sparse(args: argparse.Namespace, work: Path) -> bool:
+    texts = work / "long.txt"
+    write_texts(texts, 100, (600, 600))  # a word is at least a token
+    limit = ["--max-length", "512", "--quiet", "-i", str(texts)]
+    peaks = {}
+    for name, words in [("embed", ["--pooling", "mean"]), ("sparse", ["--assume-splade"])]:
+        out = ["-m", str(args.sparse), "-o", str(work / f"{name}.jsonl"), "--report", str(work / "report.json")]
+        code, peaks[name], errors = peak([str(INLAY), name, *words, *out, *limit])
+        if code != 0:
+            sys.exit(f"inlay {name} ended with {code}: {errors}")
+        tokens = json.loads((work / "report.json").read_text())["tokens"]
+        print(f"{name:>7}: 100 texts, {tokens} tokens, peak {peaks[name] / MEBI:7.1f} MiB")
+    ratio = peaks["sparse"] / peaks["embed"]
+    print(f"ratio {ratio:.3f}, bar 1.2")
+    return ratio <= 1.2
+
+
 def soak(args: argparse.Namespace, work: Path) -> bool:
     """Resident memory of one process over a run of varied lengths: the last third against the second."""
     texts = work / "soak.txt"
@@ -106,13 +125,15 @@ def main() -> int:
     parser.add_argument("--texts", type=int, default=100_000, help="texts of the large run (100000)")
     parser.add_argument("--workload", type=Path, help='JSON with a list "long"')
     parser.add_argument("--soak", action="store_true")
+    parser.add_argument("--sparse", type=Path, help="a masked language model's folder")
     args = parser.parse_args()
     if not INLAY.is_file():
         sys.exit("build/inlay is not built. Run: ./run hello")
 
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        held = [soak(args, work) if args.soak else growth(args, work)]
+        run = sparse if args.sparse else soak if args.soak else growth
+        held = [run(args, work)]
         if args.workload:
             held.append(limited(args, work))
     return 0 if all(held) else 1
