@@ -159,7 +159,7 @@ class CausalReranker final : public Rerank {
   }
 
   std::optional<Reads> reads() const override {
-    return Reads{Head::kCausalLm, SelectKind::kLast, text_.most_tokens};
+    return Reads{Head::kCausalLm, SelectKind::kLast, judge_.most_tokens()};
   }
   // The decoder's rows of the two tokens alone.
   void append(Program* program, const Ending& ending) override {
