@@ -37,6 +37,7 @@ struct Architecture {
   // built), naming the file, the field and both values.
   Body (*build)(const files::ModelFiles& model, std::shared_ptr<const Weights> weights,
                 const BuildOptions& options);
+  bool adapters = false;  // whether it takes BuildOptions::adapter
 };
 
 std::span<const Architecture* const> all();

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Makes the tiny masked language model and cross-encoder that tests/cli uses, and what torch says of them.
+"""Makes the tiny masked language model, cross-encoder and model with adapters that tests/cli uses, and what torch says
+of the first two.
 
 .venv/oracles/bin/python tests/data/heads/make_heads.py    (in the oracle environment; ./test --oracles makes it)
 """
@@ -7,6 +8,7 @@
 import json
 import pathlib
 import sys
+import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
@@ -14,6 +16,7 @@ sys.path.insert(0, str(ROOT / "tests/oracles"))
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+from test_adapters import save_folder  # noqa: E402
 from test_tasks import BERT, make  # noqa: E402
 
 TEXTS = ["the quick brown fox", "", "river bank, river bank", "a small engine turns text into vectors"]
@@ -37,6 +40,8 @@ def main():
             pairs = [tokenizer([[QUERY, text]], return_tensors="pt") for text in TEXTS]
             logits = [model(**pair).logits[0].tolist() for pair in pairs]
             expected["scores"].append(logits)
+    with tempfile.TemporaryDirectory() as plain:
+        save_folder(HERE / "jina-adapters", plain)
     (HERE / "expected.json").write_text(json.dumps(expected) + "\n")
 
 
