@@ -100,13 +100,19 @@ const JudgeTemplate& judge_template(const files::ModelFiles& model) {
     }
     return text;
   }
-  fail(ErrorCode::kUnsupported, model.name(),
-       "expected a sequence classifier or a causal language model whose reranking template Inlay "
-       "has (Qwen3-Reranker, mxbai-rerank-v2), got a causal language model of type \"" +
-           printable(model.model_type()) + "\".");
+  const std::string type = model.model_type();
+  fail(ErrorCode::kUnsupported, model.config().where() + "architectures",
+       "expected a sequence classifier, or a causal language model whose reranking template Inlay "
+       "has, got a causal language model of type \"" +
+           printable(type) + "\"" +
+           (type == kTemplates[1].model_type ? " without \"rerank\" in its name" : "") +
+           ". Reranking needs a model such as BAAI/bge-reranker-base, Qwen/Qwen3-Reranker-0.6B or "
+           "mixedbread-ai/mxbai-rerank-base-v2.");
 }
 
-Judge::Judge(const JudgeTemplate& text, const tokens::Tokenizer& tokenizer) : text_(text) {
+Judge::Judge(const JudgeTemplate& text, const tokens::Tokenizer& tokenizer,
+             const std::string& where)
+    : text_(text) {
   tokens::EncodeOptions options;
   options.add_special_tokens = false;
   prefix_ = tokenizer.encode(text.prefix, options).ids;
@@ -118,9 +124,11 @@ Judge::Judge(const JudgeTemplate& text, const tokens::Tokenizer& tokenizer) : te
   }
   for (const char* token : {"<|im_start|>", "<|im_end|>"}) {
     if (tokenizer.token_to_id(token)) continue;
-    fail(ErrorCode::kBadInput, "tokenizer",
-         std::string("expected the token ") + token +
-             " of the reranking template, got a vocabulary without it. Fetch the model again.");
+    fail(
+        ErrorCode::kBadInput, where,
+        std::string("expected the token ") + token +
+            " of the reranking template, got a vocabulary without it. Reranking needs a model such "
+            "as Qwen/Qwen3-Reranker-0.6B or mixedbread-ai/mxbai-rerank-base-v2.");
   }
 }
 

@@ -37,8 +37,9 @@ const JudgeTemplate& judge_template(const files::ModelFiles& model);
 // Builds the token lists of pairs. Immutable; thread-safe.
 class Judge {
  public:
-  // Throws kBadInput for a tokenizer that lacks the template's special tokens.
-  Judge(const JudgeTemplate& text, const tokens::Tokenizer& tokenizer);
+  // Throws kBadInput for a tokenizer that lacks the template's special tokens;
+  // `where` is what messages call it.
+  Judge(const JudgeTemplate& text, const tokens::Tokenizer& tokenizer, const std::string& where);
 
   // The longest list that the published usage makes.
   std::int64_t most_tokens() const;
