@@ -337,6 +337,32 @@ static void check_labels(const char* heads) {
   inlay_engine_destroy(engine);
 }
 
+/* A language model that judges takes an instruction. */
+static void check_judge(const char* heads) {
+  inlay_engine* engine = create(INLAY_TASK_RERANK, heads, "qwen3-reranker", NULL, NULL);
+  inlay_request request = INLAY_INIT(inlay_request);
+  inlay_result* plain = NULL;
+  inlay_result* told = NULL;
+  inlay_result* none = NULL;
+
+  if (engine == NULL) return;
+  request.texts = request.queries = kTexts;
+  request.lengths = request.query_lengths = kLengths;
+  request.count = 3;
+  request.query_count = 1;
+  CHECK(inlay_engine_run(engine, &request, &plain) == INLAY_OK);
+  request.instruction = "Find texts about animals";
+  CHECK(inlay_engine_run(engine, &request, &told) == INLAY_OK);
+  if (plain != NULL && told != NULL)
+    CHECK(inlay_result_scores(plain)[0] != inlay_result_scores(told)[0]);
+  request.instruction = "bad \xff";
+  CHECK(inlay_engine_run(engine, &request, &none) == INLAY_BAD_INPUT && none == NULL);
+  CHECK(strstr(inlay_last_error(), "instruction") != NULL);
+  inlay_result_destroy(plain);
+  inlay_result_destroy(told);
+  inlay_engine_destroy(engine);
+}
+
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
   check_library();
@@ -345,6 +371,7 @@ int main(int argc, char** argv) {
   check_sparse(argv[2]);
   check_rerank(argv[2]);
   check_labels(argv[2]);
+  check_judge(argv[2]);
   if (failures > 0) fprintf(stderr, "%d checks failed\n", failures);
   return failures > 0 ? 1 : 0;
 }

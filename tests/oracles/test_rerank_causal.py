@@ -1,6 +1,6 @@
 """Rerankers that are causal language models: tokens equal to the published usage, scores to sentence-transformers'
 CrossEncoder with LogitScore and to transformers in float64. The models are random; their tokenizer is trained here on the
-repository's own text, with Qwen's split and special tokens.
+examples' sentences, with Qwen's split and special tokens.
 """
 
 import copy
@@ -77,8 +77,7 @@ MXBAI_TASK = (
 )
 
 
-@pytest.fixture(scope="module")
-def tokenizer():
+def train_tokenizer():
     bpe = Tokenizer(models.BPE())
     bpe.normalizer = normalizers.NFC()
     bpe.pre_tokenizer = pre_tokenizers.Sequence(
@@ -88,9 +87,7 @@ def tokenizer():
         ]
     )
     bpe.decoder = decoders.ByteLevel()
-    files = ["README.md", "docs/cli.md", "examples/sentences.txt"]
-    corpus = [line for file in files for line in (ROOT / file).read_text(encoding="utf-8").splitlines(True)]
-    corpus += [MXBAI_TASK, QWEN3_PREFIX, "yes no\nyes\nno " * 50]
+    corpus = [*SENTENCES, MXBAI_TASK, QWEN3_PREFIX, "yes no\nyes\nno " * 50]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     bpe.train_from_iterator(corpus, trainers.BpeTrainer(vocab_size=700, initial_alphabet=alphabet, show_progress=False))
     for token in ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]:
@@ -101,6 +98,11 @@ def tokenizer():
     )
     assert all(fast.convert_tokens_to_ids(token) is not None for token in ["yes", "no", "0", "1"])
     return fast
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return train_tokenizer()
 
 
 def make(folder, tokenizer, family, **config):
