@@ -39,7 +39,7 @@ void check_role(const files::ModelFiles& model, const std::string& adapter, Role
   if (wanted == adapter || wanted.empty()) return;
   const Role other = role == Role::kQuery ? Role::kDocument : Role::kQuery;
   if (!adapter.empty() && adapter != role_adapter(model, other)) return;
-  fail(ErrorCode::kUsage, "role",
+  fail(ErrorCode::kUsage, "--as",
        std::string("expected an engine loaded with the adapter ") + wanted + " for texts as " +
            role_name(role) + ", got one with " + (adapter.empty() ? "none" : adapter) +
            ". Load it for that role, or with that adapter.");

@@ -88,10 +88,14 @@ void split(const tokens::Encoding& encoding, std::string_view front,
 
 const JudgeTemplate& judge_template(const files::ModelFiles& model) {
   const std::string chat = model.chat_template();
+  bool unmarked = false;
   for (const JudgeTemplate& text : kTemplates) {
     if (model.model_type() != text.model_type) continue;
-    // Qwen2 is the base of many models; Qwen3's own reranker has the plain name of its family.
-    if (&text != &kTemplates[0] && !calls_itself_reranker(model)) break;
+    // A chat model of the same family would answer too, with numbers that mean nothing.
+    if (!calls_itself_reranker(model)) {
+      unmarked = true;
+      break;
+    }
     // Roles "query" and "document" are how a chat template takes a pair.
     if (chat.find("document") != std::string::npos && chat.find(text.marker) == std::string::npos) {
       fail(ErrorCode::kUnsupported, model.name() + ": chat_template",
@@ -100,12 +104,11 @@ const JudgeTemplate& judge_template(const files::ModelFiles& model) {
     }
     return text;
   }
-  const std::string type = model.model_type();
   fail(ErrorCode::kUnsupported, model.config().where() + "architectures",
        "expected a sequence classifier, or a causal language model whose reranking template Inlay "
        "has, got a causal language model of type \"" +
-           printable(type) + "\"" +
-           (type == kTemplates[1].model_type ? " without \"rerank\" in its name" : "") +
+           printable(model.model_type()) + "\"" +
+           (unmarked ? " with neither LogitScore nor \"rerank\" in its name" : "") +
            ". Reranking needs a model such as BAAI/bge-reranker-base, Qwen/Qwen3-Reranker-0.6B or "
            "mixedbread-ai/mxbai-rerank-base-v2.");
 }

@@ -30,8 +30,8 @@ struct JudgeTemplate {
   std::int64_t most_tokens;
 };
 
-// The template of a folder's family. Throws kUnsupported when Inlay knows none, or when the folder
-// has another of its own.
+// The template of a folder's family. Throws kUnsupported when Inlay knows none, when the folder has
+// another of its own, or when nothing there says that the model is a reranker.
 const JudgeTemplate& judge_template(const files::ModelFiles& model);
 
 // Builds the token lists of pairs. Immutable; thread-safe.

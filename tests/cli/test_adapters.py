@@ -49,7 +49,7 @@ def test_show_lists_them(inlay):
     [
         (["-m", MODEL, "--adapter", "translation"], [*NAMES, "translation"]),
         (["-m", MODELS / "bert-mean", "--adapter", "separation"], ["jina-embeddings-v3", "bert-mean", "none"]),
-        (["-m", MODEL, "--adapter", NAMES[1], "--as", "query"], [*NAMES[:2]]),
+        (["-m", MODEL, "--adapter", NAMES[1], "--as", "query"], ["--as", *NAMES[:2]]),
     ],
 )
 def test_refusals(inlay, arguments, words):

@@ -301,8 +301,12 @@ def test_templates_and_tokenizers_that_are_others_are_refused(tmp_path, tokenize
     make(tmp_path / "chatty", tokenizer, "qwen2")
     code, message = inlay_lines("rerank", tmp_path / "chatty", ["a"], ["--query", "q"], expect_error=True)
     assert code == 65 and "qwen2" in message and "mxbai-rerank" in message
-    arguments = ["--query", "q", "--max-length", "60"]
+    arguments = ["--query", "q", "--max-length", "200", "--truncate", "error"]
     make(tmp_path / "qwen3-reranker", tokenizer, "qwen3")
+    assert inlay_lines("rerank", tmp_path / "qwen3-reranker", ["a"], arguments)[0]["truncated"] is False
+    code, message = inlay_lines("rerank", tmp_path / "qwen3-reranker", ["a " * 200], arguments, expect_error=True)
+    assert code == 65 and "text 0" in message and "--truncate error" in message
+    arguments = ["--query", "q", "--max-length", "60"]
     code, message = inlay_lines("rerank", tmp_path / "qwen3-reranker", ["a"], arguments, expect_error=True)
     assert code == 2 and "--max-length" in message and "template" in message
 
