@@ -1,6 +1,7 @@
 // inlay.h over inlay.hpp: every function is one try, whose catch turns an error into a status and a
 // message.
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -16,8 +17,10 @@ struct inlay_engine {
   // The clock starts before the model is loaded.
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
   inlay::Engine engine;
-  inlay_engine(const inlay::EngineOptions& options, const inlay::EmbedOptions& embed)
-      : engine(options, embed) {}
+  std::int32_t task;
+  inlay_engine(const inlay::EngineOptions& options, std::int32_t loaded_for,
+               const inlay::TaskOptions& how)
+      : engine(options, how), task(loaded_for) {}
 };
 struct inlay_result {
   inlay::Result value;
@@ -106,10 +109,34 @@ char* copy_string(std::string_view text) {
   return out;
 }
 
-bool is_engine_key(const inlay::OptionSpec& option, std::uint32_t) { return option.engine_key; }
+struct TaskKind {
+  const char* name;
+  std::uint32_t command;  // whose options it takes
+  inlay::TaskOptions (*options)(const inlay::OptionValues&);
+};
+using Values = inlay::OptionValues;
+// By INLAY_TASK_...
+constexpr std::array<TaskKind, 3> kTasks{
+    {{"embed", inlay::kCommandEmbed,
+      [](const Values& v) -> inlay::TaskOptions { return v.embed_options(); }},
+     {"sparse", inlay::kCommandSparse,
+      [](const Values& v) -> inlay::TaskOptions { return v.sparse_options(); }},
+     {"rerank", inlay::kCommandRerank,
+      [](const Values& v) -> inlay::TaskOptions { return v.rerank_options(); }}}};
 
-inlay::OptionValues read_options(const char* const* keys, const char* const* values,
-                                 std::size_t count) {
+const TaskKind& task_kind(std::int32_t task) {
+  if (task >= 0 && static_cast<std::size_t>(task) < kTasks.size())
+    return kTasks[static_cast<std::size_t>(task)];
+  inlay::fail(ErrorCode::kUsage, "task",
+              "expected INLAY_TASK_..., got " + std::to_string(task) + ".");
+}
+
+bool is_engine_key(const inlay::OptionSpec& option, std::uint32_t command) {
+  return option.engine_key && (option.commands & command) != 0;
+}
+
+inlay::OptionValues read_options(const TaskKind& task, const char* const* keys,
+                                 const char* const* values, std::size_t count) {
   inlay::OptionValues options;
   if (count > 0) {
     need(keys, "keys");
@@ -124,9 +151,14 @@ inlay::OptionValues read_options(const char* const* keys, const char* const* val
           ErrorCode::kUsage, inlay::printable(keys[i]),
           "expected a key of inlay_engine_create, got another word. docs/options.md lists them.");
     }
+    if (!is_engine_key(*option, task.command)) {
+      inlay::fail(ErrorCode::kUsage, keys[i],
+                  std::string("expected a key of the task ") + task.name +
+                      ", got one of another. docs/options.md has the commands of each.");
+    }
     options.set(*option, values[i], keys[i]);
   }
-  options.fill_from_environment(is_engine_key, 0);
+  options.fill_from_environment(is_engine_key, task.command);
   return options;
 }
 
@@ -158,26 +190,43 @@ inlay::Truncate truncate_of(std::int32_t truncate) {
   }
 }
 
-inlay::Request make_request(const char* const* texts, const std::size_t* lengths, std::size_t count,
-                            const inlay_embed_options& options) {
-  inlay::Request request;
+std::vector<std::string> read_texts(const char* const* texts, const std::size_t* lengths,
+                                    std::size_t count, const std::string& what) {
   if (count > 0) {
-    need(texts, "texts");
-    need(lengths, "lengths");
+    need(texts, what.c_str());
+    need(lengths, what.c_str());
   }
-  request.texts.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    request.texts.push_back(checked_text(texts[i], lengths[i], "text " + std::to_string(i)));
+  std::vector<std::string> out;
+  out.reserve(count);
+  for (std::size_t i = 0; i < count; ++i)
+    out.push_back(checked_text(texts[i], lengths[i], what + " " + std::to_string(i)));
+  return out;
+}
+
+inlay::Request make_request(const inlay_request& given) {
+  inlay::Request request;
+  request.texts = read_texts(given.texts, given.lengths, given.count, "text");
+  request.queries = read_texts(given.queries, given.query_lengths, given.query_count, "query");
+  if (given.instruction != nullptr) {
+    request.instruction =
+        checked_text(given.instruction, std::strlen(given.instruction), "instruction");
   }
-  if (options.prompt != nullptr) request.prompt = options.prompt;
-  request.role = role_of(options.role);
-  request.priority = options.priority;
-  if (options.timeout_ms > 0) {
+  if (given.prompt != nullptr) request.prompt = given.prompt;
+  request.role = role_of(given.role);
+  request.priority = given.priority;
+  if (given.timeout_ms > 0) {
     // A hundred years is no limit, and does not overflow the clock.
-    const std::int64_t milliseconds = std::min<std::int64_t>(options.timeout_ms, 3'155'760'000'000);
+    const std::int64_t milliseconds = std::min<std::int64_t>(given.timeout_ms, 3'155'760'000'000);
     request.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);
   }
   return request;
+}
+
+void check_index(std::size_t index, std::size_t count) {
+  if (index < count) return;
+  inlay::fail(
+      ErrorCode::kUsage, "index",
+      "expected less than " + std::to_string(count) + ", got " + std::to_string(index) + ".");
 }
 
 }  // namespace
@@ -202,20 +251,46 @@ void inlay_string_free(char* text) { std::free(text); }
 
 inlay_status inlay_engine_create(const char* const* keys, const char* const* values, size_t count,
                                  inlay_engine** engine) {
+  return inlay_engine_create_for(INLAY_TASK_EMBED, keys, values, count, engine);
+}
+
+inlay_status inlay_engine_create_for(int32_t task, const char* const* keys,
+                                     const char* const* values, size_t count,
+                                     inlay_engine** engine) {
   return guarded([&] {
     need(engine, "engine");
-    const inlay::OptionValues options = read_options(keys, values, count);
-    *engine = new inlay_engine(options.engine_options(), options.embed_options());
+    const TaskKind& kind = task_kind(task);
+    const inlay::OptionValues options = read_options(kind, keys, values, count);
+    *engine = new inlay_engine(options.engine_options(), task, kind.options(options));
   });
 }
 
 void inlay_engine_destroy(inlay_engine* engine) { delete engine; }
+
+inlay_status inlay_engine_task(const inlay_engine* engine, int32_t* task) {
+  return guarded([&] {
+    need(engine, "engine");
+    need(task, "task");
+    *task = engine->task;
+  });
+}
 
 inlay_status inlay_engine_dim(const inlay_engine* engine, int64_t* dim) {
   return guarded([&] {
     need(engine, "engine");
     need(dim, "dim");
     *dim = engine->engine.dim();
+  });
+}
+
+inlay_status inlay_engine_token(const inlay_engine* engine, int32_t id, char** text,
+                                size_t* length) {
+  return guarded([&] {
+    need(engine, "engine");
+    need(text, "text");
+    const std::string token = engine->engine.token(id);
+    *text = copy_string(token);
+    if (length != nullptr) *length = token.size();
   });
 }
 
@@ -234,8 +309,31 @@ inlay_status inlay_engine_embed(inlay_engine* engine, const char* const* texts,
   return guarded([&] {
     need(engine, "engine");
     need(result, "result");
-    inlay::Request request = make_request(texts, lengths, count, read_struct(options, "options"));
-    *result = new inlay_result{engine->engine.run(std::move(request))};
+    if (engine->task != INLAY_TASK_EMBED) {
+      inlay::fail(ErrorCode::kUsage, "inlay_engine_embed",
+                  std::string("expected an engine for INLAY_TASK_EMBED, got one for ") +
+                      task_kind(engine->task).name + ". Use inlay_engine_run.");
+    }
+    const inlay_embed_options how = read_struct(options, "options");
+    inlay_request request{};
+    request.texts = texts;
+    request.lengths = lengths;
+    request.count = count;
+    request.prompt = how.prompt;
+    request.role = how.role;
+    request.priority = how.priority;
+    request.timeout_ms = how.timeout_ms;
+    *result = new inlay_result{engine->engine.run(make_request(request))};
+  });
+}
+
+inlay_status inlay_engine_run(inlay_engine* engine, const inlay_request* request,
+                              inlay_result** result) {
+  return guarded([&] {
+    need(engine, "engine");
+    need(request, "request");
+    need(result, "result");
+    *result = new inlay_result{engine->engine.run(make_request(read_struct(request, "request")))};
   });
 }
 
@@ -250,16 +348,40 @@ int64_t inlay_result_dim(const inlay_result* result) {
   return result == nullptr ? 0 : result->value.dim;
 }
 
+inlay_status inlay_result_sparse(const inlay_result* result, size_t index,
+                                 inlay_sparse_vector* vector) {
+  return guarded([&] {
+    need(result, "result");
+    need(vector, "vector");
+    check_index(index, result->value.texts.size());
+    if (result->value.sparse.empty()) {
+      inlay::fail(ErrorCode::kUsage, "inlay_result_sparse",
+                  "expected a result of sparse vectors, got one of another task.");
+    }
+    const inlay::SparseVector& sparse = result->value.sparse[index];
+    inlay_sparse_vector own = read_struct(vector, "vector");
+    own.count = sparse.indices.size();
+    own.indices = sparse.indices.data();
+    own.values = sparse.values.data();
+    std::memcpy(vector, &own, std::min(own.struct_size, sizeof own));
+  });
+}
+
+const float* inlay_result_scores(const inlay_result* result) {
+  return result == nullptr || result->value.scores.empty() ? nullptr : result->value.scores.data();
+}
+
+const char* inlay_result_label(const inlay_result* result, size_t index) {
+  if (result == nullptr || index >= result->value.labels.size()) return nullptr;
+  return result->value.labels[index].c_str();
+}
+
 inlay_status inlay_result_text_info(const inlay_result* result, size_t index,
                                     inlay_text_info* info) {
   return guarded([&] {
     need(result, "result");
     need(info, "info");
-    if (index >= result->value.texts.size()) {
-      inlay::fail(ErrorCode::kUsage, "index",
-                  "expected less than " + std::to_string(result->value.texts.size()) + ", got " +
-                      std::to_string(index) + ".");
-    }
+    check_index(index, result->value.texts.size());
     const inlay::TextInfo& text = result->value.texts[index];
     inlay_text_info own = read_struct(info, "info");
     own.tokens = text.tokens;

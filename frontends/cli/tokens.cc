@@ -79,7 +79,8 @@ class TokensCommand {
                  io::output_format_of(options_.text("output")).has_value()) {
     const io::StreamOptions stream = stream_options(options_);
     if (!options_.flag("decode")) {
-      prompt_ = Model::prompt(options_.text("model"), stream.prompt, stream.role);
+      prompt_ = Model::prompt(options_.text("model"), stream.prompt, stream.role,
+                              options_.text("adapter"));
     }
     const EngineOptions limits = options_.engine_options();
     encode_.max_length = limits.max_length;

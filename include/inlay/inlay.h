@@ -1,5 +1,5 @@
-/* Inlay's C ABI: text in, dense vectors out. The stable binary border: within one SOVERSION
- * functions and struct members are only added.
+/* Inlay's C ABI: text in, dense or sparse vectors or relevance scores out. The stable binary
+ * border: within one SOVERSION functions and struct members are only added.
  *
  * Rules that hold for every function:
  * - It returns INLAY_OK or another inlay_status; what went wrong is told by inlay_last_error() on
@@ -43,6 +43,11 @@ typedef int32_t inlay_status;
 #define INLAY_CANNOT_WRITE 8 /* an output cannot be written */
 #define INLAY_CANCELLED 9    /* the time limit of a request passed */
 
+/* What an engine is loaded for; the same numbers as the alternatives of inlay::TaskOptions. */
+#define INLAY_TASK_EMBED 0  /* dense vectors: inlay_result_vectors() */
+#define INLAY_TASK_SPARSE 1 /* sparse vectors: inlay_result_sparse() */
+#define INLAY_TASK_RERANK 2 /* relevance of texts to queries: inlay_result_scores() */
+
 /* Which of the model's prompts is put before each text. */
 #define INLAY_ROLE_NONE 0
 #define INLAY_ROLE_QUERY 1
@@ -80,20 +85,34 @@ INLAY_C_API void inlay_string_free(char* text);
 /* ----------------------------------------------------------------------------------------------------
  * engine */
 
-/* Loads a model onto a device. Options are pairs keys[i] = values[i], i < count; docs/options.md
- * lists the keys
- * ("model", "device", "dtype", "threads", "max_length", "memory_limit", "dimensions", ...). What is
- * not given is taken from the environment (INLAY_DEVICE, ...), else the default holds. Values have
- * the command line's form; flags take "true" or "false". Give *engine back with
- * inlay_engine_destroy(). INLAY_USAGE for an unknown key or a bad value, INLAY_NOT_FOUND,
- * INLAY_BAD_INPUT, INLAY_UNSUPPORTED for the model, INLAY_UNAVAILABLE for the device,
- * INLAY_MEMORY_LIMIT. */
+/* Loads a model onto a device for dense vectors; as inlay_engine_create_for(INLAY_TASK_EMBED, ...).
+ */
 INLAY_C_API inlay_status inlay_engine_create(const char* const* keys, const char* const* values,
                                              size_t count, inlay_engine** engine);
+/* Loads a model onto a device for one INLAY_TASK_... Options are pairs keys[i] = values[i],
+ * i < count; docs/options.md lists the keys ("model", "device", "dtype", "threads", "max_length",
+ * "memory_limit", "dimensions", ...) and the commands that they belong to, which are the tasks'
+ * names. What is not given is taken from the environment (INLAY_DEVICE, ...), else the default
+ * holds; without a model it is the task's default. Values have the command line's form; flags take
+ * "true" or "false". Give *engine back with inlay_engine_destroy(). INLAY_USAGE for an unknown task
+ * or key, a key of another task or a bad value, INLAY_NOT_FOUND, INLAY_BAD_INPUT for a model that
+ * is broken or made for another task, INLAY_UNSUPPORTED for the model, INLAY_UNAVAILABLE for the
+ * device, INLAY_MEMORY_LIMIT. */
+INLAY_C_API inlay_status inlay_engine_create_for(int32_t task, const char* const* keys,
+                                                 const char* const* values, size_t count,
+                                                 inlay_engine** engine);
 /* Finishes what other threads have under way, then frees. */
 INLAY_C_API void inlay_engine_destroy(inlay_engine* engine);
-/* Width of one vector, in floats. */
+/* The INLAY_TASK_... that it was loaded for. */
+INLAY_C_API inlay_status inlay_engine_task(const inlay_engine* engine, int32_t* task);
+/* embed: width of one vector, in floats; sparse: size of the vocabulary that indices are from;
+ * rerank: number of labels. */
 INLAY_C_API inlay_status inlay_engine_dim(const inlay_engine* engine, int64_t* dim);
+/* The token of the vocabulary that an index of a sparse vector stands for, NUL-terminated; *length
+ * (may be NULL) is without that NUL. Give *text back with inlay_string_free(). INLAY_BAD_INPUT for
+ * an id outside the vocabulary. */
+INLAY_C_API inlay_status inlay_engine_token(const inlay_engine* engine, int32_t id, char** text,
+                                            size_t* length);
 /* What the engine is and has done, a JSON object: the form of `inlay embed --report`, with the
  * seconds since it was created as total. Give *json back with inlay_string_free(). */
 INLAY_C_API inlay_status inlay_engine_report_json(const inlay_engine* engine, char** json);
@@ -109,26 +128,75 @@ typedef struct inlay_embed_options {
 } inlay_embed_options;
 
 /* Embeds `count` texts: text i is texts[i][0 .. lengths[i]). `options` may be NULL. Waits for the
- * result; calls from many threads share batches. Give *result back with inlay_result_destroy(). */
+ * result; calls from many threads share batches. Give *result back with inlay_result_destroy().
+ * Only for INLAY_TASK_EMBED, else INLAY_USAGE; inlay_engine_run() serves every task. */
 INLAY_C_API inlay_status inlay_engine_embed(inlay_engine* engine, const char* const* texts,
                                             const size_t* lengths, size_t count,
                                             const inlay_embed_options* options,
                                             inlay_result** result);
+
+/* Set with INLAY_INIT; what is left zero is not given. Nothing of it is kept after the call. */
+typedef struct inlay_request {
+  size_t struct_size;
+  const char* const* texts; /* text i is texts[i][0 .. lengths[i]) */
+  const size_t* lengths;
+  size_t count;
+  /* rerank: query_count is 1, for all texts, or equal to count; other tasks: 0. */
+  const char* const* queries;
+  const size_t* query_lengths;
+  size_t query_count;
+  /* rerank by a language model: what relevance means; NULL: the prompt, else the model's own. */
+  const char* instruction;
+  const char* prompt; /* as in inlay_embed_options, and so are those below */
+  int32_t role;
+  int32_t priority;
+  int64_t timeout_ms;
+} inlay_request;
+
+/* Runs one request of any task and waits for the result; calls from many threads share batches.
+ * Give *result back with inlay_result_destroy(). INLAY_USAGE for queries that do not fit the task
+ * or the count, an instruction that the model does not take, an unknown prompt or role;
+ * INLAY_BAD_INPUT for a text that is not UTF-8; INLAY_CANCELLED. */
+INLAY_C_API inlay_status inlay_engine_run(inlay_engine* engine, const inlay_request* request,
+                                          inlay_result** result);
 
 typedef struct inlay_text_info {
   size_t struct_size;
   int32_t tokens;     /* used, special tokens and prompt included */
   int32_t truncated;  /* 1: the text was cut */
   const char* prompt; /* name of the prompt that was added, or NULL; lives as long as the result */
-  const char* error;  /* not NULL: this text has no vector, and why; lives as long as the result */
+  const char* error;  /* not NULL: this text has no vector or score, and why; lives as long as the
+                         result */
 } inlay_text_info;
 
-/* The vectors: float32, row-major [count, dim], in the order of the texts. Lives as long as the
- * result; NULL only for a NULL result or one without texts. A text with an error has a row of
- * unspecified values. */
-INLAY_C_API const float* inlay_result_vectors(const inlay_result* result);
+/* Number of texts, and what inlay_engine_dim() says; 0 for a NULL result. */
 INLAY_C_API size_t inlay_result_count(const inlay_result* result);
 INLAY_C_API int64_t inlay_result_dim(const inlay_result* result);
+
+/* embed: the vectors, float32, row-major [count, dim], in the order of the texts. Lives as long as
+ * the result; NULL for a NULL result, one without texts and one of another task. A text with an
+ * error has a row of unspecified values. */
+INLAY_C_API const float* inlay_result_vectors(const inlay_result* result);
+
+typedef struct inlay_sparse_vector {
+  size_t struct_size;
+  size_t count;           /* of both arrays; may be 0 */
+  const int32_t* indices; /* ascending; of the vocabulary; lives as long as the result */
+  const float* values;    /* above 0; lives as long as the result */
+} inlay_sparse_vector;
+
+/* sparse: the vector of a text; no values for a text with an error. INLAY_USAGE when index >= count
+ * and for a result of another task. */
+INLAY_C_API inlay_status inlay_result_sparse(const inlay_result* result, size_t index,
+                                             inlay_sparse_vector* vector);
+
+/* rerank: the scores, float32, row-major [count, dim], in the order of the texts; dim is the number
+ * of labels, 1 for models that rank. Lives as long as the result; NULL as for vectors. A text with
+ * an error has a row of unspecified values. */
+INLAY_C_API const float* inlay_result_scores(const inlay_result* result);
+/* rerank: name of a label. Lives as long as the result; NULL when there is none of that number. */
+INLAY_C_API const char* inlay_result_label(const inlay_result* result, size_t index);
+
 /* INLAY_USAGE when index >= count. */
 INLAY_C_API inlay_status inlay_result_text_info(const inlay_result* result, size_t index,
                                                 inlay_text_info* info);

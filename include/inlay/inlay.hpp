@@ -85,6 +85,10 @@ struct INLAY_API EngineOptions {
   Truncate truncate = Truncate::kRight;
   std::int64_t memory_limit = 0;  // bytes of resident memory for the process; 0: none
   bool allow_nonfinite = false;   // load weights that hold NaN or infinity
+  // Of a model whose tasks are adapters (jina-embeddings-v3): the name of the one to load. Empty:
+  // that of the role, if the model has one for it, else none. Requests of another role are refused.
+  std::string adapter{};
+  Role role = Role::kNone;
 };
 
 struct INLAY_API EmbedOptions {
@@ -169,6 +173,8 @@ struct INLAY_API Result {
 // What an engine is and has done since it was loaded. Seconds are summed over requests.
 struct INLAY_API Stats {
   std::string model, revision, device, backend, isa, dtype;
+  std::string weight_file;  // in the model's folder, or the index of several; empty: none was read
+  std::string adapter;      // empty: none
   int threads = 0;
   std::int64_t dim = 0, max_length = 0, batch_tokens = 0;
   std::int64_t texts = 0, tokens = 0, truncated = 0, nonfinite = 0;
@@ -244,10 +250,11 @@ class INLAY_API Model {
   // A JSON object: family, sizes, modules, pooling, prompts, limits, where it comes from.
   // `with_program` adds the Program as text. Downloads nothing.
   static std::string show(std::string_view locator, bool with_program);
-  // The prompt that an Engine on this model would add for these fields of a Request; nullopt: none.
-  // Throws kUsage for a name that the model does not have.
+  // The prompt that an Engine on this model, with this adapter, would add for these fields of a
+  // Request; nullopt: none. Throws kUsage for a name that the model does not have.
   static std::optional<PromptText> prompt(std::string_view locator,
-                                          const std::optional<std::string>& name, Role role);
+                                          const std::optional<std::string>& name, Role role,
+                                          const std::string& adapter = {});
 };
 
 // -------------------------------------------------------------------------------------------------

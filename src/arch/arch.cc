@@ -36,8 +36,9 @@ void no_head(const files::ModelFiles& model, Head head, std::string_view looked_
     remedy = "Scoring by yes and no needs a model such as Qwen/Qwen3-Reranker-0.6B.";
   }
   fail(ErrorCode::kBadInput, model.config().where() + "architectures",
-       std::string("expected ") + expected + " (" + std::string(looked_for) +
-           " in the checkpoint), got " + found + ". " + remedy);
+       std::string("expected ") + expected +
+           (looked_for.empty() ? "" : " (" + std::string(looked_for) + " in the checkpoint)") +
+           ", got " + found + ". " + remedy);
 }
 
 }  // namespace inlay::arch

@@ -37,6 +37,7 @@ struct Architecture {
   // built), naming the file, the field and both values.
   Body (*build)(const files::ModelFiles& model, std::shared_ptr<const Weights> weights,
                 const BuildOptions& options);
+  bool adapters = false;  // whether it takes BuildOptions::adapter
 };
 
 std::span<const Architecture* const> all();
@@ -44,8 +45,8 @@ std::span<const Architecture* const> all();
 // The family of a model; kUnsupported with the list of families when there is none.
 const Architecture& find(const files::ModelFiles& model);
 
-// The refusal for a head that the family or the checkpoint lacks: names what was looked for and
-// which models would do.
+// The refusal for a head that the checkpoint lacks, or the family (`looked_for` may be empty then):
+// names what was looked for and which models would do.
 [[noreturn]] void no_head(const files::ModelFiles& model, Head head, std::string_view looked_for);
 
 }  // namespace inlay::arch

@@ -241,7 +241,7 @@ ValueId add_layer(Program* p, const std::string& name, ValueId x, const LayerWei
 void append_head(const files::ModelFiles& model, const std::shared_ptr<const Weights>& weights,
                  const Settings& s, const WeightRef& embeddings, Head head, Body* body) {
   if (head == Head::kHidden) return;
-  if (head == Head::kMaskedLm) no_head(model, head, "a masked language model's head");
+  if (head == Head::kMaskedLm) no_head(model, head, "");
   if (head == Head::kClassifier) {
     ClassifierHead score;
     score.out = "score";

@@ -252,6 +252,7 @@ Body build(const files::ModelFiles& model, std::shared_ptr<const Weights> weight
 extern const Architecture kXlmRobertaFlash;
 const Architecture kXlmRobertaFlash{
     "xlm_roberta_flash",
-    "jina_embeddings_v3, xlm-roberta of jinaai/xlm-roberta-flash-implementation", match, build};
+    "jina_embeddings_v3, xlm-roberta of jinaai/xlm-roberta-flash-implementation", match, build,
+    true};
 
 }  // namespace inlay::arch

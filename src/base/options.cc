@@ -43,7 +43,7 @@ constexpr std::int64_t kIntMaximum = 2147483647;
 
 // clang-format off
 // name, letter, metavar, kind, choices, default, help, commands, environment, engine key, minimum, maximum
-constexpr std::array<OptionSpec, 39> kOptions{{
+constexpr std::array<OptionSpec, 41> kOptions{{
     {"input", 'i', "FILE", kText, "", "standard input", "read texts from FILE; - is standard input", kReads, false, false, 0, 0},
     {"input-format", 0, "FORMAT", kChoice, "txt|jsonl|csv", "by the extension of -i, else txt", "txt: one text a line; jsonl: a string or an object a line; csv: with a header row", kReads, false, false, 0, 0},
     {"field", 0, "NAME", kText, "", "text (ids with --decode)", "the jsonl member or csv column that holds the text", kReads, false, false, 0, 0},
@@ -51,8 +51,9 @@ constexpr std::array<OptionSpec, 39> kOptions{{
     {"output", 'o', "FILE", kText, "", "standard output", "write results to FILE, complete or not at all", kPrints, false, false, 0, 0},
     {"format", 0, "FORMAT", kChoice, "jsonl|csv|npy", "by the extension of -o, else jsonl", "how results are written; csv and npy are for embed", (kComputes & ~kCommandModelCalibrate) | kCommandTokens, false, false, 0, 0},
     {"model", 'm', "MODEL", kText, "", "minilm; sparse: prithivida/Splade_PP_en_v1, else splade-tiny; rerank: BAAI/bge-reranker-base", "a folder in Hugging Face form, org/name[@revision], or a built-in short name", kPrints & ~kCommandModelList, true, true, 0, 0},
-    {"as", 0, "ROLE", kChoice, "query|document", "neither", "add the model's prompt for this role; of a model with routes, take this one", kReads, false, false, 0, 0},
+    {"as", 0, "ROLE", kChoice, "query|document", "neither", "add the model's prompt for this role; of a model with routes or adapters, take this one", kReads, false, false, 0, 0},
     {"prompt", 0, "NAME", kText, "", "the model's default prompt, if it has one", "add the model's prompt of this name; none adds nothing", kReads, false, false, 0, 0},
+    {"adapter", 0, "NAME", kText, "", "that of --as, if the model has one for it, else none", "load the model's adapter of this name (jina-embeddings-v3: retrieval.query, separation, ...), and add its prompt", kReads, false, true, 0, 0},
     {"device", 0, "DEVICE", kChoice, "auto|ref|cpu|cuda[:N]|onnxruntime[:cpu|:cuda|:coreml]|mlx[:cpu|:gpu]|torch[:cpu|:cuda|:mps]", "auto", "where the model runs; a device that cannot be had is an error, never replaced", kReads, true, true, 0, 0},
     {"dtype", 0, "DTYPE", kChoice, "auto|fp32|bf16|fp16|int8|fp8", "auto", "precision of the computation", kReads, true, true, 0, 0},
     {"disable", 0, "LIST", kText, "", "nothing", "devices that must not be used: a,b:c", kReads | kCommandStatus, true, true, 0, 0},
@@ -63,6 +64,7 @@ constexpr std::array<OptionSpec, 39> kOptions{{
     {"memory-limit", 0, "SIZE", kSize, "", "none", "resident memory of the process: 300MB, 2GiB; refused before loading when it cannot be kept", kReads, true, true, 0, 0},
     {"allow-nonfinite", 0, "", kFlag, "", "", "load weights that hold NaN or infinity", kComputes, true, true, 0, 0},
     {"dimensions", 0, "N", kInteger, "", "all", "keep the first N dimensions (Matryoshka), then normalise", kDense, false, true, 1, kIntMaximum},
+    {"normalize", 0, "", kFlag, "", "", "scale vectors to length 1 where the model does not", kDense, false, true, 0, 0},
     {"no-normalize", 0, "", kFlag, "", "", "leave vectors at the length the model gives them", kDense, false, true, 0, 0},
     {"pooling", 0, "HOW", kText, "", "as the model says", "cls, mean, max, mean_sqrt_len, weightedmean or last; several joined by +", kDense, false, true, 0, 0},
     {"output-dtype", 0, "DTYPE", kChoice, "float32|float16|int8|uint8|binary|ubinary", "float32", "how vectors are stored; int8 and uint8 need --calibration", kCommandEmbed, false, false, 0, 0},
@@ -286,6 +288,10 @@ EngineOptions OptionValues::engine_options() const {
   options.max_length = static_cast<int>(integer("max-length", 0));
   options.memory_limit = integer("memory-limit", 0);
   options.allow_nonfinite = flag("allow-nonfinite");
+  options.adapter = text("adapter");
+  const std::string role = text("as");
+  if (role == "query") options.role = Role::kQuery;
+  if (role == "document") options.role = Role::kDocument;
   const std::string truncate = text("truncate", "right");
   options.truncate = truncate == "left"    ? Truncate::kLeft
                      : truncate == "error" ? Truncate::kError
@@ -296,7 +302,11 @@ EngineOptions OptionValues::engine_options() const {
 EmbedOptions OptionValues::embed_options() const {
   EmbedOptions options;
   options.dimensions = static_cast<int>(integer("dimensions", 0));
+  if (flag("normalize") && flag("no-normalize")) {
+    fail(ErrorCode::kUsage, "--normalize", "expected --normalize or --no-normalize, got both.");
+  }
   if (flag("no-normalize")) options.normalize = false;
+  if (flag("normalize")) options.normalize = true;
   options.pooling = text("pooling");
   return options;
 }

@@ -41,6 +41,8 @@ Stats Engine::stats() const {
   Stats stats;
   stats.model = model.files.name();
   stats.revision = model.files.revision();
+  stats.adapter = model.adapter;
+  stats.weight_file = model.weight_file;
   stats.device = model.device;
   stats.backend = model.backend;
   stats.isa = model.isa;

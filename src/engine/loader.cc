@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstring>
 
 #include "arch/arch.h"
@@ -137,10 +138,17 @@ tokens::Tokenizer load_tokenizer(const files::ModelFiles& model) {
   return task::open_tokenizer(model.tokenizer(), model.do_lower_case());
 }
 
-Program build_program(const files::ModelFiles& model, task::Task* task) {
+Program build_program(const files::ModelFiles& model, task::Task* task,
+                      const std::string& adapter) {
   const task::Reads reads = task->reads().value();
+  const arch::Architecture& family = arch::find(model);
+  if (!adapter.empty() && !family.adapters) {
+    fail(ErrorCode::kUsage, "--adapter",
+         "expected a family with adapters, such as that of jinaai/jina-embeddings-v3, got " +
+             std::string(family.name) + ", whose adapters are not built in.");
+  }
   arch::Body body =
-      arch::find(model).build(model, model.load_weights(), {reads.read_row, reads.head});
+      family.build(model, model.load_weights(), {reads.read_row, reads.head, adapter});
   task->append(&body.program, body);
   return std::move(body.program);
 }
@@ -157,30 +165,51 @@ LengthLimits length_limits(const files::ModelFiles& model, const Program& progra
   return limits;
 }
 
+namespace {
+
+// Whether none of `count` numbers has all ones in its exponent, which NaN and infinity have.
+template <typename Bits>
+bool exponents_finite(const void* data, std::int64_t count, Bits exponent) {
+  Bits worst = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    Bits bits = 0;
+    std::memcpy(&bits, static_cast<const char*>(data) + i * std::int64_t{sizeof bits}, sizeof bits);
+    worst = std::max<Bits>(worst, bits & exponent);
+  }
+  return worst != exponent;
+}
+
+// As the fp32 that rooms make of them.
+bool doubles_finite(const void* data, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    double value = 0;
+    std::memcpy(&value, static_cast<const char*>(data) + i * std::int64_t{sizeof value},
+                sizeof value);
+    if (!std::isfinite(static_cast<float>(value))) return false;
+  }
+  return true;
+}
+
+bool all_finite(const TensorView& tensor) {
+  switch (tensor.dtype) {
+    case DType::kF32:
+      return exponents_finite<std::uint32_t>(tensor.data, tensor.elements(), 0x7F800000U);
+    case DType::kF16:
+      return exponents_finite<std::uint16_t>(tensor.data, tensor.elements(), 0x7C00U);
+    case DType::kBF16:
+      return exponents_finite<std::uint16_t>(tensor.data, tensor.elements(), 0x7F80U);
+    case DType::kF64:
+      return doubles_finite(tensor.data, tensor.elements());
+    default:
+      return true;  // integers
+  }
+}
+
+}  // namespace
+
 void check_finite(const Program& program) {
   const auto scan = [](const WeightRef& weight) {
-    if (!weight.present() || weight.tensor.dtype == DType::kF64) return;
-    const auto* bytes = static_cast<const char*>(weight.tensor.data);
-    const std::int64_t count = weight.tensor.elements();
-    bool finite = true;
-    if (weight.tensor.dtype == DType::kF32) {
-      std::uint32_t worst = 0;  // the largest exponent field; all ones means NaN or infinity
-      for (std::int64_t i = 0; i < count; ++i) {
-        std::uint32_t bits = 0;
-        std::memcpy(&bits, bytes + i * 4, 4);
-        worst = std::max(worst, bits & 0x7F800000U);
-      }
-      finite = worst != 0x7F800000U;
-    } else {
-      const unsigned mask = weight.tensor.dtype == DType::kF16 ? 0x7C00U : 0x7F80U;
-      unsigned worst = 0;
-      for (std::int64_t i = 0; i < count; ++i) {
-        std::uint16_t bits = 0;
-        std::memcpy(&bits, bytes + i * 2, 2);
-        worst = std::max(worst, bits & mask);
-      }
-      finite = worst != mask;
-    }
+    const bool finite = !weight.present() || all_finite(weight.tensor);
     if (!finite) {
       fail(ErrorCode::kBadInput, weight.file + ": " + weight.name,
            "expected finite weights, got NaN or infinity. Fetch the file again, or load it with "
@@ -201,7 +230,8 @@ void check_batch_tokens(const EngineOptions& options) {
 
 // Body, head and room of a task that reads from a model.
 void load_program(const EngineOptions& options, LoadedModel* model) {
-  Program program = build_program(model->files, model->task.get());
+  Program program = build_program(model->files, model->task.get(), model->adapter);
+  model->weight_file = model->files.weight_file();
   backend::CompileOptions& limits = model->limits;
   LengthLimits lengths = length_limits(model->files, program);
   if (const std::int64_t most = model->task->reads()->most_tokens; most != 0)
@@ -253,6 +283,7 @@ LoadedModel load(const EngineOptions& options, const TaskOptions& task_options) 
   std::unique_ptr<task::Task> task = task::make_task(files, task_options);
   LoadedModel model{std::move(files), std::move(tokenizer), std::move(task)};
   model.limits.threads = resolve_threads(options.threads);
+  model.adapter = task::choose_adapter(model.files, options.adapter, options.role);
   model.max_length_given = options.max_length != 0;
   check_batch_tokens(options);
   if (model.task->reads()) {

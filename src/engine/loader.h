@@ -23,6 +23,7 @@ struct LoadedModel {
   tokens::Tokenizer tokenizer;
   std::unique_ptr<task::Task> task;
   std::unique_ptr<backend::Executable> executable{};
+  std::string adapter{}, weight_file{};  // empty: none
   std::string device{}, backend{}, isa{}, dtype{};
   std::vector<std::string> refusals{};
   backend::CompileOptions limits{};  // what it was compiled for
@@ -43,8 +44,9 @@ LoadedModel load(const EngineOptions& options, const TaskOptions& task);
 tokens::Tokenizer load_tokenizer(const files::ModelFiles& model);
 
 // The Program of a folder: body and head. Weights are mapped, not read. Only for a task that reads
-// from a model.
-Program build_program(const files::ModelFiles& model, task::Task* task);
+// from a model. Throws kUsage for an adapter that the family does not take.
+Program build_program(const files::ModelFiles& model, task::Task* task,
+                      const std::string& adapter = {});
 
 // The limit that holds without --max-length, and the largest that --max-length may ask for (0:
 // none).

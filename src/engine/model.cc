@@ -42,6 +42,15 @@ class ObjectWriter {
   std::string out_ = "{";
 };
 
+std::string adapters_json(const files::ModelFiles& model) {
+  std::string out = "[";
+  for (const std::string& name : model.adapters()) {
+    if (out.size() > 1) out += ",";
+    json_append_string(out, name);
+  }
+  return out + "]";
+}
+
 std::string modules_json(const files::ModelFiles& model) {
   std::string out = "[";
   for (const files::Module& module : model.modules()) {
@@ -136,6 +145,7 @@ std::string Model::show(std::string_view locator, bool with_program) {
   out.integer("longest_max_length", limits.largest);
   out.raw("modules", modules_json(model));
   out.raw("pooling", pooling_json(model));
+  out.raw("adapters", adapters_json(model));
   out.raw("prompts", prompts_json(model));
   if (model.default_prompt_name()) {
     out.text("default_prompt_name", *model.default_prompt_name());
@@ -147,8 +157,11 @@ std::string Model::show(std::string_view locator, bool with_program) {
 }
 
 std::optional<PromptText> Model::prompt(std::string_view locator,
-                                        const std::optional<std::string>& name, Role role) {
-  task::PromptChoice choice = task::choose_prompt(open_model(locator), name, role);
+                                        const std::optional<std::string>& name, Role role,
+                                        const std::string& adapter) {
+  const files::ModelFiles model = open_model(locator);
+  task::PromptChoice choice =
+      task::choose_prompt(model, name, role, task::choose_adapter(model, adapter, role));
   if (!choice.name) return std::nullopt;
   return PromptText{*std::move(choice.name), std::move(choice.text)};
 }

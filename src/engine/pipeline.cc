@@ -126,7 +126,8 @@ std::future<Result> Pipeline::submit(Request request) {
   for (std::size_t i = 0; i < r.texts.size(); ++i) check_utf8(r.texts[i], text_name(r, i));
   for (const std::string& query : r.queries) check_utf8(query, "query");
   model_.task->check(r);
-  state->prompt = task::choose_prompt(model_.files, r.prompt, r.role);
+  task::check_role(model_.files, model_.adapter, r.role);
+  state->prompt = task::choose_prompt(model_.files, r.prompt, r.role, model_.adapter);
   if (!model_.task->include_prompt() && !state->prompt.text.empty())
     state->pool_begin = prompt_tokens(state->prompt.text);
   state->options = encode_options(r.role);

@@ -80,6 +80,7 @@ ModelFiles ModelFiles::open(const fs::path& folder, std::string_view name) {
   model.read_modules();
   model.read_transformer();
   model.read_collection_config();
+  model.read_task_instructions();
   return model;
 }
 
@@ -216,6 +217,25 @@ void ModelFiles::read_collection_config() {
   truncate_dim_ = config.truncate_dim;
   collection_type_ = std::move(config.model_type);
   activation_fn_ = std::move(config.activation_fn);
+}
+
+std::vector<std::string> ModelFiles::adapters() const {
+  std::vector<std::string> names;
+  if (const auto list = config().find("lora_adaptations")) {
+    for (const JsonValue& name : list->items()) names.emplace_back(name.string());
+  }
+  return names;
+}
+
+void ModelFiles::read_task_instructions() {
+  const auto texts = config().find("task_instructions");
+  if (!texts) return;
+  for (const std::string& name : adapters()) {
+    const bool own = std::any_of(prompts_.begin(), prompts_.end(),
+                                 [&](const Prompt& prompt) { return prompt.name == name; });
+    if (const auto text = texts->find(name); text && !own)
+      prompts_.push_back({name, std::string(text->string())});
+  }
 }
 
 std::string ModelFiles::model_type() const { return config().string_or("model_type", ""); }

@@ -80,6 +80,9 @@ class ModelFiles {
   std::vector<std::string> architectures() const;
 
   bool has_modules() const { return has_modules_; }  // modules.json exists
+  // The names in config.json of the low-rank adapters that the checkpoint holds beside its weights
+  // (jina-embeddings-v3's tasks), in their order; empty: none. Their task_instructions are prompts.
+  std::vector<std::string> adapters() const;
   // A table of token vectors in a transformer's place: the module StaticEmbedding, or a folder of
   // model2vec. Its texts are encoded without special tokens; in model2vec's own form, without
   // modules.json, unknown tokens are left out too.
@@ -142,6 +145,7 @@ class ModelFiles {
   void read_model2vec();
   void read_sentence_config();
   void read_collection_config();
+  void read_task_instructions();
 
   ModelFolder folder_;
   std::filesystem::path transformer_folder_;

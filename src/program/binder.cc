@@ -6,7 +6,7 @@
 namespace inlay {
 namespace {
 
-constexpr std::size_t kProblemsShown = 20;
+constexpr std::size_t kProblemsShown = 12;
 
 bool replace_suffix(std::string* name, std::string_view from, std::string_view to) {
   if (!name->ends_with(from)) return false;
@@ -113,14 +113,14 @@ WeightRef Binder::take(std::string_view name, const Shape& shape) {
 
 void Binder::finish() const {
   if (problems_.empty()) return;
-  std::string message = "expected a checkpoint that fits config.json, got " +
-                        std::to_string(problems_.size()) + " tensors that do not:";
+  std::string message =
+      "expected a checkpoint that fits config.json, got " + std::to_string(problems_.size()) +
+      (problems_.size() == 1 ? " tensor that does not: " : " tensors that do not: ");
   for (std::size_t i = 0; i < problems_.size() && i < kProblemsShown; ++i)
-    message += "\n  " + problems_[i];
-  if (problems_.size() > kProblemsShown) {
-    message += "\n  and " + std::to_string(problems_.size() - kProblemsShown) + " more";
-  }
-  fail(ErrorCode::kBadInput, where_, message);
+    message += (i == 0 ? "" : "; ") + problems_[i];
+  if (problems_.size() > kProblemsShown)
+    message += "; and " + std::to_string(problems_.size() - kProblemsShown) + " more";
+  fail(ErrorCode::kBadInput, where_, message + ". Fetch the model again.");
 }
 
 }  // namespace inlay

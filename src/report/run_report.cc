@@ -30,6 +30,8 @@ std::string run_report_json(const Stats& stats, double total_seconds) {
   add(out, "dtype", stats.dtype);
   add(out, "model", stats.model);
   add(out, "revision", stats.revision);
+  add(out, "weight_file", stats.weight_file);
+  add(out, "adapter", stats.adapter);
   add(out, "texts", stats.texts);
   add(out, "tokens", stats.tokens);
   add(out, "truncated", stats.truncated);

@@ -92,6 +92,10 @@ PromptChoice prompt_for_role(const files::ModelFiles& model, Role role) {
   for (const std::string_view name : names) {
     if (const files::Prompt* prompt = find_prompt(model, name)) return {prompt->name, prompt->text};
   }
+  if (const std::string adapter = role_adapter(model, role); !adapter.empty()) {
+    if (const files::Prompt* prompt = find_prompt(model, adapter))
+      return {prompt->name, prompt->text};
+  }
   // Prompts that model cards state but older folders do not carry.
   if (const files::KnownModel* known = files::find_known_model(model.name())) {
     const std::string text = role == Role::kQuery ? known->query : known->document;
@@ -188,7 +192,7 @@ void append_head(Program* program, ValueId hidden, const EmbedHead& head) {
 }
 
 PromptChoice choose_prompt(const files::ModelFiles& model, const std::optional<std::string>& name,
-                           Role role) {
+                           Role role, const std::string& adapter) {
   if (name && *name == "none" && find_prompt(model, *name) == nullptr) return {};
   const auto by_name = [&](const std::string& wanted) -> PromptChoice {
     if (const files::Prompt* prompt = find_prompt(model, wanted))
@@ -202,6 +206,8 @@ PromptChoice choose_prompt(const files::ModelFiles& model, const std::optional<s
   };
   if (name) return by_name(*name);
   if (role != Role::kNone) return prompt_for_role(model, role);
+  const files::Prompt* own = adapter.empty() ? nullptr : find_prompt(model, adapter);
+  if (own != nullptr && !own->text.empty()) return {own->name, own->text};
   if (model.default_prompt_name()) return by_name(*model.default_prompt_name());
   return {};
 }

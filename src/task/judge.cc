@@ -49,7 +49,8 @@ constexpr std::array<JudgeTemplate, 2> kTemplates{
 
 constexpr std::string_view kQueryMark = "{query}", kInstructionMark = "{instruction}";
 
-// Of a template whose query and document are tokenized apart, what the query may take of the room.
+// Of a template whose query and document are tokenized apart, what the query may take of what is
+// left beside prefix and suffix.
 constexpr std::size_t kQueryShare = 3, kQueryWhole = 4;
 
 bool calls_itself_reranker(const files::ModelFiles& model) {
@@ -74,14 +75,27 @@ std::vector<std::int32_t> last_of(const std::vector<std::int32_t>& ids, std::siz
   return {ids.end() - static_cast<std::ptrdiff_t>(count), ids.end()};
 }
 
+// The tokens of `front`, which begins the text, and the others. A space that ends it goes with the
+// word behind it, as in these models' tokens.
+void split(const tokens::Encoding& encoding, std::string_view front,
+           std::vector<std::int32_t>* before, std::vector<std::int32_t>* after) {
+  const std::size_t end = front.ends_with(' ') ? front.size() - 1 : front.size();
+  for (std::size_t i = 0; i < encoding.ids.size(); ++i)
+    (encoding.offsets[i].first < end ? before : after)->push_back(encoding.ids[i]);
+}
+
 }  // namespace
 
 const JudgeTemplate& judge_template(const files::ModelFiles& model) {
   const std::string chat = model.chat_template();
+  bool unmarked = false;
   for (const JudgeTemplate& text : kTemplates) {
     if (model.model_type() != text.model_type) continue;
-    // Qwen2 is the base of many models; Qwen3's own reranker has the plain name of its family.
-    if (&text != &kTemplates[0] && !calls_itself_reranker(model)) break;
+    // A chat model of the same family would answer too, with numbers that mean nothing.
+    if (!calls_itself_reranker(model)) {
+      unmarked = true;
+      break;
+    }
     // Roles "query" and "document" are how a chat template takes a pair.
     if (chat.find("document") != std::string::npos && chat.find(text.marker) == std::string::npos) {
       fail(ErrorCode::kUnsupported, model.name() + ": chat_template",
@@ -90,13 +104,18 @@ const JudgeTemplate& judge_template(const files::ModelFiles& model) {
     }
     return text;
   }
-  fail(ErrorCode::kUnsupported, model.name(),
-       "expected a sequence classifier or a causal language model whose reranking template Inlay "
-       "has (Qwen3-Reranker, mxbai-rerank-v2), got a causal language model of type \"" +
-           printable(model.model_type()) + "\".");
+  fail(ErrorCode::kUnsupported, model.config().where() + "architectures",
+       "expected a sequence classifier, or a causal language model whose reranking template Inlay "
+       "has, got a causal language model of type \"" +
+           printable(model.model_type()) + "\"" +
+           (unmarked ? " with neither LogitScore nor \"rerank\" in its name" : "") +
+           ". Reranking needs a model such as BAAI/bge-reranker-base, Qwen/Qwen3-Reranker-0.6B or "
+           "mixedbread-ai/mxbai-rerank-base-v2.");
 }
 
-Judge::Judge(const JudgeTemplate& text, const tokens::Tokenizer& tokenizer) : text_(text) {
+Judge::Judge(const JudgeTemplate& text, const tokens::Tokenizer& tokenizer,
+             const std::string& where)
+    : text_(text) {
   tokens::EncodeOptions options;
   options.add_special_tokens = false;
   prefix_ = tokenizer.encode(text.prefix, options).ids;
@@ -108,10 +127,17 @@ Judge::Judge(const JudgeTemplate& text, const tokens::Tokenizer& tokenizer) : te
   }
   for (const char* token : {"<|im_start|>", "<|im_end|>"}) {
     if (tokenizer.token_to_id(token)) continue;
-    fail(ErrorCode::kBadInput, "tokenizer",
-         std::string("expected the token ") + token +
-             " of the reranking template, got a vocabulary without it. Fetch the model again.");
+    fail(
+        ErrorCode::kBadInput, where,
+        std::string("expected the token ") + token +
+            " of the reranking template, got a vocabulary without it. Reranking needs a model such "
+            "as Qwen/Qwen3-Reranker-0.6B or mixedbread-ai/mxbai-rerank-base-v2.");
   }
+}
+
+std::int64_t Judge::most_tokens() const {
+  if (text_.between == nullptr) return text_.most_tokens;
+  return text_.most_tokens + static_cast<std::int64_t>(prefix_.size() + suffix_.size());
 }
 
 std::string Judge::ask(std::string_view instruction, std::string_view query) const {
@@ -140,7 +166,7 @@ void Judge::encode(const tokens::Tokenizer& tokenizer, const std::string& asked,
   const std::size_t room = limit == 0 ? 0 : limit - around;
   tokens::EncodeOptions part;
   part.add_special_tokens = false;
-  std::vector<std::int32_t> question, answer;
+  std::vector<std::int32_t> question, label, answer;
   bool truncated = false;
   if (joined && !left) {
     part.max_length = static_cast<int>(room);
@@ -148,30 +174,32 @@ void Judge::encode(const tokens::Tokenizer& tokenizer, const std::string& asked,
     truncated = body.truncated;
     question = std::move(body.ids);
   } else {
+    part.offsets = true;
     if (joined) {
-      part.offsets = true;
-      tokens::Encoding body = tokenizer.encode(asked + std::string(document), part);
-      const auto at = std::find_if(body.offsets.begin(), body.offsets.end(),
-                                   [&](const auto& range) { return range.first >= asked.size(); });
-      const std::ptrdiff_t count = at - body.offsets.begin();
-      question.assign(body.ids.begin(), body.ids.begin() + count);
-      answer.assign(body.ids.begin() + count, body.ids.end());
+      split(tokenizer.encode(asked + std::string(document), part), asked, &question, &answer);
     } else {
       question = tokenizer.encode(asked, part).ids;
-      answer = tokenizer.encode(text_.document + std::string(document), part).ids;
+      split(tokenizer.encode(text_.document + std::string(document), part), text_.document, &label,
+            &answer);
     }
-    if (room != 0 && question.size() + answer.size() > room) {
+    const std::size_t most =
+        joined ? room : std::min(room, (room + between_.size()) * kQueryShare / kQueryWhole);
+    if (room != 0 && question.size() > most) {
       truncated = true;
-      const std::size_t most = joined ? room : room * kQueryShare / kQueryWhole;
-      if (question.size() > most) question = first_of(question, most);
-      const std::size_t rest = std::min(answer.size(), room - question.size());
-      answer = left ? last_of(answer, rest) : first_of(answer, rest);
+      question = first_of(question, most);
+    }
+    const std::size_t rest = room - std::min(room, question.size());
+    if (room != 0 && label.size() > rest) label = first_of(label, rest);
+    if (room != 0 && label.size() + answer.size() > rest) {
+      truncated = true;
+      answer = left ? last_of(answer, rest - label.size()) : first_of(answer, rest - label.size());
     }
   }
   out->clear();
   append(prefix_, 1, out);
   append(question, 0, out);
   append(between_, 1, out);
+  append(label, 0, out);
   append(answer, 0, out);
   append(suffix_, 1, out);
   out->type_ids.assign(out->ids.size(), 0);

@@ -143,7 +143,9 @@ class CausalReranker final : public Rerank {
  public:
   CausalReranker(const files::ModelFiles& model, const RerankOptions& options,
                  const tokens::Tokenizer& tokenizer)
-      : Rerank(model, options), text_(judge_template(model)), judge_(text_, tokenizer) {
+      : Rerank(model, options),
+        text_(judge_template(model)),
+        judge_(text_, tokenizer, tokenizer_name()) {
     for (const files::Module& module : model.modules()) {
       if (module.type == "LogitScore") {
         read_logit_score(model.module_config(module).root());
@@ -159,7 +161,7 @@ class CausalReranker final : public Rerank {
   }
 
   std::optional<Reads> reads() const override {
-    return Reads{Head::kCausalLm, SelectKind::kLast, text_.most_tokens};
+    return Reads{Head::kCausalLm, SelectKind::kLast, judge_.most_tokens()};
   }
   // The decoder's rows of the two tokens alone.
   void append(Program* program, const Ending& ending) override {
@@ -214,11 +216,13 @@ class CausalReranker final : public Rerank {
     fail(ErrorCode::kBadInput, config.where() + "true_token_id",
          "expected token ids, got a negative number. Fetch the model again.");
   }
-  static std::int64_t id_of(const tokens::Tokenizer& tokenizer, const char* token) {
+  std::string tokenizer_name() const { return model().name() + ": tokenizer"; }
+  std::int64_t id_of(const tokens::Tokenizer& tokenizer, const char* token) const {
     if (const auto id = tokenizer.token_to_id(token)) return *id;
-    fail(ErrorCode::kBadInput, "tokenizer",
+    fail(ErrorCode::kBadInput, tokenizer_name(),
          std::string("expected the token \"") + token +
-             "\" that the model answers with, got a vocabulary without it.");
+             "\" that the model answers with, got a vocabulary without it. Reranking needs a model "
+             "such as Qwen/Qwen3-Reranker-0.6B.");
   }
 
   const JudgeTemplate& text_;

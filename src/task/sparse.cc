@@ -80,6 +80,20 @@ struct Way {
            "prithivida/Splade_PP_en_v1.");
 }
 
+// Only masked language models may be SPLADE models that do not say so.
+void refuse_class(const files::ModelFiles& model) {
+  const std::vector<std::string> names = model.architectures();
+  std::string found;
+  for (const std::string& name : names) {
+    if (name.ends_with("ForMaskedLM")) return;
+    found += (found.empty() ? "" : ", ") + printable(name);
+  }
+  if (found.empty()) return;
+  fail(ErrorCode::kBadInput, model.config().where() + "architectures",
+       "expected a SPLADE model, got " + found +
+           ". Sparse vectors need a model such as prithivida/Splade_PP_en_v1.");
+}
+
 class Sparse final : public Task {
  public:
   Sparse(const files::ModelFiles& model, const SparseOptions& options)
@@ -92,6 +106,7 @@ class Sparse final : public Task {
       ways_.fill({Way::Kind::kModel, {}});
       if (known != nullptr) head_.activation = known->activation;
     } else {
+      refuse_class(model);
       fail(ErrorCode::kBadInput, model.name(),
            "expected a SPLADE model, got a folder that does not say so (no SpladePooling in "
            "modules.json, no known name). If it is one, ask with --assume-splade; else take a "

@@ -22,9 +22,19 @@ struct PromptChoice {
   std::optional<std::string> name;  // unset: none is added
   std::string text;
 };
-// Throws kUsage naming the model's prompts when `name` is unknown.
+// Without a name or a role it is that of the adapter, if that has one. Throws kUsage naming the
+// model's prompts when `name` is unknown.
 PromptChoice choose_prompt(const files::ModelFiles& model, const std::optional<std::string>& name,
-                           Role role);
+                           Role role, const std::string& adapter = {});
+
+// The adapter that texts of a role are for, of a model that has such; empty: none.
+std::string role_adapter(const files::ModelFiles& model, Role role);
+// The adapter to load: the one named, else the role's; empty: none. Throws kUsage for a name that
+// the model does not have, naming those that it has.
+std::string choose_adapter(const files::ModelFiles& model, const std::string& named, Role role);
+// Throws kUsage for texts of a role that has an adapter, when no adapter or another role's is
+// loaded.
+void check_role(const files::ModelFiles& model, const std::string& adapter, Role role);
 
 struct Reads {
   Head head = Head::kHidden;

@@ -155,6 +155,12 @@ def test_dimensions_normalize_and_pooling(inlay, tiny):
     raw = vectors(inlay("embed", "-m", tiny, "hello world", "--no-normalize"))
     assert abs(np.linalg.norm(raw) - 1) > 1e-3
     assert np.abs(raw / np.linalg.norm(raw) - whole).max() < 1e-6
+    several = MODELS / "bert-several"  # whose modules do not normalise
+    raw = vectors(inlay("embed", "-m", several, "hello world"))
+    unit = vectors(inlay("embed", "-m", several, "hello world", "--normalize"))
+    assert abs(np.linalg.norm(raw) - 1) > 1e-3
+    assert np.abs(raw / np.linalg.norm(raw) - unit).max() < 1e-6
+    expect(inlay("embed", "-m", tiny, "a", "--normalize", "--no-normalize"), 2, "--normalize", "both")
     cls = vectors(inlay("embed", "-m", tiny, "hello world", "--pooling", "cls"))
     last = vectors(inlay("embed", "-m", tiny, "hello world", "--pooling", "last"))
     both = vectors(inlay("embed", "-m", tiny, "hello world", "--pooling", "cls+mean"))
@@ -220,7 +226,7 @@ def test_report_has_the_contract_s_fields(inlay, tiny):
     assert (
         list(report)
         == (
-            "device backend isa dtype model revision texts tokens truncated padded_share partitions fallback_ops seconds peak_rss"
+            "device backend isa dtype model revision weight_file adapter texts tokens truncated padded_share partitions fallback_ops seconds peak_rss"
         ).split()
     )
     assert list(report["seconds"]) == ["load", "tokenize", "compute", "total"]
@@ -231,6 +237,17 @@ def test_report_has_the_contract_s_fields(inlay, tiny):
     assert report["peak_rss"] > 1_000_000
     ref = inlay("embed", "-m", tiny, "one", "--device", "ref", "--report", "r.json")
     assert ref.code == 0 and json.load(open("r.json"))["backend"] == "ref"
+
+
+def test_report_names_the_weight_file(inlay, tiny, tmp_path):
+    folder = tmp_path / "several-forms"
+    shutil.copytree(tiny, folder)
+    (folder / "onnx").mkdir()
+    for other in ["pytorch_model.bin", "onnx/model.onnx", "onnx/model_quantized.onnx"]:
+        (folder / other).write_bytes(b"not read")
+    for model, file in [(folder, "model.safetensors"), (MODELS / "camembert-mean", "model.safetensors.index.json")]:
+        assert inlay("embed", "-m", model, "one", "--report", "r.json").code == 0
+        assert json.load(open("r.json"))["weight_file"] == file
 
 
 def test_summary_and_quiet(inlay, tiny):

@@ -10,6 +10,7 @@ HEADS = ROOT / "tests" / "data" / "heads"
 EXPECTED = json.loads((HEADS / "expected.json").read_text())
 TEXTS, QUERY = EXPECTED["texts"], EXPECTED["query"]
 MLM, RERANKER, TWO_LABELS = HEADS / "bert-mlm", HEADS / "bert-labels-1", HEADS / "bert-labels-2"
+JUDGE = HEADS / "qwen3-reranker"
 PAIRS = "".join(json.dumps([QUERY, text]) + "\n" for text in TEXTS)
 
 
@@ -70,6 +71,18 @@ def test_several_labels(inlay, tmp_path):
     for line, logits in zip(result.json, EXPECTED["scores"][1], strict=True):
         assert close(line["scores"], logits) and line["labels"] == ["LABEL_0", "LABEL_1"]
     expect(inlay("rerank", "-m", TWO_LABELS, "--query", QUERY, "a"), 65, "one label", "--pairs")
+
+
+def test_a_language_model_judges(inlay):
+    judged = EXPECTED["judged"]
+    instructions = [[], ["--instruction", judged["instruction"]]]
+    for arguments, tokens, logits in zip(instructions, judged["tokens"], judged["logits"], strict=True):
+        result = inlay("rerank", "-m", JUDGE, "--query", QUERY, "--raw-scores", *arguments, *TEXTS)
+        lines = sorted(result.json, key=lambda line: line["index"])
+        assert [line["tokens"] for line in lines] == tokens
+        assert close([line["score"] for line in lines], logits)
+        assert [line["index"] for line in result.json] == sorted(range(len(TEXTS)), key=lambda i: -logits[i])
+    expect(inlay("rerank", "-m", RERANKER, "--query", QUERY, "--instruction", "x", "a"), 2, "--instruction")
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,20 @@ weights. The product is W + B A * alpha / rank for a linear layer, W + A B * alp
 jinaai/xlm-roberta-flash-implementation's modeling_lora.py and vLLM's jina_merge_lora_weights.
 """
 
+import json
 import random
 import subprocess
 
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT, inlay_lines
 from families import shake
 from families._layouts import edit_config
 from families.xlm_roberta_flash import rotary_config, save_rotary
 from safetensors.torch import load_file, save_file
 from test_heads import DRIVER, LENGTHS, VOCABULARY
-from transformers import JinaEmbeddingsV3Model
+from transformers import JinaEmbeddingsV3Config, JinaEmbeddingsV3Model, PreTrainedTokenizerFast
 
 TASKS = ["retrieval.query", "retrieval.passage", "separation"]
 ALPHA, RANK = 2, 5
@@ -59,6 +61,80 @@ def reference(folder, original, added, task):
             spelled[name] = tensor
     model.load_state_dict(spelled, strict=True)
     return model
+
+
+INSTRUCTIONS = {"retrieval.query": "query: ", "retrieval.passage": "a passage of text: ", "separation": ""}
+TEXTS = ["", "the quick brown fox", "river bank, river bank", "word " * 9]
+
+
+def save_folder(folder, plain, prompts_in="config.json"):
+    """A folder as the Hub's, with a tokenizer and sentence-transformers' modules. Returns what reference() wants."""
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(ROOT / "tests/golden/models/jina-v3-mean")
+    torch.manual_seed(5)
+    config = JinaEmbeddingsV3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=24,
+        num_attention_heads=2,
+        num_hidden_layers=2,
+        intermediate_size=40,
+        max_position_embeddings=64,
+        type_vocab_size=1,
+        initializer_range=0.3,
+        rope_parameters={"rope_type": "default", "rope_theta": 20000.0},
+    )
+    model = shake(JinaEmbeddingsV3Model(config, add_pooling_layer=False).eval())
+    model.save_pretrained(plain)
+    save_rotary(model, folder, "hub")
+    original = load_file(folder / "model.safetensors")
+    edit_config(folder, lora_adaptations=TASKS, lora_rank=RANK, lora_alpha=ALPHA)
+    if prompts_in == "config.json":
+        edit_config(folder, task_instructions=INSTRUCTIONS)
+    else:
+        (folder / prompts_in).write_text(json.dumps({"prompts": INSTRUCTIONS, "default_prompt_name": None}) + "\n")
+    added = parametrize(folder)
+    tokenizer.save_pretrained(folder)
+    modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
+    modules = [
+        {"idx": i, "name": str(i), "path": path, "type": f"sentence_transformers.models.{name}"}
+        for i, (path, name) in enumerate(modules)
+    ]
+    modules[0]["type"] = "custom_st.Transformer"  # as the Hub's
+    (folder / "modules.json").write_text(json.dumps(modules, indent=2) + "\n")
+    (folder / "1_Pooling").mkdir(exist_ok=True)
+    pooling = {"word_embedding_dimension": 24, "pooling_mode_mean_tokens": True}
+    (folder / "1_Pooling/config.json").write_text(json.dumps(pooling) + "\n")
+    return tokenizer, original, added
+
+
+@pytest.mark.parametrize("prompts_in", ["config.json", "config_sentence_transformers.json"])
+def test_the_adapter_and_its_prompt(prompts_in, tmp_path):
+    """As AutoModel's encode(task=...) of the Hub's code: the adapter's product, and its instruction before the text."""
+    folder, plain = tmp_path / "hub", tmp_path / "plain"
+    tokenizer, original, added = save_folder(folder, plain, prompts_in)
+    query, passage, other = TASKS
+    for arguments, adapter, prompt in [
+        ([], None, None),
+        (["--adapter", query], query, query),
+        (["--as", "query"], query, query),
+        (["--as", "document"], passage, passage),
+        (["--adapter", other], other, None),
+        (["--adapter", passage, "--prompt", "none"], passage, None),
+        (["--adapter", other, "--prompt", query], other, query),
+        (["--adapter", other, "--as", "query"], other, query),
+    ]:
+        model = reference(plain, original, added, adapter)
+        report = tmp_path / "report.json"
+        lines = inlay_lines("embed", folder, TEXTS, [*arguments, "--report", str(report)])
+        assert json.loads(report.read_text())["adapter"] == (adapter or "")
+        for text, line in zip(TEXTS, lines, strict=True):
+            ids = tokenizer(
+                (INSTRUCTIONS[prompt] if prompt else "") + text, truncation=True, max_length=48, return_tensors="pt"
+            )["input_ids"]
+            with torch.no_grad():
+                mean = model(ids).last_hidden_state[0].mean(0)
+            expected = (mean / mean.norm()).numpy()
+            assert np.abs(np.array(line["embedding"]) - expected).max() <= 1e-5, arguments
+            assert (line["prompt"], line["tokens"]) == (prompt, ids.shape[1])
 
 
 def ask(folder, device, texts, *adapter):

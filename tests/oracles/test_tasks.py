@@ -121,7 +121,7 @@ def test_a_model_of_another_task_is_refused(tmp_path):
     make(tmp_path, BERT, "Bert", "Model")
     for command, arguments, words in [
         ("sparse", ["--assume-splade"], ["masked language model", "BertModel", "Splade_PP_en_v1"]),
-        ("sparse", [], ["SPLADE", "--assume-splade"]),
+        ("sparse", [], ["SPLADE", "BertModel", "Splade_PP_en_v1"]),
         ("rerank", ["--query", "q"], ["sequence classifier", "BertModel", "bge-reranker-base"]),
     ]:
         code, message = inlay_lines(command, tmp_path, ["a"], arguments, expect_error=True)

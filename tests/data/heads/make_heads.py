@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Makes the tiny masked language model and cross-encoder that tests/cli uses, and what torch says of them.
+"""Makes the tiny masked language model, cross-encoders, language model that reranks and model with adapters that
+tests/cli and tests/abi use, and what torch says of all but the last.
 
 .venv/oracles/bin/python tests/data/heads/make_heads.py    (in the oracle environment; ./test --oracles makes it)
 """
@@ -7,17 +8,31 @@
 import json
 import pathlib
 import sys
+import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 sys.path.insert(0, str(ROOT / "tests/oracles"))
 
 import numpy as np  # noqa: E402
+import test_rerank_causal as causal  # noqa: E402
 import torch  # noqa: E402
+from test_adapters import save_folder  # noqa: E402
 from test_tasks import BERT, make  # noqa: E402
 
 TEXTS = ["the quick brown fox", "", "river bank, river bank", "a small engine turns text into vectors"]
 QUERY = "fox of the river"
+INSTRUCTION = "Find texts about animals"
+
+
+def judged():
+    """Scores of a reranker as Qwen3-Reranker's card computes them, without and with an instruction."""
+    tokenizer = causal.train_tokenizer()
+    sizes = dict(hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=2)
+    model = causal.make(HERE / "qwen3-reranker", tokenizer, "qwen3", **sizes)
+    ids = [[causal.qwen3_ids(tokenizer, QUERY, text, how) for text in TEXTS] for how in [None, INSTRUCTION]]
+    logits = [[causal.logits(model, tokenizer, one) for one in lists] for lists in ids]
+    return {"instruction": INSTRUCTION, "tokens": [[len(one) for one in lists] for lists in ids], "logits": logits}
 
 
 def main():
@@ -37,6 +52,9 @@ def main():
             pairs = [tokenizer([[QUERY, text]], return_tensors="pt") for text in TEXTS]
             logits = [model(**pair).logits[0].tolist() for pair in pairs]
             expected["scores"].append(logits)
+    with tempfile.TemporaryDirectory() as plain:
+        save_folder(HERE / "jina-adapters", plain)
+    expected["judged"] = judged()
     (HERE / "expected.json").write_text(json.dumps(expected) + "\n")
 
 

@@ -1,6 +1,7 @@
 // The engine over a tiny model: invariance, limits, cancellation, hostile weights, many callers.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -8,6 +9,7 @@
 #include <fstream>
 #include <thread>
 
+#include "engine/loader.h"
 #include "inlay/inlay.hpp"
 
 namespace inlay {
@@ -235,6 +237,50 @@ TEST_F(EditedModel, NonFiniteWeightsAreRefusedUnlessAllowed) {
   for (const float v : result.vectors) EXPECT_TRUE(std::isfinite(v));
   EXPECT_EQ(engine.stats().nonfinite, static_cast<std::int64_t>(!result.texts[0].error.empty()) +
                                           !result.texts[1].error.empty());
+}
+
+// A table of one row, whose bytes are `bytes`.
+template <typename Element, std::size_t kCount>
+Program program_with(DType dtype, const std::array<Element, kCount>& row) {
+  Program program;
+  TensorView tensor;
+  tensor.dtype = dtype;
+  tensor.shape = {1, static_cast<std::int64_t>(kCount)};
+  tensor.data = row.data();
+  EmbedStep step;
+  step.tokens = {"table", tensor, "file"};
+  program.embed("embeddings", step);
+  return program;
+}
+
+TEST(CheckFinite, ReadsEveryDtypeByItsOwnWidth) {
+  const auto refused = [](const Program& program) {
+    try {
+      engine::check_finite(program);
+      return false;
+    } catch (const Error& error) {
+      return error.code() == ErrorCode::kBadInput;
+    }
+  };
+  const auto f64 = [&](double last) {
+    return refused(program_with(DType::kF64, std::array<double, 3>{1, -2, last}));
+  };
+  EXPECT_FALSE(f64(1e30));
+  EXPECT_TRUE(f64(NAN));
+  EXPECT_TRUE(f64(INFINITY));
+  EXPECT_TRUE(f64(1e300));  // infinite in fp32
+  EXPECT_TRUE(refused(program_with(DType::kF32, std::array<float, 2>{1, NAN})));
+  EXPECT_FALSE(refused(program_with(DType::kF32, std::array<float, 2>{1, 3e38F})));
+  using Halves = std::array<std::uint16_t, 2>;
+  EXPECT_TRUE(refused(program_with(DType::kF16, Halves{0x3C00, 0x7C00})));
+  EXPECT_FALSE(refused(program_with(DType::kF16, Halves{0x3C00, 0x7BFF})));
+  EXPECT_TRUE(refused(program_with(DType::kBF16, Halves{0x3F80, 0x7F80})));
+  EXPECT_FALSE(refused(program_with(DType::kBF16, Halves{0x7C00, 0x3F80})));
+  // Integers have no NaN, and are no pairs of bytes.
+  using Bytes = std::array<std::uint8_t, 3>;
+  EXPECT_FALSE(refused(program_with(DType::kU8, Bytes{0x80, 0x7F, 0xFF})));
+  EXPECT_FALSE(refused(program_with(DType::kI8, Bytes{0x80, 0x7F, 0xFF})));
+  EXPECT_FALSE(refused(program_with(DType::kI32, std::array<std::int32_t, 1>{0x7F800000})));
 }
 
 TEST_F(EditedModel, OverwritingTheFileAfterLoadChangesNothing) {
