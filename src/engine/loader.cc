@@ -139,21 +139,26 @@ tokens::Tokenizer load_tokenizer(const files::ModelFiles& model) {
 
 Program build_program(const files::ModelFiles& model, task::Task* task) {
   const task::Reads reads = task->reads().value();
-  arch::Body body =
-      arch::find(model).build(model, model.load_weights(), {reads.read_row, reads.head});
+  std::shared_ptr<const Weights> weights = model.load_weights();
+  arch::Body body = arch::find(model).build(model, weights, {reads.read_row, reads.head});
+  body.checkpoint = std::move(weights);
   task->append(&body.program, body);
   return std::move(body.program);
 }
 
-LengthLimits length_limits(const files::ModelFiles& model, const Program& program) {
+LengthLimits length_limits(const files::ModelFiles& model, const Program& program,
+                           const task::Reads& reads) {
   LengthLimits limits;
   limits.largest = program.max_tokens() != 0 ? program.max_tokens() : kUnboundedLength;
   limits.standard = limits.largest;
-  if (model.max_seq_length()) {
+  if (reads.own_tokens != 0) {
+    limits.standard = std::min(limits.standard, reads.own_tokens);
+  } else if (model.max_seq_length()) {
     limits.standard = std::min(limits.standard, *model.max_seq_length());
   } else if (const auto tokenizer_limit = model.tokenizer().model_max_length) {
     limits.standard = std::min(limits.standard, *tokenizer_limit);
   }
+  if (reads.most_tokens != 0) limits.standard = std::min(limits.standard, reads.most_tokens);
   return limits;
 }
 
@@ -203,10 +208,9 @@ void check_batch_tokens(const EngineOptions& options) {
 void load_program(const EngineOptions& options, LoadedModel* model) {
   Program program = build_program(model->files, model->task.get());
   backend::CompileOptions& limits = model->limits;
-  LengthLimits lengths = length_limits(model->files, program);
-  if (const std::int64_t most = model->task->reads()->most_tokens; most != 0)
-    lengths.standard = std::min(lengths.standard, most);
-  const bool pairs = model->task->reads()->head == Head::kClassifier;
+  const task::Reads reads = model->task->reads().value();
+  const LengthLimits lengths = length_limits(model->files, program, reads);
+  const bool pairs = reads.head == Head::kClassifier;
   limits.max_text_tokens =
       resolve_length(options, lengths, model->tokenizer.special_tokens_added(pairs));
   const backend::Choice choice =
