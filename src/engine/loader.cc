@@ -151,13 +151,12 @@ LengthLimits length_limits(const files::ModelFiles& model, const Program& progra
   LengthLimits limits;
   limits.largest = program.max_tokens() != 0 ? program.max_tokens() : kUnboundedLength;
   limits.standard = limits.largest;
-  if (reads.own_tokens != 0) {
-    limits.standard = std::min(limits.standard, reads.own_tokens);
-  } else if (model.max_seq_length()) {
+  if (model.max_seq_length()) {
     limits.standard = std::min(limits.standard, *model.max_seq_length());
   } else if (const auto tokenizer_limit = model.tokenizer().model_max_length) {
     limits.standard = std::min(limits.standard, *tokenizer_limit);
   }
+  limits.standard = std::max(limits.standard, std::min(reads.least_tokens, limits.largest));
   if (reads.most_tokens != 0) limits.standard = std::min(limits.standard, reads.most_tokens);
   return limits;
 }

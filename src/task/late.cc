@@ -20,8 +20,10 @@ class Late final : public Task {
 
   std::optional<Reads> reads() const override {
     Reads reads;
-    if (form_.document.most_tokens != 0)
-      reads.own_tokens = std::max(form_.document.most_tokens, form_.query.most_tokens);
+    const std::int64_t query = form_.query.most_tokens;
+    const std::int64_t document = form_.document.most_tokens;
+    reads.least_tokens = std::max({query, document, form_.query.expansion.length});
+    if (query != 0 && document != 0) reads.most_tokens = reads.least_tokens;
     return reads;
   }
   void append(Program* program, const Ending& ending) override {
