@@ -87,7 +87,12 @@ struct Pipeline::State {
       promise.set_exception(error);
       return;
     }
-    task->finish(request, &result);
+    try {
+      task->finish(request, &result);
+    } catch (...) {
+      promise.set_exception(std::current_exception());
+      return;
+    }
     promise.set_value(std::move(result));
   }
 };

@@ -145,8 +145,8 @@ class FormReader {
       fail(ErrorCode::kUnsupported, metadata.where() + "similarity",
            "expected \"cosine\", got \"" + printable(similarity) + "\".");
     }
-    mark_stanford(&form_.query, metadata.string_or("query_token_id", "[unused0]"));
-    mark_stanford(&form_.document, metadata.string_or("doc_token_id", "[unused1]"));
+    form_.query.marker = stanford_marker(metadata, "query_token_id", "[unused0]");
+    form_.document.marker = stanford_marker(metadata, "doc_token_id", "[unused1]");
     form_.document.most_tokens = length_or(metadata, "doc_maxlen", 0);
     expand(length_or(metadata, "query_maxlen", kExpansionLength),
            metadata.bool_or("attend_to_mask_tokens", false), true, nullptr);
@@ -160,11 +160,12 @@ class FormReader {
     }
     std::sort(form_.document.skip.begin(), form_.document.skip.end());
   }
-  void mark_stanford(LateForm::Side* side, const std::string& token) {
-    side->marker = tokenizer_.token_to_id(token);
-    if (side->marker) return;
-    fail(ErrorCode::kBadInput, (model_.folder() / kMetadata).string(),
-         "expected a marker of the vocabulary, got \"" + printable(token) +
+  std::int32_t stanford_marker(const JsonValue& metadata, const char* key,
+                               const char* usual) const {
+    const std::string token = metadata.string_or(key, usual);
+    if (const auto id = tokenizer_.token_to_id(token)) return *id;
+    fail(ErrorCode::kBadInput, metadata.where() + key,
+         "expected a token of the vocabulary, got \"" + printable(token) +
              "\". Tokenizer and metadata do not belong together; fetch the model again.");
   }
 

@@ -276,30 +276,34 @@ def stanford_folder(folder, **metadata):
     return tokenizer, model, tensors["linear.weight"]
 
 
-@pytest.mark.parametrize("metadata", [{}, {"attend_to_mask_tokens": True}, {"mask_punctuation": False}])
-def test_stanford_folders(tmp_path, metadata):
+def stanford(tokenizer, model, linear, texts, role, length, attend=False, skiplist=True):
     """colbert/modeling: QueryTokenizer, DocTokenizer (". " is put before a text and the token of "." replaced by the
     marker), ColBERT.query, ColBERT.doc, and mask() with the skiplist of the first token of each symbol."""
-    folder = tmp_path / "folder"
-    tokenizer, model, linear = stanford_folder(folder, **metadata)
     model, linear = model.double(), linear.double()
     skip = {tokenizer.encode(symbol, add_special_tokens=False)[0] for symbol in string.punctuation}
-    for texts, role, marker, length in [(QUERIES, "query", 260, 19), (TEXTS, "document", 261, 37)]:
-        expected = []
-        for text in texts:
-            padding = "max_length" if role == "query" else False
-            inputs = tokenizer([". " + text], padding=padding, truncation=True, max_length=length, return_tensors="pt")
-            ids, seen = inputs["input_ids"], inputs["attention_mask"]
-            ids[:, 1] = marker
-            if role == "query":
-                ids[ids == tokenizer.pad_token_id] = tokenizer.mask_token_id
-                if metadata.get("attend_to_mask_tokens"):
-                    seen[ids == tokenizer.mask_token_id] = 1
-            with torch.no_grad():
-                hidden = model(ids, attention_mask=seen).last_hidden_state[0]
-            vectors = torch.nn.functional.normalize(hidden @ linear.T, dim=-1).numpy()
-            dropped = skip if role == "document" and metadata.get("mask_punctuation", True) else set()
-            expected.append(vectors[[i for i, token in enumerate(ids[0].tolist()) if token not in dropped]])
+    for text in texts:
+        padding = "max_length" if role == "query" else False
+        inputs = tokenizer([". " + text], padding=padding, truncation=True, max_length=length, return_tensors="pt")
+        ids, seen = inputs["input_ids"], inputs["attention_mask"]
+        ids[:, 1] = 260 if role == "query" else 261
+        if role == "query":
+            ids[ids == tokenizer.pad_token_id] = tokenizer.mask_token_id
+            if attend:
+                seen[ids == tokenizer.mask_token_id] = 1
+        with torch.no_grad():
+            hidden = model(ids, attention_mask=seen).last_hidden_state[0]
+        vectors = torch.nn.functional.normalize(hidden @ linear.T, dim=-1).numpy()
+        dropped = skip if role == "document" and skiplist else set()
+        yield vectors[[i for i, token in enumerate(ids[0].tolist()) if token not in dropped]]
+
+
+@pytest.mark.parametrize("metadata", [{}, {"attend_to_mask_tokens": True}, {"mask_punctuation": False}])
+def test_stanford_folders(tmp_path, metadata):
+    folder = tmp_path / "folder"
+    parts = stanford_folder(folder, **metadata)
+    options = metadata.get("attend_to_mask_tokens", False), metadata.get("mask_punctuation", True)
+    for texts, role, length in [(QUERIES, "query", 19), (TEXTS, "document", 37)]:
+        expected = stanford(*parts, texts, role, length, *options)
         assert_close(inlay_lines("late", folder, texts, ["--as", role]), expected, texts)
 
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Makes the tiny masked language model and cross-encoder that tests/cli uses, and what torch says of them.
+"""Makes the tiny masked language model, cross-encoders, ColBERT and bge-m3 that tests/cli uses, and what torch says.
 
 .venv/oracles/bin/python tests/data/heads/make_heads.py    (in the oracle environment; ./test --oracles makes it)
 """
 
 import json
 import pathlib
+import shutil
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -13,6 +14,7 @@ ROOT = HERE.parents[2]
 sys.path.insert(0, str(ROOT / "tests/oracles"))
 
 import numpy as np  # noqa: E402
+import test_late as late  # noqa: E402
 import torch  # noqa: E402
 from test_tasks import BERT, make  # noqa: E402
 
@@ -38,6 +40,25 @@ def main():
             logits = [model(**pair).logits[0].tolist() for pair in pairs]
             expected["scores"].append(logits)
     (HERE / "expected.json").write_text(json.dumps(expected) + "\n")
+    late_folders()
+
+
+def late_folders():
+    for name in ["colbert", "bge-m3"]:
+        shutil.rmtree(HERE / name, ignore_errors=True)
+    parts = late.stanford_folder(HERE / "colbert", query_maxlen=11, doc_maxlen=17)
+    expected = {
+        role: [np.round(rows, 7).tolist() for rows in late.stanford(*parts, texts, role, length)]
+        for role, texts, length in [("query", [QUERY], 11), ("document", TEXTS, 17)]
+    }
+    parts = late.bge_m3_folder(HERE / "bge-m3")
+    names = ["embedding", "lexical", "vectors"]
+    expected["bge-m3"] = []
+    for text in TEXTS:
+        dense, lexical, vectors = late.flag_embedding(*parts, text)
+        values = [np.round(dense, 7).tolist(), sorted(lexical.items()), np.round(vectors, 7).tolist()]
+        expected["bge-m3"].append(dict(zip(names, values, strict=True)))
+    (HERE / "expected_late.json").write_text(json.dumps(expected) + "\n")
 
 
 if __name__ == "__main__":
