@@ -340,9 +340,9 @@ class INLAY_API Engine {
 INLAY_API std::vector<std::uint8_t> quantize(std::span<const float> vectors, std::int64_t dim,
                                              const Quantization& how);
 
-// The MaxSim score of matrices [tokens, dim]: for each row of the query its largest dot product with
-// a row of the document, summed; in double (Khattab and Zaharia 2020, arXiv:2004.12832). 0 when
-// either has no rows. Throws kUsage for sizes that are not whole rows.
+// The MaxSim score of matrices [tokens, dim]: for each row of the query its largest dot product
+// with a row of the document, summed; in double (Khattab and Zaharia 2020, arXiv:2004.12832). 0
+// when either has no rows. Throws kUsage for sizes that are not whole rows.
 INLAY_API double max_sim(std::span<const float> query, std::span<const float> document,
                          std::int64_t dim);
 

@@ -33,8 +33,7 @@ void append_vectors(std::string& line, const TokenVectors& vectors) {
 
 // `append` adds what text `t` has.
 template <typename F>
-void write_lines(OutputFile& out, const Result& result, std::int64_t first_index,
-                 const F& append) {
+void write_lines(OutputFile& out, const Result& result, std::int64_t first_index, const F& append) {
   std::string line;
   for (std::size_t t = 0; t < result.texts.size(); ++t) {
     const TextInfo& text = result.texts[t];

@@ -29,7 +29,7 @@ class Late final : public Task {
   void append(Program* program, const Ending& ending) override {
     ValueId x = ending.hidden;
     if (form_.kind == LateKind::kStanford) x = append_stanford(program, ending);
-    if (form_.kind == LateKind::kLinear) x = append_linear(program, x);
+    if (form_.kind == LateKind::kLinear) x = append_beside(program, x, model_, "colbert_linear");
     for (const files::Module& module : form_.dense) {
       const files::DenseConfig dense = model_.dense(module);
       const std::string name = module.folder.filename().string();
@@ -45,7 +45,10 @@ class Late final : public Task {
   }
   std::int64_t dim() const override { return dim_; }
 
-  Role default_role() const override { return Role::kDocument; }
+  // An embedder's folder has no sides: a text without a role gets what it would get elsewhere.
+  Role default_role() const override {
+    return form_.kind == LateKind::kLinear ? Role::kNone : Role::kDocument;
+  }
   void begin(std::size_t items, Result* result) const override {
     result->late.assign(items, TokenVectors{dim_, {}});
   }
@@ -118,8 +121,8 @@ class Late final : public Task {
       fail(ErrorCode::kBadInput, model_.name() + ": " + model_.weight_file(),
            std::string("expected a tensor ") + kName + " as HF_ColBERT has, got none.");
     }
-    const ValueId x = program->linear(
-        "late.linear", {ending.hidden, {{kName, entry->tensor, entry->file}}, {}});
+    const ValueId x =
+        program->linear("late.linear", {ending.hidden, {{kName, entry->tensor, entry->file}}, {}});
     if (const auto metadata = model_.find_json("artifact.metadata")) {
       const std::int64_t width = program->value(x).width;
       const std::int64_t dim = metadata->root().integer_or("dim", width);
@@ -130,10 +133,6 @@ class Late final : public Task {
       }
     }
     return x;
-  }
-
-  ValueId append_linear(Program* program, ValueId hidden) const {
-    return append_beside(program, hidden, model_, "colbert_linear");
   }
 
   const files::ModelFiles model_;
@@ -177,8 +176,8 @@ class LateRerank final : public Task {
     if (index < request.texts.size()) {
       late_.encode(source, shared, index, out);
     } else {
-      late_.encode(late_.form().query, source, prompt_, request.queries[index - request.texts.size()],
-                   out);
+      late_.encode(late_.form().query, source, prompt_,
+                   request.queries[index - request.texts.size()], out);
     }
   }
   bool read(const Computed& item, std::size_t index, Result* result) const override {

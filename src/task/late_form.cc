@@ -26,8 +26,8 @@ bool is_architecture(const files::ModelFiles& model, std::string_view name) {
 // What PyLate writes into config_sentence_transformers.json beside what all have.
 bool has_pylate_members(const JsonValue& collection) {
   static constexpr std::array<std::string_view, 9> kMembers{
-      "query_prefix",       "document_prefix",    "query_length",
-      "document_length",    "query_expansion",    "attend_to_expansion_tokens",
+      "query_prefix",       "document_prefix",       "query_length",
+      "document_length",    "query_expansion",       "attend_to_expansion_tokens",
       "do_query_expansion", "attend_to_mask_tokens", "skiplist_words"};
   return std::any_of(kMembers.begin(), kMembers.end(),
                      [&](std::string_view member) { return collection.contains(member); });
@@ -232,8 +232,8 @@ class FormReader {
     }
   }
 
-  // Lengths and expansion stand in the transformer's config, in PyLate's folders in the collection's
-  // under other names.
+  // Lengths and expansion stand in the transformer's config, in PyLate's folders in the
+  // collection's under other names.
   void read_lengths(const JsonValue& collection) {
     const auto document = model_.find_json(model_.modules()[0], "sentence_bert_config.json");
     const JsonDocument empty = JsonDocument::parse("{}", "sentence_bert_config.json");
@@ -255,8 +255,7 @@ class FormReader {
     if (form_.query.expansion.fixed) {
       form_.query.most_tokens = form_.query.expansion.length;
     } else if (form_.query.most_tokens != 0) {
-      form_.query.most_tokens =
-          std::max(form_.query.most_tokens, form_.query.expansion.length);
+      form_.query.most_tokens = std::max(form_.query.most_tokens, form_.query.expansion.length);
     }
   }
   void read_expansion(const JsonValue& config) {
@@ -290,7 +289,8 @@ LateKind late_kind(const files::ModelFiles& model) {
     const auto collection = model.find_json(kCollection);
     if (collection && has_pylate_members(collection->root())) return LateKind::kModules;
   }
-  if (!model.has_modules() && is_architecture(model, "HF_ColBERT")) return LateKind::kStanford;
+  if (!model.has_modules() && (is_architecture(model, "HF_ColBERT") || model.has_file(kMetadata)))
+    return LateKind::kStanford;
   return model.has_file(kColbertLinear) ? LateKind::kLinear : LateKind::kNone;
 }
 

@@ -1,6 +1,6 @@
 // What a late-interaction folder says of its texts, whatever form it has: Stanford's (artifact.
-// metadata beside the checkpoint), PyLate's, sentence-transformers' MultiVectorEncoder, and bge-m3's
-// colbert_linear.pt. How a text becomes tokens and which of them count.
+// metadata beside the checkpoint), PyLate's, sentence-transformers' MultiVectorEncoder, and
+// bge-m3's colbert_linear.pt. How a text becomes tokens and which of them count.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
-// Sparse vectors of models that give every token a weight: relu of a projection of its hidden state,
-// of a token's places the largest. bge-m3 (Chen et al. 2024, arXiv:2402.03216; FlagEmbedding's
-// BGEM3FlagModel) keeps it in sparse_linear.pt, gte-multilingual-base (arXiv:2407.19669) as the
-// classifier of its checkpoint. The tokens that open and close a text, padding and unknown ones do
-// not count.
+// Sparse vectors of models that give every token a weight: relu of a projection of its hidden
+// state, of a token's places the largest. bge-m3 (Chen et al. 2024, arXiv:2402.03216;
+// FlagEmbedding's BGEM3FlagModel) keeps it in sparse_linear.pt, gte-multilingual-base
+// (arXiv:2407.19669) as the classifier of its checkpoint. The tokens that open and close a text,
+// padding and unknown ones do not count.
 #include <algorithm>
 #include <map>
 
@@ -20,8 +20,7 @@ class TokenWeights final : public Task {
  public:
   TokenWeights(const files::ModelFiles& model, const SparseOptions& options)
       : model_(model), options_(options) {
-    const tokens::Tokenizer tokenizer =
-        open_tokenizer(model.tokenizer(), model.do_lower_case());
+    const tokens::Tokenizer tokenizer = open_tokenizer(model.tokenizer(), model.do_lower_case());
     const tokens::SpecialIds& special = tokenizer.special_ids();
     for (const auto& id : {special.cls, special.eos, special.pad, special.unk}) {
       if (id) unused_.push_back(*id);

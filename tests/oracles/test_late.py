@@ -28,7 +28,8 @@ DIM = 24
 
 
 def make(folder, source="bert-mean", family="Bert", architecture="Model", **config):
-    """A body and its tokenizer, with ColBERT's two markers in the vocabulary as BERT's [unused0] and [unused1] are."""
+    """A body and its tokenizer, with ColBERT's two markers in the vocabulary as BERT's [unused0] and [unused1] are, or
+    added to it as jina-colbert-v2's are."""
     folder.mkdir(parents=True)
     for name in ["tokenizer.json", "tokenizer_config.json"]:
         shutil.copy(ROOT / "tests/golden/models" / source / name, folder / name)
@@ -40,6 +41,9 @@ def make(folder, source="bert-mean", family="Bert", architecture="Model", **conf
             vocabulary[marker] = len(vocabulary)
         file.write_text(json.dumps(tokenizer))
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    if source == "xlm-roberta-cls":
+        tokenizer.add_special_tokens({"mask_token": "<mask>"})
+        tokenizer.add_tokens(["[unused0]", "[unused1]"], special_tokens=True)
     config = getattr(transformers, family + "Config")(
         vocab_size=len(tokenizer), max_position_embeddings=90, pad_token_id=tokenizer.pad_token_id, **TINY, **config
     )
@@ -187,7 +191,9 @@ def pylate_folder(tmp_path, prefixes, **collection):
     modules = json.loads((folder / "modules.json").read_text())
     for module in modules:
         kind = module["type"].rsplit(".", 1)[1]
-        module["type"] = {"Transformer": "sentence_transformers.models.Transformer"}.get(kind, "pylate.models.Dense.Dense")
+        module["type"] = {"Transformer": "sentence_transformers.models.Transformer"}.get(
+            kind, "pylate.models.Dense.Dense"
+        )
     (folder / "modules.json").write_text(json.dumps(modules))
     (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 18, "do_lower_case": False}))
     config = folder / modules[1]["path"] / "config.json"
@@ -252,10 +258,11 @@ def test_pylate_inserts_markers(tmp_path):
         assert_close(inlay_lines("late", folder, texts, ["--as", role]), expected, texts)
 
 
-def stanford_folder(folder, **metadata):
+def stanford_folder(folder, source="bert-mean", family="Bert", **metadata):
     """As stanford-futuredata/ColBERT saves HF_ColBERT: `bert.` and `linear.weight` in one checkpoint."""
-    tokenizer, model = make(folder)
-    tensors = {"bert." + name: tensor for name, tensor in model.state_dict().items()}
+    tokenizer, model = make(folder, source, family)
+    prefix = {"Bert": "bert.", "XLMRoberta": "roberta."}[family]
+    tensors = {prefix + name: tensor for name, tensor in model.state_dict().items()}
     torch.manual_seed(7)
     tensors["linear.weight"] = torch.randn(DIM, 32)
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "model.safetensors")
@@ -278,14 +285,19 @@ def stanford_folder(folder, **metadata):
 
 def stanford(tokenizer, model, linear, texts, role, length, attend=False, skiplist=True):
     """colbert/modeling: QueryTokenizer, DocTokenizer (". " is put before a text and the token of "." replaced by the
-    marker), ColBERT.query, ColBERT.doc, and mask() with the skiplist of the first token of each symbol."""
+    marker; where "." is two tokens the marker is put in, as PyLate and fastembed do it for jina-colbert-v2),
+    ColBERT.query, ColBERT.doc, and mask() with the skiplist of the first token of each symbol."""
     model, linear = model.double(), linear.double()
     skip = {tokenizer.encode(symbol, add_special_tokens=False)[0] for symbol in string.punctuation}
     for text in texts:
-        padding = "max_length" if role == "query" else False
-        inputs = tokenizer([". " + text], padding=padding, truncation=True, max_length=length, return_tensors="pt")
-        ids, seen = inputs["input_ids"], inputs["attention_mask"]
-        ids[:, 1] = 260 if role == "query" else 261
+        options = dict(padding="max_length" if role == "query" else False, truncation=True, return_tensors="pt")
+        if len(tokenizer.tokenize(". ")) == 1:
+            inputs = tokenizer([". " + text], max_length=length, **options)
+            ids, seen = inputs["input_ids"], inputs["attention_mask"]
+        else:
+            inputs = tokenizer([text], max_length=length - 1, **options)
+            ids, seen = (torch.cat([x[:, :1], x], 1) for x in (inputs["input_ids"], inputs["attention_mask"]))
+        ids[:, 1] = tokenizer.convert_tokens_to_ids("[unused0]" if role == "query" else "[unused1]")
         if role == "query":
             ids[ids == tokenizer.pad_token_id] = tokenizer.mask_token_id
             if attend:
@@ -298,9 +310,10 @@ def stanford(tokenizer, model, linear, texts, role, length, attend=False, skipli
 
 
 @pytest.mark.parametrize("metadata", [{}, {"attend_to_mask_tokens": True}, {"mask_punctuation": False}])
-def test_stanford_folders(tmp_path, metadata):
+@pytest.mark.parametrize(("source", "family"), [("bert-mean", "Bert"), ("xlm-roberta-cls", "XLMRoberta")])
+def test_stanford_folders(tmp_path, source, family, metadata):
     folder = tmp_path / "folder"
-    parts = stanford_folder(folder, **metadata)
+    parts = stanford_folder(folder, source, family, **metadata)
     options = metadata.get("attend_to_mask_tokens", False), metadata.get("mask_punctuation", True)
     for texts, role, length in [(QUERIES, "query", 19), (TEXTS, "document", 37)]:
         expected = stanford(*parts, texts, role, length, *options)
