@@ -253,8 +253,10 @@ void Pipeline::encode_text(const std::shared_ptr<State>& state, std::size_t inde
     std::erase(scratch->ids, *unknown);
   counters_.tokenize_ns += since(begin);
   if (scratch->truncated && truncate_ == Truncate::kError) {
-    fail(ErrorCode::kBadInput, text_name(state->request, index),
-         "expected at most " + std::to_string(state->options.max_length) +
+    std::int64_t most = state->options.max_length;
+    if (index >= request.texts.size()) most = model_.task->own_limit(Role::kQuery).value_or(most);
+    fail(ErrorCode::kBadInput, text_name(request, index),
+         "expected at most " + std::to_string(most) +
              " tokens under --truncate error, got more. Shorten the text, raise --max-length or "
              "allow the cut.");
   }

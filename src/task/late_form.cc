@@ -64,6 +64,7 @@ class FormReader {
       case LateKind::kNone:
         refuse();
     }
+    limit_queries();
     return std::move(form_);
   }
 
@@ -81,6 +82,17 @@ class FormReader {
                      "MultiVectorEncoder's modules, or ") +
              kColbertLinear + " beside an embedder), got " + got +
              ". Take a model such as answerdotai/answerai-colbert-small-v1 or BAAI/bge-m3.");
+  }
+
+  // A fixed length is the limit too; else a limit below the length gives way to it.
+  void limit_queries() {
+    LateForm::Side& query = form_.query;
+    if (query.expansion.length == 0) return;
+    if (query.expansion.fixed) {
+      query.most_tokens = query.expansion.length;
+    } else if (query.most_tokens != 0) {
+      query.most_tokens = std::max(query.most_tokens, query.expansion.length);
+    }
   }
 
   std::vector<std::int32_t> ids_of(const std::vector<std::string>& words) const {
@@ -250,12 +262,6 @@ class FormReader {
       const bool attend = collection.bool_or("attend_to_expansion_tokens",
                                              collection.bool_or("attend_to_mask_tokens", false));
       expand(length_or(collection, "query_length", kExpansionLength), attend, true, nullptr);
-    }
-    if (form_.query.expansion.length == 0) return;
-    if (form_.query.expansion.fixed) {
-      form_.query.most_tokens = form_.query.expansion.length;
-    } else if (form_.query.most_tokens != 0) {
-      form_.query.most_tokens = std::max(form_.query.most_tokens, form_.query.expansion.length);
     }
   }
   void read_expansion(const JsonValue& config) {

@@ -130,7 +130,9 @@ TEST(LateEngine, AQueryOverTheLimitIsAnErrorWhenAskedFor) {
     engine.run(request);
     ADD_FAILURE() << "expected a refusal";
   } catch (const Error& error) {
-    EXPECT_NE(std::string(error.what()).find("[query]"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("[query] expected at most 11 tokens"),
+              std::string::npos)
+        << error.what();
   }
   request.queries = {"a"};
   EXPECT_EQ(engine.run(request).scores.size(), 1U);
