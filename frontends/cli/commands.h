@@ -20,6 +20,7 @@ struct CommandLine {
 
 int run_embed(const CommandLine& line);
 int run_sparse(const CommandLine& line);
+int run_late(const CommandLine& line);
 int run_rerank(const CommandLine& line);
 int run_tokens(const CommandLine& line);
 int run_status(const CommandLine& line);

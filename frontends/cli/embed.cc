@@ -5,6 +5,7 @@
 #include "commands.h"
 #include "inputs.h"
 #include "io/calibration.h"
+#include "io/late_writer.h"
 #include "report/run_report.h"
 
 namespace inlay::cli {
@@ -45,10 +46,42 @@ Quantization quantization(const OptionValues& options, OutputDtype dtype, std::i
   return how;
 }
 
+// --with: several outputs of one pass, which only jsonl has room for.
+int run_joint(const CommandLine& line) {
+  const OptionValues& options = line.options;
+  require_jsonl(options);
+  if (options.has("output-dtype")) {
+    fail(ErrorCode::kUsage, "--output-dtype",
+         "expected no --with beside it, got both: one pass's outputs are written as float32.");
+  }
+  const JointOptions joint = options.joint_options();
+  const auto texts = open_texts(line);
+  Output output(options.text("output", "-"));
+  Report report(line);
+  bring_model(options, options.text("model", "BAAI/bge-m3"));
+  Engine engine(options.engine_options(), joint);
+  const auto write = [&](Result& result, std::int64_t first_index) {
+    io::write_joint(output.file(), result, first_index);
+    output.file().flush();  // whoever reads along gets results as they come
+    return !output.file().reader_gone();
+  };
+  {
+    io::Progress progress(options.flag("quiet"));
+    io::embed_stream(engine, *texts, stream_options(options), write, progress);
+  }
+  output.file().commit();
+  report.write(engine.stats(), line.seconds());
+  if (!options.flag("quiet"))
+    std::fprintf(stderr, "inlay: %s\n",
+                 report::run_summary(engine.stats(), line.seconds()).c_str());
+  return 0;
+}
+
 }  // namespace
 
 int run_embed(const CommandLine& line) {
   const OptionValues& options = line.options;
+  if (options.has("with")) return run_joint(line);
   const OutputDtype dtype = output_dtype(options);
   check_calibration(options, dtype);
   const io::OutputFormat format = output_format(options);

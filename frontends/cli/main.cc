@@ -36,6 +36,8 @@ int run_command(const CommandLine& line) {
       return run_embed(line);
     case kCommandSparse:
       return run_sparse(line);
+    case kCommandLate:
+      return run_late(line);
     case kCommandRerank:
       return run_rerank(line);
     case kCommandTokens:

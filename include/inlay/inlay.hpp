@@ -108,8 +108,19 @@ struct INLAY_API RerankOptions {
   bool raw_scores = false;  // logits, without the model's activation
 };
 
-// What an engine is loaded for: dense vectors, sparse vectors or relevance scores.
-using TaskOptions = std::variant<EmbedOptions, SparseOptions, RerankOptions>;
+// Late interaction (ColBERT and its like): a vector a token. The model's folder says the rest.
+struct INLAY_API LateOptions {};
+
+// Dense vectors and, from the same pass, what else the model gives (bge-m3: both).
+struct INLAY_API JointOptions {
+  EmbedOptions dense;
+  std::optional<SparseOptions> sparse;
+  std::optional<LateOptions> late;
+};
+
+// What an engine is loaded for. RerankOptions on a late-interaction model score by max_sim().
+using TaskOptions =
+    std::variant<EmbedOptions, SparseOptions, RerankOptions, LateOptions, JointOptions>;
 
 // How vectors are stored; by sentence-transformers' quantize_embeddings formulas. int8 and uint8
 // need ranges.
@@ -160,11 +171,23 @@ struct SparseVector {
   std::vector<float> values;
 };
 
+// A text's matrix [tokens, dim], row by row. Tokens that do not count, such as punctuation of a
+// document, have no row; a query may have rows for the tokens that it was expanded with.
+struct TokenVectors {
+  std::int64_t dim = 0;
+  std::vector<float> values;
+  std::int64_t tokens() const {
+    return dim == 0 ? 0 : static_cast<std::int64_t>(values.size()) / dim;
+  }
+};
+
 // Which parts are filled depends on the task; all are in request order.
 struct INLAY_API Result {
-  std::int64_t dim = 0;              // embed: width of one vector; sparse: of the vocabulary
+  // embed: width of one vector; sparse: of the vocabulary; late: of a token's vector
+  std::int64_t dim = 0;
   std::vector<float> vectors;        // embed: [texts, dim]
   std::vector<SparseVector> sparse;  // sparse: [texts]
+  std::vector<TokenVectors> late;    // late: [texts]
   std::vector<float> scores;         // rerank: [texts, labels]
   std::vector<std::string> labels;   // rerank: their names
   std::vector<TextInfo> texts;
@@ -323,6 +346,12 @@ class INLAY_API Engine {
 // the last padded with zero bits.
 INLAY_API std::vector<std::uint8_t> quantize(std::span<const float> vectors, std::int64_t dim,
                                              const Quantization& how);
+
+// The MaxSim score of matrices [tokens, dim]: for each row of the query its largest dot product
+// with a row of the document, summed; in double (Khattab and Zaharia 2020, arXiv:2004.12832). 0
+// when either has no rows. Throws kUsage for sizes that are not whole rows.
+INLAY_API double max_sim(std::span<const float> query, std::span<const float> document,
+                         std::int64_t dim);
 
 // What this machine offers, as `inlay status --json` prints it.
 INLAY_API std::string status_json(std::string_view model_locator, std::string_view disable,

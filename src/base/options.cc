@@ -12,14 +12,15 @@ namespace inlay {
 namespace {
 
 constexpr std::uint32_t kDense = kCommandEmbed | kCommandModelCalibrate;
-constexpr std::uint32_t kComputes = kDense | kCommandSparse | kCommandRerank;
+constexpr std::uint32_t kComputes = kDense | kCommandSparse | kCommandLate | kCommandRerank;
 constexpr std::uint32_t kReads = kComputes | kCommandTokens;
 constexpr std::uint32_t kPrints =
     kReads | kCommandStatus | kCommandModelList | kCommandModelShow | kCommandModelGet;
 
-constexpr std::array<CommandInfo, 9> kCommands{{
+constexpr std::array<CommandInfo, 10> kCommands{{
     {kCommandEmbed, "embed", "[TEXT ...]", "texts to dense vectors"},
     {kCommandSparse, "sparse", "[TEXT ...]", "texts to sparse vectors"},
+    {kCommandLate, "late", "[TEXT ...]", "texts to a vector a token, for late interaction"},
     {kCommandRerank, "rerank", "[TEXT ...]",
      "texts by their relevance to --query, best first, or scores of --pairs"},
     {kCommandTokens, "tokens", "[TEXT ...]",
@@ -43,15 +44,15 @@ constexpr std::int64_t kIntMaximum = 2147483647;
 
 // clang-format off
 // name, letter, metavar, kind, choices, default, help, commands, environment, engine key, minimum, maximum
-constexpr std::array<OptionSpec, 41> kOptions{{
+constexpr std::array<OptionSpec, 42> kOptions{{
     {"input", 'i', "FILE", kText, "", "standard input", "read texts from FILE; - is standard input", kReads, false, false, 0, 0},
     {"input-format", 0, "FORMAT", kChoice, "txt|jsonl|csv", "by the extension of -i, else txt", "txt: one text a line; jsonl: a string or an object a line; csv: with a header row", kReads, false, false, 0, 0},
     {"field", 0, "NAME", kText, "", "text (ids with --decode)", "the jsonl member or csv column that holds the text", kReads, false, false, 0, 0},
     {"max-line", 0, "SIZE", kSize, "", "16MiB", "longest line or csv record that is accepted", kReads, true, false, 0, 0},
     {"output", 'o', "FILE", kText, "", "standard output", "write results to FILE, complete or not at all", kPrints, false, false, 0, 0},
     {"format", 0, "FORMAT", kChoice, "jsonl|csv|npy", "by the extension of -o, else jsonl", "how results are written; csv and npy are for embed", (kComputes & ~kCommandModelCalibrate) | kCommandTokens, false, false, 0, 0},
-    {"model", 'm', "MODEL", kText, "", "minilm; sparse: prithivida/Splade_PP_en_v1, else splade-tiny; rerank: BAAI/bge-reranker-base", "a folder in Hugging Face form, org/name[@revision], or a built-in short name", kPrints & ~kCommandModelList, true, true, 0, 0},
-    {"as", 0, "ROLE", kChoice, "query|document", "neither", "add the model's prompt for this role; of a model with routes or adapters, take this one", kReads, false, false, 0, 0},
+    {"model", 'm', "MODEL", kText, "", "minilm; sparse: prithivida/Splade_PP_en_v1, else splade-tiny; late: answerdotai/answerai-colbert-small-v1; rerank: BAAI/bge-reranker-base; embed --with: BAAI/bge-m3", "a folder in Hugging Face form, org/name[@revision], or a built-in short name", kPrints & ~kCommandModelList, true, true, 0, 0},
+    {"as", 0, "ROLE", kChoice, "query|document", "neither", "add the model's prompt for this role; of a model with routes or adapters, take this one; of a late-interaction model, mark and expand texts so (neither: document)", kReads, false, false, 0, 0},
     {"prompt", 0, "NAME", kText, "", "the model's default prompt, if it has one", "add the model's prompt of this name; none adds nothing", kReads, false, false, 0, 0},
     {"adapter", 0, "NAME", kText, "", "that of --as, if the model has one for it, else none", "load the model's adapter of this name (jina-embeddings-v3: retrieval.query, separation, ...), and add its prompt", kReads, false, true, 0, 0},
     {"device", 0, "DEVICE", kChoice, "auto|ref|cpu|cuda[:N]|onnxruntime[:cpu|:cuda|:coreml]|mlx[:cpu|:gpu]|torch[:cpu|:cuda|:mps]", "auto", "where the model runs; a device that cannot be had is an error, never replaced", kReads, true, true, 0, 0},
@@ -69,6 +70,7 @@ constexpr std::array<OptionSpec, 41> kOptions{{
     {"pooling", 0, "HOW", kText, "", "as the model says", "cls, mean, max, mean_sqrt_len, weightedmean or last; several joined by +", kDense, false, true, 0, 0},
     {"output-dtype", 0, "DTYPE", kChoice, "float32|float16|int8|uint8|binary|ubinary", "float32", "how vectors are stored; int8 and uint8 need --calibration", kCommandEmbed, false, false, 0, 0},
     {"calibration", 0, "FILE", kText, "", "none", "ranges made by inlay model calibrate", kCommandEmbed, false, false, 0, 0},
+    {"with", 0, "LIST", kText, "", "none", "write other outputs of the same pass beside dense vectors, of models that have them (bge-m3): sparse, late, or sparse,late", kCommandEmbed, false, false, 0, 0},
     {"top-k", 0, "N", kInteger, "", "all", "keep the largest N weights of a text", kCommandSparse, false, true, 1, kIntMaximum},
     {"min-weight", 0, "W", kText, "", "0", "drop weights below W", kCommandSparse, false, true, 0, 0},
     {"words", 0, "", kFlag, "", "", "print the tokens that the ids stand for, too", kCommandSparse, false, false, 0, 0},
@@ -326,6 +328,24 @@ SparseOptions OptionValues::sparse_options() const {
 RerankOptions OptionValues::rerank_options() const {
   RerankOptions options;
   options.raw_scores = flag("raw-scores");
+  return options;
+}
+
+JointOptions OptionValues::joint_options() const {
+  JointOptions options;
+  options.dense = embed_options();
+  std::string list = text("with");
+  while (!list.empty()) {
+    const std::string word = list.substr(0, list.find(','));
+    list.erase(0, word.size() + 1);
+    if (word == "sparse") {
+      options.sparse = SparseOptions{};
+    } else if (word == "late") {
+      options.late = LateOptions{};
+    } else {
+      refuse("--with", "sparse, late or both with a comma between", word);
+    }
+  }
   return options;
 }
 

@@ -24,6 +24,7 @@ enum Command : std::uint32_t {
   kCommandSparse = 1U << 6U,
   kCommandRerank = 1U << 7U,
   kCommandModelGet = 1U << 8U,
+  kCommandLate = 1U << 9U,
 };
 
 struct CommandInfo {
@@ -98,6 +99,7 @@ class OptionValues {
   EmbedOptions embed_options() const;
   SparseOptions sparse_options() const;
   RerankOptions rerank_options() const;
+  JointOptions joint_options() const;  // what --with asks for beside dense vectors
 
  private:
   struct Value {

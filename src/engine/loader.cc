@@ -147,13 +147,15 @@ Program build_program(const files::ModelFiles& model, task::Task* task,
          "expected a family with adapters, such as that of jinaai/jina-embeddings-v3, got " +
              std::string(family.name) + ", whose adapters are not built in.");
   }
-  arch::Body body =
-      family.build(model, model.load_weights(), {reads.read_row, reads.head, adapter});
+  std::shared_ptr<const Weights> weights = model.load_weights();
+  arch::Body body = family.build(model, weights, {reads.read_row, reads.head, adapter});
+  body.checkpoint = std::move(weights);
   task->append(&body.program, body);
   return std::move(body.program);
 }
 
-LengthLimits length_limits(const files::ModelFiles& model, const Program& program) {
+LengthLimits length_limits(const files::ModelFiles& model, const Program& program,
+                           const task::Reads& reads) {
   LengthLimits limits;
   limits.largest = program.max_tokens() != 0 ? program.max_tokens() : kUnboundedLength;
   limits.standard = limits.largest;
@@ -162,6 +164,8 @@ LengthLimits length_limits(const files::ModelFiles& model, const Program& progra
   } else if (const auto tokenizer_limit = model.tokenizer().model_max_length) {
     limits.standard = std::min(limits.standard, *tokenizer_limit);
   }
+  limits.standard = std::max(limits.standard, std::min(reads.least_tokens, limits.largest));
+  if (reads.most_tokens != 0) limits.standard = std::min(limits.standard, reads.most_tokens);
   return limits;
 }
 
@@ -233,10 +237,9 @@ void load_program(const EngineOptions& options, LoadedModel* model) {
   Program program = build_program(model->files, model->task.get(), model->adapter);
   model->weight_file = model->files.weight_file();
   backend::CompileOptions& limits = model->limits;
-  LengthLimits lengths = length_limits(model->files, program);
-  if (const std::int64_t most = model->task->reads()->most_tokens; most != 0)
-    lengths.standard = std::min(lengths.standard, most);
-  const bool pairs = model->task->reads()->head == Head::kClassifier;
+  const task::Reads reads = model->task->reads().value();
+  const LengthLimits lengths = length_limits(model->files, program, reads);
+  const bool pairs = reads.head == Head::kClassifier;
   limits.max_text_tokens =
       resolve_length(options, lengths, model->tokenizer.special_tokens_added(pairs));
   const backend::Choice choice =

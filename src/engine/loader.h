@@ -53,7 +53,8 @@ Program build_program(const files::ModelFiles& model, task::Task* task,
 struct LengthLimits {
   std::int64_t standard = 0, largest = 0;
 };
-LengthLimits length_limits(const files::ModelFiles& model, const Program& program);
+LengthLimits length_limits(const files::ModelFiles& model, const Program& program,
+                           const task::Reads& reads);
 
 // Throws kBadInput naming the first weight that holds NaN or infinity.
 void check_finite(const Program& program);

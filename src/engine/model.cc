@@ -120,7 +120,7 @@ std::string Model::show(std::string_view locator, bool with_program) {
   engine::LengthLimits limits;
   if (task->reads()) {
     program = engine::build_program(model, task.get());
-    limits = engine::length_limits(model, program);
+    limits = engine::length_limits(model, program, *task->reads());
   }
   std::int64_t parameters = 0;
   for (const Step& step : program.steps()) {

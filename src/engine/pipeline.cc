@@ -34,7 +34,9 @@ void check_utf8(const std::string& text, const std::string& where) {
        "expected UTF-8, got another byte at offset " + std::to_string(valid) + ".");
 }
 
+// Of an item; what is behind the texts are queries that have items of their own.
 std::string text_name(const Request& request, std::size_t index) {
+  if (index >= request.texts.size()) return "query";
   return "text " + std::to_string(request.first_index + static_cast<std::int64_t>(index));
 }
 
@@ -46,6 +48,7 @@ std::int64_t since(Clock::time_point begin) {
 
 struct Pipeline::State {
   Request request;
+  const task::Task* task = nullptr;
   task::PromptChoice prompt;
   tokens::EncodeOptions options;
   std::shared_ptr<const task::Task::Shared> shared;
@@ -82,9 +85,15 @@ struct Pipeline::State {
     if (count == 0 || remaining.fetch_sub(count) != count) return;
     if (error) {
       promise.set_exception(error);
-    } else {
-      promise.set_value(std::move(result));
+      return;
     }
+    try {
+      task->finish(request, &result);
+    } catch (...) {
+      promise.set_exception(std::current_exception());
+      return;
+    }
+    promise.set_value(std::move(result));
   }
 };
 
@@ -125,27 +134,30 @@ std::future<Result> Pipeline::submit(Request request) {
   std::future<Result> future = state->promise.get_future();
   for (std::size_t i = 0; i < r.texts.size(); ++i) check_utf8(r.texts[i], text_name(r, i));
   for (const std::string& query : r.queries) check_utf8(query, "query");
+  state->task = model_.task.get();
   model_.task->check(r);
   task::check_role(model_.files, model_.adapter, r.role);
+  if (r.role == Role::kNone) state->request.role = model_.task->default_role();
   state->prompt = task::choose_prompt(model_.files, r.prompt, r.role, model_.adapter);
   if (!model_.task->include_prompt() && !state->prompt.text.empty())
     state->pool_begin = prompt_tokens(state->prompt.text);
   state->options = encode_options(r.role);
   state->shared = model_.task->prepare({r, model_.tokenizer, state->prompt.text, state->options});
   state->result.dim = model_.task->dim();
-  state->result.texts.resize(r.texts.size());
-  model_.task->begin(r.texts.size(), &state->result);
-  state->remaining = r.texts.size();
-  if (r.texts.empty()) {
+  const std::size_t items = model_.task->items(r);
+  state->result.texts.resize(items);
+  model_.task->begin(items, &state->result);
+  state->remaining = items;
+  if (items == 0) {
     state->promise.set_value(std::move(state->result));
     return future;
   }
-  ready_.expect(static_cast<std::int64_t>(r.texts.size()));
+  ready_.expect(static_cast<std::int64_t>(items));
   {
     const std::lock_guard lock(mutex_);
     state->order = next_order_++;
-    for (std::size_t begin = 0; begin < r.texts.size(); begin += kTextsPerJob) {
-      jobs_.push_back({state, begin, std::min(begin + kTextsPerJob, r.texts.size())});
+    for (std::size_t begin = 0; begin < items; begin += kTextsPerJob) {
+      jobs_.push_back({state, begin, std::min(begin + kTextsPerJob, items)});
       std::push_heap(jobs_.begin(), jobs_.end(), later);
     }
   }
@@ -168,7 +180,8 @@ std::int32_t Pipeline::prompt_tokens(const std::string& prompt) const {
 tokens::EncodeOptions Pipeline::encode_options(Role role) const {
   tokens::EncodeOptions options;
   std::int64_t limit = model_.max_length;
-  if (!model_.max_length_given) limit = model_.task->own_limit(role).value_or(limit);
+  if (const auto own = model_.task->own_limit(role); own && !model_.max_length_given)
+    limit = limit == 0 ? *own : std::min(limit, *own);
   options.max_length = static_cast<int>(limit);
   options.add_special_tokens = !model_.files.is_static_table();
   options.direction = truncate_ == Truncate::kLeft ? tokens::TruncationDirection::kLeft
@@ -241,8 +254,10 @@ void Pipeline::encode_text(const std::shared_ptr<State>& state, std::size_t inde
     std::erase(scratch->ids, *unknown);
   counters_.tokenize_ns += since(begin);
   if (scratch->truncated && truncate_ == Truncate::kError) {
-    fail(ErrorCode::kBadInput, text_name(state->request, index),
-         "expected at most " + std::to_string(state->options.max_length) +
+    std::int64_t most = state->options.max_length;
+    if (index >= request.texts.size()) most = model_.task->own_limit(Role::kQuery).value_or(most);
+    fail(ErrorCode::kBadInput, text_name(request, index),
+         "expected at most " + std::to_string(most) +
              " tokens under --truncate error, got more. Shorten the text, raise --max-length or "
              "allow the cut.");
   }
@@ -252,7 +267,7 @@ void Pipeline::encode_text(const std::shared_ptr<State>& state, std::size_t inde
   info.tokens = static_cast<int>(scratch->ids.size());
   info.truncated = scratch->truncated;
   info.prompt = state->prompt.name;
-  counters_.texts += 1;
+  counters_.texts += index < request.texts.size() ? 1 : 0;
   counters_.tokens += info.tokens;
   counters_.truncated += info.truncated ? 1 : 0;
   if (looked_up || scratch->ids.empty()) {  // done, or nothing to read: the zero vector
@@ -264,6 +279,7 @@ void Pipeline::encode_text(const std::shared_ptr<State>& state, std::size_t inde
   ready.ids = scratch->ids;
   if (model_.type_count > 1) ready.type_ids = scratch->type_ids;
   ready.pool_begin = std::min(state->pool_begin, static_cast<std::int32_t>(scratch->ids.size()));
+  ready.key_count = scratch->key_count;
   ready.priority = state->request.priority;
   ready.order = (state->order << 20U) + index;
   ready.owner = state;
@@ -318,7 +334,9 @@ void Pipeline::compute(std::vector<batch::ReadyText>* texts) {
                                          : spans[o].subspan(i * width, width);
     }
     auto* state = static_cast<State*>((*texts)[i].owner.get());
-    if (model_.task->read({mine, (*texts)[i].ids}, (*texts)[i].index, &state->result)) continue;
+    if (model_.task->read({mine, (*texts)[i].ids, state->request}, (*texts)[i].index,
+                          &state->result))
+      continue;
     state->result.texts[(*texts)[i].index].error =
         "expected finite values, got NaN or infinity: the model overflows on this text";
     counters_.nonfinite += 1;

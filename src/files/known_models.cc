@@ -188,7 +188,7 @@ constexpr KnownModel kModels[] = {
     {"", "SamLowe/roberta-base-go_emotions", "rerank", "roberta", 124.7, 28, 512, kNone, kNone, "mit", false, ""},
     {"colbert", "answerdotai/answerai-colbert-small-v1", "late", "bert", 33.4, 96, 512, kNone, kNone, "apache-2.0", false, ""},
     {"", "colbert-ir/colbertv2.0", "late", "bert", 109.6, 128, 512, kNone, kNone, "mit", false, ""},
-    {"", "jinaai/jina-colbert-v2", "late", "jina_bert_v3", 559.4, 128, 8192, kNone, kNone, "cc-by-nc-4.0", false, ""},
+    {"", "jinaai/jina-colbert-v2", "late", "xlm-roberta", 559.4, 128, 8192, kNone, kNone, "cc-by-nc-4.0", false, ""},
 };
 // clang-format on
 

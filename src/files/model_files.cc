@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "files/checkpoint.h"
+#include "files/pickle.h"
 #include "files/settings.h"
 
 namespace inlay::files {
@@ -256,12 +257,27 @@ DenseConfig ModelFiles::dense(const Module& module) const {
   check_dense_tensor(dense, "linear.weight", {dense.out_features, dense.in_features},
                      module.folder);
   if (dense.bias) check_dense_tensor(dense, "linear.bias", {dense.out_features}, module.folder);
+  if (dense.residual && dense.in_features != dense.out_features) {
+    check_dense_tensor(dense, "residual.weight", {dense.out_features, dense.in_features},
+                       module.folder);
+  }
   return dense;
 }
 
 JsonDocument ModelFiles::module_config(const Module& module) const {
   return parse_config(required(folder_, module.folder, "config.json", "the module's config"),
                       (module.folder / "config.json").string());
+}
+
+std::optional<JsonDocument> ModelFiles::find_json(std::string_view name) const {
+  return find_json({"", folder()}, name);
+}
+
+std::optional<JsonDocument> ModelFiles::find_json(const Module& module,
+                                                  std::string_view name) const {
+  const auto json = folder_.read(module.folder, name, kMaxConfig);
+  if (!json) return std::nullopt;
+  return parse_config(*json, (module.folder / name).string());
 }
 
 TokenizerFiles ModelFiles::tokenizer() const { return read_tokenizer(transformer_folder_); }
@@ -341,6 +357,16 @@ TokenizerFiles ModelFiles::read_tokenizer(const fs::path& place) const {
 
 std::shared_ptr<const Weights> ModelFiles::load_weights() const {
   return load_checkpoint(folder_, transformer_folder_);
+}
+std::shared_ptr<const Weights> ModelFiles::load_beside(std::string_view name) const {
+  const auto path = folder_.find(folder(), name);
+  if (!path) return nullptr;
+  auto weights = std::make_shared<Weights>();
+  map_pytorch(*path, weights.get());
+  return weights;
+}
+bool ModelFiles::has_file(std::string_view name) const {
+  return folder_.find(folder(), name).has_value();
 }
 std::int64_t ModelFiles::weight_bytes() const {
   return checkpoint_bytes(folder_, transformer_folder_);

@@ -40,7 +40,10 @@ struct DenseConfig {
   bool bias = true;
   std::string activation =
       "Tanh";  // last segment of the torch class; sentence-transformers' default
-  std::shared_ptr<const Weights> weights;  // linear.weight, linear.bias
+  // Adds its input to what comes out, times residual.weight where there is one.
+  bool residual = false;
+  std::string input;  // "sentence_embedding", "token_embeddings"; empty: not said
+  std::shared_ptr<const Weights> weights;  // linear.weight, linear.bias, residual.weight
 };
 
 // What tokens/ needs, as bytes, with the paths for messages. json empty: there
@@ -98,12 +101,15 @@ class ModelFiles {
   // The module folder's config, read when asked for.
   DenseConfig dense(const Module& module) const;
   JsonDocument module_config(const Module& module) const;
+  // A file of the folder that holds a JSON object, whatever it is for; nothing where there is none.
+  std::optional<JsonDocument> find_json(std::string_view name) const;
+  std::optional<JsonDocument> find_json(const Module& module, std::string_view name) const;
 
   const std::vector<Prompt>& prompts() const { return prompts_; }
   const std::optional<std::string>& default_prompt_name() const { return default_prompt_name_; }
   std::optional<std::int64_t> truncate_dim() const { return truncate_dim_; }
   // What config_sentence_transformers.json says: "SentenceTransformer", "SparseEncoder",
-  // "CrossEncoder"; empty when it does not.
+  // "CrossEncoder", "MultiVectorEncoder", PyLate's "ColBERT"; empty when it does not.
   const std::string& collection_type() const { return collection_type_; }
   const std::optional<std::string>& activation_fn() const { return activation_fn_; }
   // "cosine", "dot", ...; empty when the folder does not say.
@@ -130,6 +136,10 @@ class ModelFiles {
   // none of these, an ONNX file's weights (checkpoint.cc has the list). Throws
   // kNotFound naming every file looked for.
   std::shared_ptr<const Weights> load_weights() const;
+  // A PyTorch file beside the checkpoint, such as bge-m3's "sparse_linear.pt"; null where there is
+  // none.
+  std::shared_ptr<const Weights> load_beside(std::string_view name) const;
+  bool has_file(std::string_view name) const;
   std::int64_t weight_bytes() const;  // size of those files, without reading them
   // The file that load_weights() reads or its index, relative to folder(). Throws kNotFound.
   std::string weight_file() const;

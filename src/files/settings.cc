@@ -156,19 +156,16 @@ DenseConfig parse_dense(std::string_view json, std::string_view file) {
     }
     dense.activation = last_segment(name);
   }
-  if (root.bool_or("use_residual", false)) {
-    fail(ErrorCode::kUnsupported, root.where() + "use_residual",
-         "expected false, got true. Dense modules with a residual are not "
-         "built in.");
-  }
+  dense.residual = root.bool_or("use_residual", false);
   const std::string input = root.string_or("module_input_name", "sentence_embedding");
   const std::string output = root.string_or("module_output_name", input);
-  if (input != "sentence_embedding" || output != input) {
+  if ((input != "sentence_embedding" && input != "token_embeddings") || output != input) {
     fail(ErrorCode::kUnsupported, root.where() + "module_input_name",
-         "expected \"sentence_embedding\" as input and output, got \"" + printable(input) +
-             "\" and \"" + printable(output) +
+         "expected \"sentence_embedding\" or \"token_embeddings\" as input and output, got \"" +
+             printable(input) + "\" and \"" + printable(output) +
              "\". Dense modules between other values are not built in.");
   }
+  if (root.find("module_input_name")) dense.input = input;
   return dense;
 }
 

@@ -6,6 +6,18 @@
 
 namespace inlay::io {
 
+void append_sparse(std::string& line, const SparseVector& vector) {
+  line += ",\"indices\":[";
+  for (std::size_t i = 0; i < vector.indices.size(); ++i)
+    line += (i == 0 ? "" : ",") + std::to_string(vector.indices[i]);
+  line += "],\"values\":[";
+  for (std::size_t i = 0; i < vector.values.size(); ++i) {
+    if (i > 0) line += ',';
+    json_append_float(line, vector.values[i]);
+  }
+  line += ']';
+}
+
 void SparseWriter::write(const Result& result, std::int64_t first_index) {
   for (std::size_t t = 0; t < result.texts.size(); ++t) {
     const TextInfo& text = result.texts[t];
@@ -15,15 +27,7 @@ void SparseWriter::write(const Result& result, std::int64_t first_index) {
       json_append_string(line_, text.error);
     } else {
       const SparseVector& vector = result.sparse[t];
-      line_ += ",\"indices\":[";
-      for (std::size_t i = 0; i < vector.indices.size(); ++i)
-        line_ += (i == 0 ? "" : ",") + std::to_string(vector.indices[i]);
-      line_ += "],\"values\":[";
-      for (std::size_t i = 0; i < vector.values.size(); ++i) {
-        if (i > 0) line_ += ',';
-        json_append_float(line_, vector.values[i]);
-      }
-      line_ += ']';
+      append_sparse(line_, vector);
       if (words_) {
         line_ += ",\"words\":[";
         for (std::size_t i = 0; i < vector.indices.size(); ++i) {

@@ -25,4 +25,7 @@ class SparseWriter {
   std::string line_;
 };
 
+// `,"indices":[...],"values":[...]`.
+void append_sparse(std::string& line, const SparseVector& vector);
+
 }  // namespace inlay::io

@@ -1,6 +1,7 @@
 // Where a family's part of a Program ends and a task's begins.
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include "program/program.h"
@@ -23,6 +24,8 @@ struct Ending {
   ValueId hidden = kNoValue;
   WeightRef decoder,
       decoder_bias;  // kMaskedLm, kCausalLm: [vocabulary, width of hidden]; the bias may be absent
+  // What the body was built from, for heads that families do not know (ColBERT's "linear.weight").
+  std::shared_ptr<const Weights> checkpoint{};
 };
 
 }  // namespace inlay

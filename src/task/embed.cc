@@ -128,6 +128,11 @@ EmbedHead plan_head(const files::ModelFiles& model, const EmbedOptions& options)
       step.normalize = true;
     } else if (module.type == "Dense") {
       step.dense = model.dense(module);
+      if (step.dense.input == "token_embeddings") {
+        fail(ErrorCode::kUnsupported, model.name() + ": " + step.name,
+             "expected a Dense module of whole vectors, got one of \"token_embeddings\". Such "
+             "chains are not built in.");
+      }
     } else {
       fail(ErrorCode::kUnsupported, model.name() + ": modules.json",
            "expected Transformer, StaticEmbedding, Pooling, Dense or Normalize modules, got \"" +
@@ -146,6 +151,36 @@ EmbedHead plan_head(const files::ModelFiles& model, const EmbedOptions& options)
   return head;
 }
 
+ValueId append_dense(Program* program, ValueId input, const files::DenseConfig& dense,
+                     const std::string& name) {
+  const auto activation = activation_from_name(dense.activation);
+  if (!activation) {
+    fail(ErrorCode::kUnsupported, name + "/config.json: /activation_function",
+         "expected an activation that Inlay has, got \"" + printable(dense.activation) + "\".");
+  }
+  const auto take = [&](const char* tensor) -> WeightRef {
+    const Weights::Entry* entry = dense.weights->find(tensor);
+    if (entry == nullptr) {
+      fail(ErrorCode::kBadInput, name, std::string("expected a tensor ") + tensor + ", got none.");
+    }
+    return {name + "." + tensor, entry->tensor, entry->file};
+  };
+  LinearStep linear{input, {take("linear.weight")}, {}, *activation};
+  if (dense.bias) linear.biases.push_back(take("linear.bias"));
+  program->hold(dense.weights);
+  const ValueId out = program->linear(name, std::move(linear));
+  if (program->value(out).width != dense.out_features) {
+    fail(ErrorCode::kBadInput, name + "/config.json: /out_features",
+         "expected " + std::to_string(program->value(out).width) + " as the weight has, got " +
+             std::to_string(dense.out_features) + ".");
+  }
+  if (!dense.residual) return out;
+  ValueId kept = input;
+  if (dense.weights->find("residual.weight") != nullptr)
+    kept = program->linear(name + ".residual", {input, {take("residual.weight")}, {}});
+  return program->residual(name + ".sum", {out, kept});
+}
+
 void append_head(Program* program, ValueId hidden, const EmbedHead& head) {
   ValueId x = hidden;
   if (program->value(x).rows == Rows::kTokens) x = program->pool("pool", {x, head.modes});
@@ -154,30 +189,7 @@ void append_head(Program* program, ValueId hidden, const EmbedHead& head) {
       x = program->normalize(module.name, {x});
       continue;
     }
-    const files::DenseConfig& dense = module.dense;
-    const auto activation = activation_from_name(dense.activation);
-    if (!activation) {
-      fail(ErrorCode::kUnsupported, module.name + "/config.json: /activation_function",
-           "expected an activation that Inlay has, got \"" + printable(dense.activation) + "\".");
-    }
-    LinearStep linear{x, {}, {}, *activation};
-    const auto take = [&](const char* name) -> WeightRef {
-      const Weights::Entry* entry = dense.weights->find(name);
-      if (entry == nullptr) {
-        fail(ErrorCode::kBadInput, module.name,
-             std::string("expected a tensor ") + name + ", got none.");
-      }
-      return {module.name + "." + name, entry->tensor, entry->file};
-    };
-    linear.weights.push_back(take("linear.weight"));
-    if (dense.bias) linear.biases.push_back(take("linear.bias"));
-    program->hold(dense.weights);
-    x = program->linear(module.name, std::move(linear));
-    if (program->value(x).width != dense.out_features) {
-      fail(ErrorCode::kBadInput, module.name + "/config.json: /out_features",
-           "expected " + std::to_string(program->value(x).width) + " as the weight has, got " +
-               std::to_string(dense.out_features) + ".");
-    }
+    x = append_dense(program, x, module.dense, module.name);
   }
   const std::int64_t width = program->value(x).width;
   if (head.dimensions > width || head.dimensions < 0) {

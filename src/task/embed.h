@@ -36,6 +36,10 @@ struct EmbedHead {
 // kBadInput for a folder that contradicts itself.
 EmbedHead plan_head(const files::ModelFiles& model, const EmbedOptions& options);
 
+// A Dense module over the rows of `input`, whatever they are.
+ValueId append_dense(Program* program, ValueId input, const files::DenseConfig& dense,
+                     const std::string& name);
+
 // Appends the head's steps. Throws kUsage when dimensions exceed the vector's width.
 void append_head(Program* program, ValueId hidden, const EmbedHead& head);
 

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "task/judge.h"
+#include "task/late_form.h"
 #include "task/task.h"
 
 namespace inlay::task {
@@ -57,14 +58,7 @@ class Rerank : public Task {
       : model_(model), options_(options) {}
 
   std::int64_t dim() const override { return labels_; }
-  void check(const Request& request) const override {
-    const std::size_t queries = request.queries.size();
-    if (queries != request.texts.size() && queries != 1) {
-      fail(ErrorCode::kUsage, "request",
-           "expected one query, or one a text, got " + std::to_string(queries) + " for " +
-               std::to_string(request.texts.size()) + " texts.");
-    }
-  }
+  void check(const Request& request) const override { check_queries(request); }
   void begin(std::size_t texts, Result* result) const override {
     result->scores.resize(texts * static_cast<std::size_t>(labels_));
     result->labels = names_;
@@ -241,6 +235,7 @@ bool is_causal(const files::ModelFiles& model) {
 }  // namespace
 
 std::unique_ptr<Task> make_rerank(const files::ModelFiles& model, const RerankOptions& options) {
+  if (late_kind(model) != LateKind::kNone) return make_late_rerank(model);
   if (!is_causal(model)) return std::make_unique<CrossEncoder>(model, options);
   return std::make_unique<CausalReranker>(model, options,
                                           open_tokenizer(model.tokenizer(), model.do_lower_case()));

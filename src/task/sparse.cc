@@ -6,9 +6,9 @@
 #include <array>
 #include <filesystem>
 #include <map>
-#include <numeric>
 
 #include "base/error.h"
+#include "task/sparse_cut.h"
 #include "task/task.h"
 #include "task/token_table.h"
 
@@ -162,8 +162,7 @@ class Sparse final : public Task {
     if (table == nullptr) return false;
     SparseVector& sparse = result->sparse[index];
     sparse = table->look_up(encoding);
-    if (options_.min_weight > 0) drop_small(&sparse);
-    keep_largest(&sparse);
+    cut_sparse(options_, &sparse);
     return true;
   }
 
@@ -176,7 +175,7 @@ class Sparse final : public Task {
       sparse.indices.push_back(static_cast<std::int32_t>(id));
       sparse.values.push_back(weights[id]);
     }
-    keep_largest(&sparse);
+    cut_sparse(options_, &sparse);
     return true;
   }
 
@@ -212,35 +211,6 @@ class Sparse final : public Task {
     }
   }
 
-  void drop_small(SparseVector* sparse) const {
-    std::vector<std::size_t> order;
-    for (std::size_t i = 0; i < sparse->values.size(); ++i) {
-      if (sparse->values[i] >= options_.min_weight) order.push_back(i);
-    }
-    pick(order, sparse);
-  }
-  // The top_k largest, equal ones by id, ids ascending again.
-  void keep_largest(SparseVector* sparse) const {
-    const auto keep = static_cast<std::size_t>(options_.top_k);
-    if (keep == 0 || sparse->indices.size() <= keep) return;
-    std::vector<std::size_t> order(sparse->indices.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-      return sparse->values[a] > sparse->values[b];
-    });
-    order.resize(keep);
-    std::sort(order.begin(), order.end());
-    pick(order, sparse);
-  }
-  static void pick(const std::vector<std::size_t>& places, SparseVector* sparse) {
-    SparseVector kept;
-    for (const std::size_t i : places) {
-      kept.indices.push_back(sparse->indices[i]);
-      kept.values.push_back(sparse->values[i]);
-    }
-    *sparse = std::move(kept);
-  }
-
   const std::string name_;
   const SparseOptions options_;
   SpladeHead head_;
@@ -259,6 +229,7 @@ std::unique_ptr<Task> make_sparse(const files::ModelFiles& model, const SparseOp
          "expected at least 1, got " + std::to_string(options.top_k) + ".");
   if (!(options.min_weight >= 0))
     fail(ErrorCode::kUsage, "--min-weight", "expected a weight of at least 0.");
+  if (has_token_weights(model)) return make_token_weights(model, options);
   return std::make_unique<Sparse>(model, options);
 }
 

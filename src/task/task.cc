@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "task/late_form.h"
 
 namespace inlay::task {
 namespace {
@@ -15,6 +16,8 @@ struct Maker {
   std::unique_ptr<Task> operator()(const EmbedOptions& o) const { return make_embed(model, o); }
   std::unique_ptr<Task> operator()(const SparseOptions& o) const { return make_sparse(model, o); }
   std::unique_ptr<Task> operator()(const RerankOptions& o) const { return make_rerank(model, o); }
+  std::unique_ptr<Task> operator()(const LateOptions& o) const { return make_late(model, o); }
+  std::unique_ptr<Task> operator()(const JointOptions& o) const { return make_joint(model, o); }
 };
 
 }  // namespace
@@ -49,14 +52,19 @@ std::span<const std::string_view> default_models(const TaskOptions& options) {
   static constexpr std::array<std::string_view, 2> kSparse{"prithivida/Splade_PP_en_v1",
                                                            "splade-tiny"};
   static constexpr std::array<std::string_view, 1> kRerank{"BAAI/bge-reranker-base"};
+  static constexpr std::array<std::string_view, 1> kLate{"answerdotai/answerai-colbert-small-v1"};
+  static constexpr std::array<std::string_view, 1> kJoint{"BAAI/bge-m3"};
+  if (std::holds_alternative<JointOptions>(options)) return kJoint;
   if (std::holds_alternative<SparseOptions>(options)) return kSparse;
   if (std::holds_alternative<RerankOptions>(options)) return kRerank;
+  if (std::holds_alternative<LateOptions>(options)) return kLate;
   return kEmbed;
 }
 
 TaskOptions natural_task(const files::ModelFiles& model) {
   if (model.collection_type() == "SparseEncoder") return SparseOptions{};
   if (model.collection_type() == "CrossEncoder") return RerankOptions{};
+  if (made_for_late(model)) return LateOptions{};
   for (const files::Module& module : model.modules()) {
     if (module.type == "SpladePooling" || module.type == "SparseStaticEmbedding")
       return SparseOptions{};
@@ -73,7 +81,7 @@ TaskOptions natural_task(const files::ModelFiles& model) {
 }
 
 const char* task_name(const TaskOptions& options) {
-  static constexpr const char* kNames[] = {"dense", "sparse", "rerank"};
+  static constexpr const char* kNames[] = {"dense", "sparse", "rerank", "late", "dense"};
   return kNames[options.index()];
 }
 
@@ -87,6 +95,14 @@ tokens::Tokenizer open_tokenizer(const files::TokenizerFiles& files, bool lowerc
 
 std::unique_ptr<Task> make_task(const files::ModelFiles& model, const TaskOptions& options) {
   return std::visit(Maker{model}, options);
+}
+
+void check_queries(const Request& request) {
+  const std::size_t queries = request.queries.size();
+  if (queries == request.texts.size() || queries == 1) return;
+  fail(ErrorCode::kUsage, "request",
+       "expected one query, or one a text, got " + std::to_string(queries) + " for " +
+           std::to_string(request.texts.size()) + " texts.");
 }
 
 bool all_finite(std::span<const float> values) {

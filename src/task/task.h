@@ -40,6 +40,7 @@ struct Reads {
   Head head = Head::kHidden;
   std::optional<SelectKind> read_row{};  // set: the task needs this row of each text alone
   std::int64_t most_tokens = 0;          // where the published usage cuts texts; 0: nowhere
+  std::int64_t least_tokens = 0;         // must be possible, whatever limit the folder says
 };
 
 // A request on its way, and what turns its items into tokens.
@@ -54,6 +55,7 @@ struct Source {
 struct Computed {
   std::span<const std::span<const float>> outputs;  // its rows of each of the Program's outputs
   std::span<const std::int32_t> ids;                // its tokens
+  const Request& request;                           // that it is of
 };
 
 class Task {
@@ -68,8 +70,14 @@ class Task {
 
   // Throws kUsage for a request that this task cannot take.
   virtual void check(const Request& request) const;
-  // Sizes the result's arrays for all texts.
-  virtual void begin(std::size_t texts, Result* result) const = 0;
+  // Of a request that names none.
+  virtual Role default_role() const { return Role::kNone; }
+  // What is encoded and computed for a request: its texts, and behind them what a task adds.
+  virtual std::size_t items(const Request& request) const { return request.texts.size(); }
+  // Sizes the result's arrays for all items.
+  virtual void begin(std::size_t items, Result* result) const = 0;
+  // All items have been read: makes the result what the caller is to have.
+  virtual void finish(const Request& /*request*/, Result* /*result*/) const {}
   // What the items of a request share, worked out once; may be null. Throws kBadInput or kUsage.
   struct Shared {
     virtual ~Shared() = default;
@@ -98,7 +106,7 @@ std::span<const std::string_view> default_models(const TaskOptions& options);
 // The task that a folder is made for: what config_sentence_transformers.json or its modules say,
 // else sparse for a known SPLADE model, rerank for a sequence classifier, else embed.
 TaskOptions natural_task(const files::ModelFiles& model);
-const char* task_name(const TaskOptions& options);  // "dense", "sparse", "rerank"
+const char* task_name(const TaskOptions& options);  // "dense", "sparse", "rerank", "late"
 
 // Throws kUnsupported for a module that Inlay does not have, kUsage for an unknown option,
 // kBadInput for a folder that contradicts itself or a model of another task.
@@ -108,11 +116,29 @@ std::unique_ptr<Task> make_task(const files::ModelFiles& model, const TaskOption
 std::unique_ptr<Task> make_embed(const files::ModelFiles& model, const EmbedOptions& options);
 std::unique_ptr<Task> make_sparse(const files::ModelFiles& model, const SparseOptions& options);
 std::unique_ptr<Task> make_rerank(const files::ModelFiles& model, const RerankOptions& options);
+std::unique_ptr<Task> make_late(const files::ModelFiles& model, const LateOptions& options);
+std::unique_ptr<Task> make_joint(const files::ModelFiles& model, const JointOptions& options);
+
+// Scores by max_sim() of a late-interaction model; in late.cc.
+std::unique_ptr<Task> make_late_rerank(const files::ModelFiles& model);
+
+// Sparse vectors of a model that gives every token a weight (bge-m3, gte-multilingual), in
+// token_weights.cc.
+std::unique_ptr<Task> make_token_weights(const files::ModelFiles& model,
+                                         const SparseOptions& options);
+bool has_token_weights(const files::ModelFiles& model);
+
+// The linear module that lies in NAME.pt beside the checkpoint, over the rows of `hidden`.
+ValueId append_beside(Program* program, ValueId hidden, const files::ModelFiles& model,
+                      const std::string& name);
 
 // Whether a name is that of a published SPLADE model; many of their folders do not say so.
 bool known_splade(const files::ModelFiles& model);
 
 tokens::Tokenizer open_tokenizer(const files::TokenizerFiles& files, bool lowercase);
+
+// Throws kUsage unless a request has one query, or one a text.
+void check_queries(const Request& request);
 
 bool all_finite(std::span<const float> values);
 

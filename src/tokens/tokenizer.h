@@ -20,12 +20,16 @@ struct Encoding {
   std::vector<std::pair<std::uint32_t, std::uint32_t>>
       offsets;             // byte range in the text; only when asked for
   bool truncated = false;  // something was cut
+  // Tokens from the start that attention sees, where a task adds some behind them that it does not
+  // (PackedBatch::key_counts); 0: all.
+  std::int32_t key_count = 0;
   void clear() {
     ids.clear();
     type_ids.clear();
     special.clear();
     offsets.clear();
     truncated = false;
+    key_count = 0;
   }
 };
 

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Makes the tiny masked language model, cross-encoders, language model that reranks and model with adapters that
-tests/cli and tests/abi use, and what torch says of all but the last.
+"""Makes the tiny masked language model, cross-encoders, ColBERT, bge-m3, language model that reranks and model with
+adapters that tests/cli and tests/abi use, and what torch says of all but the last.
 
 .venv/oracles/bin/python tests/data/heads/make_heads.py    (in the oracle environment; ./test --oracles makes it)
 """
 
 import json
 import pathlib
+import shutil
 import sys
 import tempfile
 
@@ -15,6 +16,7 @@ ROOT = HERE.parents[2]
 sys.path.insert(0, str(ROOT / "tests/oracles"))
 
 import numpy as np  # noqa: E402
+import test_late as late  # noqa: E402
 import test_rerank_causal as causal  # noqa: E402
 import torch  # noqa: E402
 from test_adapters import save_folder  # noqa: E402
@@ -56,6 +58,25 @@ def main():
         save_folder(HERE / "jina-adapters", plain)
     expected["judged"] = judged()
     (HERE / "expected.json").write_text(json.dumps(expected) + "\n")
+    late_folders()
+
+
+def late_folders():
+    for name in ["colbert", "bge-m3"]:
+        shutil.rmtree(HERE / name, ignore_errors=True)
+    parts = late.stanford_folder(HERE / "colbert", query_maxlen=11, doc_maxlen=17)
+    expected = {
+        role: [np.round(rows, 7).tolist() for rows in late.stanford(*parts, texts, role, length)]
+        for role, texts, length in [("query", [QUERY], 11), ("document", TEXTS, 17)]
+    }
+    parts = late.bge_m3_folder(HERE / "bge-m3")
+    names = ["embedding", "lexical", "vectors"]
+    expected["bge-m3"] = []
+    for text in TEXTS:
+        dense, lexical, vectors = late.flag_embedding(*parts, text)
+        values = [np.round(dense, 7).tolist(), sorted(lexical.items()), np.round(vectors, 7).tolist()]
+        expected["bge-m3"].append(dict(zip(names, values, strict=True)))
+    (HERE / "expected_late.json").write_text(json.dumps(expected) + "\n")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,21 @@ std::string refusal(const char* name, const std::string& value) {
   return "accepted";
 }
 
+TEST(Options, WithNamesTheOutputsBesideDenseVectors) {
+  const auto joint = [](const char* list) {
+    OptionValues values;
+    values.set(*find_option("with"), list, "--with");
+    values.set(*find_option("dimensions"), "7", "--dimensions");
+    return values.joint_options();
+  };
+  EXPECT_TRUE(joint("sparse").sparse.has_value());
+  EXPECT_FALSE(joint("sparse").late.has_value());
+  EXPECT_TRUE(joint("late,sparse").sparse && joint("late,sparse").late);
+  EXPECT_EQ(joint("late").dense.dimensions, 7);
+  for (const char* bad : {"dense", "sparse late", ",sparse", "late,,sparse"})
+    EXPECT_THROW(joint(bad), Error) << bad;
+}
+
 TEST(OptionTable, NamesAreUniqueAndDerive) {
   std::set<std::string> names;
   std::set<char> letters;

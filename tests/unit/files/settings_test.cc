@@ -139,6 +139,13 @@ TEST(Dense, ActivationsAndDefaults) {
   EXPECT_FALSE(full.bias);
   EXPECT_EQ(full.in_features, 4);
   EXPECT_EQ(full.out_features, 2);
+  EXPECT_EQ(full.input, "sentence_embedding");
+  EXPECT_FALSE(full.residual);
+  const DenseConfig late = parse_dense(
+      R"({"in_features":4,"out_features":2,"module_input_name":"token_embeddings","use_residual":true})",
+      "f");
+  EXPECT_EQ(late.input, "token_embeddings");
+  EXPECT_TRUE(late.residual);
   const auto refuse = [](const char* json, ErrorCode code, std::string_view part) {
     expect_error([&] { parse_dense(json, "2_Dense/config.json"); }, code,
                  {"2_Dense/config.json", part});
@@ -148,13 +155,14 @@ TEST(Dense, ActivationsAndDefaults) {
   refuse(R"({"in_features":4,"out_features":1000000000000})", ErrorCode::kBadInput,
          "/out_features");
   refuse(R"({"in_features":4,"out_features":2.5})", ErrorCode::kBadInput, "/out_features");
-  refuse(R"({"in_features":4,"out_features":2,"use_residual":true})", ErrorCode::kUnsupported,
-         "use_residual");
   refuse(R"({"in_features":4,"out_features":2,"activation_function":"my.code.Tanh"})",
          ErrorCode::kUnsupported, "my.code.Tanh");
   refuse(R"({"in_features":4,"out_features":2,"activation_function":null})",
          ErrorCode::kUnsupported, "null");
-  refuse(R"({"in_features":4,"out_features":2,"module_input_name":"token_embeddings"})",
+  refuse(R"({"in_features":4,"out_features":2,"module_input_name":"image_embeddings"})",
+         ErrorCode::kUnsupported, "image_embeddings");
+  refuse(R"({"in_features":4,"out_features":2,"module_input_name":"token_embeddings",
+             "module_output_name":"sentence_embedding"})",
          ErrorCode::kUnsupported, "token_embeddings");
 }
 
