@@ -126,9 +126,9 @@ std::uint32_t index_of(std::string_view term) noexcept {
 
 const std::vector<std::string_view>& bm25_languages() noexcept {
   static const std::vector<std::string_view> names{
-      "arabic",    "danish",     "dutch",    "english", "finnish", "french",
-      "german",    "greek",      "hungarian", "italian", "norwegian", "portuguese",
-      "romanian",  "russian",    "spanish",  "swedish", "tamil",   "turkish"};
+      "arabic",   "danish",  "dutch",     "english", "finnish",   "french",
+      "german",   "greek",   "hungarian", "italian", "norwegian", "portuguese",
+      "romanian", "russian", "spanish",   "swedish", "tamil",     "turkish"};
   return names;
 }
 
@@ -203,9 +203,11 @@ std::vector<std::string> Bm25::terms(std::string_view text) const {
         word.clear();
         for (const char32_t c : characters) utf8_append(word, c == 0x451 ? char32_t{0xE000} : c);
       }
-      const auto* stem = sb_stemmer_stem(
-          stemmer.get(), reinterpret_cast<const sb_symbol*>(word.data()), static_cast<int>(word.size()));
-      if (stem == nullptr) fail(ErrorCode::kMemoryLimit, "bm25", "expected memory for a stem, got none");
+      const auto* stem =
+          sb_stemmer_stem(stemmer.get(), reinterpret_cast<const sb_symbol*>(word.data()),
+                          static_cast<int>(word.size()));
+      if (stem == nullptr)
+        fail(ErrorCode::kMemoryLimit, "bm25", "expected memory for a stem, got none");
       word.assign(reinterpret_cast<const char*>(stem),
                   static_cast<std::size_t>(sb_stemmer_length(stemmer.get())));
       if (hide_io) {
@@ -227,8 +229,7 @@ void Bm25::document(std::string_view text, Bm25Vector* out) const {
     if (++counts[term] == 1) order.push_back(term);
   }
   const double length = static_cast<double>(terms.size());
-  const double norm =
-      options_.k * (1 - options_.b + options_.b * length / options_.avg_len);
+  const double norm = options_.k * (1 - options_.b + options_.b * length / options_.avg_len);
   std::map<std::uint32_t, double> values;
   for (const auto term : order) {
     const auto n = static_cast<double>(counts[term]);

@@ -19,12 +19,12 @@ struct Bm25Vector {
 };
 
 struct Bm25Options {
-  double k = 1.2;          // saturation of a term's count; finite, at least 0
-  double b = 0.75;         // weight of the document's length; 0 to 1
-  double avg_len = 256;    // words of an average document; finite, above 0
-  std::string language = "english";  // one of bm25_languages()
+  double k = 1.2;                     // saturation of a term's count; finite, at least 0
+  double b = 0.75;                    // weight of the document's length; 0 to 1
+  double avg_len = 256;               // words of an average document; finite, above 0
+  std::string language = "english";   // one of bm25_languages()
   std::size_t token_max_length = 40;  // characters; longer words are dropped
-  bool disable_stemmer = false;       // words as they are; stop words are then kept, as in fastembed
+  bool disable_stemmer = false;  // words as they are; stop words are then kept, as in fastembed
 };
 
 // The names that Bm25Options::language takes: those of fastembed, in its order.

@@ -1,6 +1,6 @@
-// BM25 vectors for tests/oracles/test_bm25.py: `bm25_driver LANGUAGE FOLDER stem|plain`. Each request is
-// 'd' or 'q', a 32-bit count of bytes and that text; each answer a 32-bit count, that many 32-bit
-// indices and that many floats. Little-endian.
+// BM25 vectors for tests/oracles/test_bm25.py: `bm25_driver LANGUAGE FOLDER stem|plain`. Each
+// request is 'd' or 'q', a 32-bit count of bytes and that text; each answer a 32-bit count, that
+// many 32-bit indices and that many floats. Little-endian.
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -16,8 +16,7 @@ int main(int argc, char** argv) {
   inlay::task::Bm25Options options;
   options.language = argv[1];
   options.disable_stemmer = std::string_view(argv[3]) == "plain";
-  const inlay::task::Bm25 bm25(options,
-                               inlay::task::read_stop_words(argv[2], argv[1], nullptr));
+  const inlay::task::Bm25 bm25(options, inlay::task::read_stop_words(argv[2], argv[1], nullptr));
   char kind = 0;
   std::uint32_t size = 0;
   while (std::fread(&kind, 1, 1, stdin) == 1 && std::fread(&size, sizeof size, 1, stdin) == 1) {

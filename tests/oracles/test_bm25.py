@@ -1,6 +1,7 @@
 """BM25 vectors against fastembed's own Bm25: the same indices, values within 1e-6.
 
-Needs the built driver, build/tests/oracles/bm25_driver or what INLAY_BM25_DRIVER names.
+Characters that this Python's unicodedata does not know are left out: our tables are of a newer Unicode, every assigned
+character agrees. Needs the built driver, build/tests/oracles/bm25_driver or what INLAY_BM25_DRIVER names.
 """
 
 import os
@@ -9,6 +10,7 @@ import random
 import re
 import struct
 import subprocess
+import unicodedata
 
 import numpy as np
 import pytest
@@ -39,7 +41,8 @@ def texts(count: int, digits: bool) -> list[str]:
 
     made = [rng.choice([" ", " ", ", ", "\n"]).join(word() for _ in range(rng.choice([3, 30, 300]))) for _ in range(count)]
     made += EDGES
-    return made if digits else [re.sub(r"[^\W_a-zA-Z]*\d+", "", text) for text in made]
+    made = ["".join(c for c in text if c.isascii() or unicodedata.category(c) not in ("Cn", "Cs")) for text in made]
+    return made if digits else [re.sub(r"\w*\d\w*", "", text) for text in made]
 
 
 def ask(language: str, folder: pathlib.Path, mode: str, requests: list[tuple[str, str]]):
