@@ -98,6 +98,13 @@ struct INLAY_API SparseOptions {
   int top_k = 0;               // keep the largest N weights of a text; 0: all
   float min_weight = 0;        // drop weights below
   bool assume_splade = false;  // take a plain masked language model for a SPLADE model
+  bool words = false;          // fill SparseVector::words
+  // Of models that weigh words as fastembed does; unset: its defaults. kUsage for other models.
+  std::optional<double> bm25_k, bm25_b, bm25_avg_len;  // BM25 and miniCOIL: 1.2, 0.75, 256 and 150
+  std::optional<std::string> language;                 // BM25: english
+  std::optional<int> token_max_length;                 // BM25: characters of a word, 40
+  bool disable_stemmer = false;                        // BM25
+  std::optional<double> bm42_alpha;                    // BM42: 0.5
 };
 
 struct INLAY_API RerankOptions {
@@ -150,15 +157,18 @@ struct TextInfo {
       error;  // not empty: this text has no result (non-finite values); neighbours are unharmed
 };
 
-// Ids ascending, weights above zero.
+// Ids ascending, weights above zero; below it only miniCOIL's, whose words have a place in space.
 struct SparseVector {
   std::vector<std::int32_t> indices;
   std::vector<float> values;
+  // What each index stands for, where a model hashes words (Result::dim 0) and
+  // SparseOptions::words asks for them; else empty: Engine::token() tells it.
+  std::vector<std::string> words;
 };
 
 // Which parts are filled depends on the task; all are in request order.
 struct INLAY_API Result {
-  std::int64_t dim = 0;              // embed: width of one vector; sparse: of the vocabulary
+  std::int64_t dim = 0;              // embed: width of one vector; sparse: of the vocabulary, 0: hashes
   std::vector<float> vectors;        // embed: [texts, dim]
   std::vector<SparseVector> sparse;  // sparse: [texts]
   std::vector<float> scores;         // rerank: [texts, labels]
@@ -176,6 +186,7 @@ struct INLAY_API Stats {
   std::int64_t partitions = 1, fallback_ops = 0;
   double load_seconds = 0, tokenize_seconds = 0, compute_seconds = 0;
   std::int64_t packed_bytes = 0, arena_bytes = 0, peak_rss = 0;
+  std::vector<std::string> notes;     // what the model lacks that its results depend on
   std::vector<std::string> refusals;  // why devices before the chosen one were passed over
 };
 
@@ -303,7 +314,8 @@ class INLAY_API Engine {
   std::future<Result> submit(Request request);
   Result run(Request request);               // submit and wait
   std::int64_t dim() const;                  // as in Result; rerank: the number of labels
-  std::string token(std::int32_t id) const;  // of the vocabulary; throws kBadInput outside
+  // Of the vocabulary; throws kBadInput outside, and where a model hashes words.
+  std::string token(std::int32_t id) const;
   Stats stats() const;
 
  private:

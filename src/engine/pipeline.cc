@@ -233,19 +233,19 @@ void Pipeline::encode_text(const std::shared_ptr<State>& state, std::size_t inde
                            tokens::Encoding* scratch) {
   const auto begin = Clock::now();
   const Request& request = state->request;
-  model_.task->encode({request, model_.tokenizer, state->prompt.text, state->options},
-                      state->shared.get(), index, scratch);
+  const task::Source source{request, model_.tokenizer, state->prompt.text, state->options};
+  model_.task->encode(source, state->shared.get(), index, scratch);
   if (const auto unknown = model_.tokenizer.special_ids().unk;
       unknown && model_.files.drops_unknown_tokens())
     std::erase(scratch->ids, *unknown);
-  counters_.tokenize_ns += since(begin);
   if (scratch->truncated && truncate_ == Truncate::kError) {
     fail(ErrorCode::kBadInput, text_name(state->request, index),
          "expected at most " + std::to_string(state->options.max_length) +
              " tokens under --truncate error, got more. Shorten the text, raise --max-length or "
              "allow the cut.");
   }
-  const bool looked_up = model_.task->look_up(request.role, *scratch, index, &state->result);
+  const bool looked_up = model_.task->look_up(source, index, scratch, &state->result);
+  counters_.tokenize_ns += since(begin);
   if (!looked_up) check_ids(*scratch, text_name(request, index));
   TextInfo& info = state->result.texts[index];
   info.tokens = static_cast<int>(scratch->ids.size());

@@ -70,6 +70,7 @@ class ModelFiles {
   // pooling, no Transformer module), naming the file and the place. Like
   // sentence-transformers, a folder without modules.json has no
   // sentence_*_config.
+  // An empty path is for a model that is_formula() and of which nothing is here.
   static ModelFiles open(const std::filesystem::path& folder, std::string_view name = {});
 
   const std::filesystem::path& folder() const { return folder_.root(); }
@@ -85,6 +86,12 @@ class ModelFiles {
   // modules.json, unknown tokens are left out too.
   bool is_static_table() const { return is_static_table_; }
   bool drops_unknown_tokens() const { return is_static_table_ && !has_modules_; }
+  // BM25: lists of stop words at most; no weights, no tokenizer.
+  bool is_formula() const { return is_formula_; }
+  // The words of a list at the folder's top; nothing when there is no such file. Throws kBadInput
+  // for what is not UTF-8.
+  std::optional<std::vector<std::string>> stop_words(std::string_view file) const;
+  bool has_file(std::string_view name) const;  // at the folder's top
   const std::vector<Module>& modules() const { return modules_; }
   const std::optional<PoolingConfig>& pooling() const { return pooling_; }
   // Of a folder whose first module is a Router; modules() are then those of the route that has the
@@ -147,7 +154,7 @@ class ModelFiles {
   std::filesystem::path transformer_folder_;
   std::string name_, revision_;
   JsonDocument config_;
-  bool has_modules_ = false, is_static_table_ = false;
+  bool has_modules_ = false, is_static_table_ = false, is_formula_ = false;
   std::vector<Module> modules_;
   std::optional<Router> router_;
   std::string router_path_;

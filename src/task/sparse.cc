@@ -6,11 +6,12 @@
 #include <array>
 #include <filesystem>
 #include <map>
-#include <numeric>
 
 #include "base/error.h"
+#include "task/sparse_cut.h"
 #include "task/task.h"
 #include "task/token_table.h"
+#include "task/word_options.h"
 
 namespace inlay::task {
 namespace {
@@ -141,14 +142,13 @@ class Sparse final : public Task {
     const TokenTable* table = table_of(role);
     return table == nullptr ? std::nullopt : std::optional(table->limit());
   }
-  bool look_up(Role role, const tokens::Encoding& encoding, std::size_t index,
+  bool look_up(const Source& source, std::size_t index, tokens::Encoding* encoding,
                Result* result) const override {
-    const TokenTable* table = table_of(role);
+    const TokenTable* table = table_of(source.request.role);
     if (table == nullptr) return false;
     SparseVector& sparse = result->sparse[index];
-    sparse = table->look_up(encoding);
-    if (options_.min_weight > 0) drop_small(&sparse);
-    keep_largest(&sparse);
+    sparse = table->look_up(*encoding);
+    cut_sparse(options_, &sparse);
     return true;
   }
 
@@ -161,7 +161,7 @@ class Sparse final : public Task {
       sparse.indices.push_back(static_cast<std::int32_t>(id));
       sparse.values.push_back(weights[id]);
     }
-    keep_largest(&sparse);
+    cut_sparse(options_, &sparse);
     return true;
   }
 
@@ -197,35 +197,6 @@ class Sparse final : public Task {
     }
   }
 
-  void drop_small(SparseVector* sparse) const {
-    std::vector<std::size_t> order;
-    for (std::size_t i = 0; i < sparse->values.size(); ++i) {
-      if (sparse->values[i] >= options_.min_weight) order.push_back(i);
-    }
-    pick(order, sparse);
-  }
-  // The top_k largest, equal ones by id, ids ascending again.
-  void keep_largest(SparseVector* sparse) const {
-    const auto keep = static_cast<std::size_t>(options_.top_k);
-    if (keep == 0 || sparse->indices.size() <= keep) return;
-    std::vector<std::size_t> order(sparse->indices.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-      return sparse->values[a] > sparse->values[b];
-    });
-    order.resize(keep);
-    std::sort(order.begin(), order.end());
-    pick(order, sparse);
-  }
-  static void pick(const std::vector<std::size_t>& places, SparseVector* sparse) {
-    SparseVector kept;
-    for (const std::size_t i : places) {
-      kept.indices.push_back(sparse->indices[i]);
-      kept.values.push_back(sparse->values[i]);
-    }
-    *sparse = std::move(kept);
-  }
-
   const std::string name_;
   const SparseOptions options_;
   SpladeHead head_;
@@ -244,6 +215,8 @@ std::unique_ptr<Task> make_sparse(const files::ModelFiles& model, const SparseOp
          "expected at least 1, got " + std::to_string(options.top_k) + ".");
   if (!(options.min_weight >= 0))
     fail(ErrorCode::kUsage, "--min-weight", "expected a weight of at least 0.");
+  if (model.is_formula()) return make_bm25(model, options);
+  refuse_word_options(options, model.name());
   return std::make_unique<Sparse>(model, options);
 }
 

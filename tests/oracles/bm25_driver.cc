@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "files/model_files.h"
 #include "task/bm25.h"
 
 int main(int argc, char** argv) {
@@ -16,21 +17,19 @@ int main(int argc, char** argv) {
   inlay::task::Bm25Options options;
   options.language = argv[1];
   options.disable_stemmer = std::string_view(argv[3]) == "plain";
-  const inlay::task::Bm25 bm25(options, inlay::task::read_stop_words(argv[2], argv[1], nullptr));
+  const auto files = inlay::files::ModelFiles::open(argv[2], "Qdrant/bm25");
+  const inlay::task::Bm25 bm25(options, files.stop_words(options.language + ".txt").value());
   char kind = 0;
   std::uint32_t size = 0;
   while (std::fread(&kind, 1, 1, stdin) == 1 && std::fread(&size, sizeof size, 1, stdin) == 1) {
     std::string text(size, '\0');
     if (std::fread(text.data(), 1, size, stdin) != size) return 1;
-    inlay::task::Bm25Vector vector;
-    if (kind == 'd') {
-      bm25.document(text, &vector);
-    } else {
-      bm25.query(text, &vector);
-    }
+    const auto terms = bm25.terms(text);
+    const inlay::SparseVector vector =
+        kind == 'd' ? bm25.document(terms, false) : bm25.query(terms, false);
     const auto count = static_cast<std::uint32_t>(vector.indices.size());
     std::fwrite(&count, sizeof count, 1, stdout);
-    std::fwrite(vector.indices.data(), sizeof(std::uint32_t), count, stdout);
+    std::fwrite(vector.indices.data(), sizeof(std::int32_t), count, stdout);
     std::fwrite(vector.values.data(), sizeof(float), count, stdout);
   }
   return 0;

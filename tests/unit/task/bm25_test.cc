@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "inlay/inlay.hpp"
+#include "task/word_vector.h"
 
 namespace inlay::task {
 namespace {
@@ -19,18 +20,25 @@ TEST(Bm25, HashIsMurmur3) {
   EXPECT_EQ(murmur3("hello world"), 1586663183);
 }
 
+TEST(Bm25, IndexIsTheHashWithoutItsSign) {
+  EXPECT_EQ(word_index("a"), 1009084850);
+  EXPECT_EQ(word_index("ab"), 1681926305);
+}
+
 TEST(Bm25, CountsStemsWithoutStopWords) {
   const Bm25 bm25({}, {"the"});
-  Bm25Vector v;
-  bm25.document("The quick, QUICK foxes running: _", &v);
-  ASSERT_EQ(v.indices, (std::vector<std::uint32_t>{243905464, 771291085, 1621867415}));
+  const auto document = [&](const char* text) { return bm25.document(bm25.terms(text), true); };
+  SparseVector v = document("The quick, QUICK foxes running: _");
+  ASSERT_EQ(v.indices, (std::vector<std::int32_t>{243905464, 771291085, 1621867415}));
   const double norm = 1.2 * (1 - 0.75 + 0.75 * 4 / 256);
   EXPECT_NEAR(v.values[0], 2.2 / (1 + norm), 1e-6);
   EXPECT_NEAR(v.values[1], 4.4 / (2 + norm), 1e-6);
-  bm25.query("quick the quick", &v);
-  EXPECT_EQ(v.indices, std::vector<std::uint32_t>{771291085});
+  EXPECT_EQ(v.words, (std::vector<std::string>{"run", "quick", "fox"}));
+  v = bm25.query(bm25.terms("quick the quick"), false);
+  EXPECT_EQ(v.indices, std::vector<std::int32_t>{771291085});
+  EXPECT_TRUE(v.words.empty());
   EXPECT_EQ(v.values, std::vector<float>{1.0F});
-  bm25.document("the", &v);
+  v = document("the");
   EXPECT_TRUE(v.indices.empty() && v.values.empty());
 }
 
