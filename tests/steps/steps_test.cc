@@ -291,6 +291,24 @@ std::vector<StepCase> step_cases() {
           });
     }
   }
+  for (const Heads& h : {Heads{12, 12, 32, false}, {4, 2, 24, false}, {1, 1, 1, false}}) {
+    for (const char* keys : {"", "_unseen_keys"}) {
+      const std::string name = "attention_" + std::to_string(h.heads) + "x" + std::to_string(h.size);
+      add(name + "_probabilities" + keys, [=](Maker* m) {
+        const ValueId x = m->input(h.heads * h.size);
+        const ValueId kv = m->input(h.kv_heads * h.size + 3);
+        AttentionStep a;
+        a.heads = h.heads;
+        a.kv_heads = h.kv_heads;
+        a.head_size = h.size;
+        a.scale = 1.0F / std::sqrt(static_cast<float>(h.size));
+        a.query = {m->program.select_rows("s", {x, SelectKind::kFirst}), 0};
+        a.key = {kv, 3};
+        a.probabilities = true;
+        m->program.attention("a", a);
+      });
+    }
+  }
   for (int mode = 0; mode <= static_cast<int>(PoolMode::kLastToken); ++mode) {
     add("pool_" + std::to_string(mode), [mode](Maker* m) {
       m->program.pool("p", {m->input(37), {static_cast<PoolMode>(mode)}});

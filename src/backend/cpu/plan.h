@@ -79,6 +79,7 @@ struct AttentionOp {
   WeightId position_keys = kNoWeight, position_queries = kNoWeight;  // panels, head after head
   Index positions = 0;
   int distances = -1;  // of Plan::distances
+  bool probabilities = false;  // out: [tokens, 1]
 };
 struct AddOp {
   Place a, b, out;
