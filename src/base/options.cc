@@ -77,7 +77,7 @@ constexpr std::array<OptionSpec, 46> kOptions{{
     {"language", 0, "NAME", kText, "", "english", "BM25: whose stems and stop words", kCommandSparse, false, true, 0, 0},
     {"token-max-length", 0, "N", kInteger, "", "40", "BM25: drop words of more characters", kCommandSparse, false, true, 1, kIntMaximum},
     {"disable-stemmer", 0, "", kFlag, "", "", "BM25: words as they are, stop words among them", kCommandSparse, false, true, 0, 0},
-    {"bm42-alpha", 0, "A", kText, "", "0.5", "BM42: the power of a word's attention, above 0", kCommandSparse, false, true, 0, 0},
+    {"bm42-alpha", 0, "A", kText, "", "0.5", "BM42: the power to which a word's weight is raised", kCommandSparse, false, true, 0, 0},
     {"query", 0, "TEXT", kText, "", "none", "what texts are scored against", kCommandRerank, false, false, 0, 0},
     {"pairs", 0, "", kFlag, "", "", "read pairs, [query, text] or {\"query\",\"text\"} a jsonl line, and score them in input order", kCommandRerank, false, false, 0, 0},
     {"top", 0, "N", kInteger, "", "all", "print the best N", kCommandRerank, false, false, 1, kIntMaximum},

@@ -52,6 +52,8 @@ struct TokenizerFiles {
   // From tokenizer_config.json, of a static table from tokenizer.json; absurd values (1e30)
   std::optional<std::int64_t> model_max_length;
   // are dropped
+  // tokenizer_config.json's max_length, which fastembed obeys beside model_max_length.
+  std::optional<std::int64_t> max_length;
   // Whether transformers would give token types to the model: model_input_names says so, or else
   // the tokenizer's class is a model's own (the general ones leave them out).
   bool token_types = true;

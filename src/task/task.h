@@ -103,8 +103,11 @@ std::unique_ptr<Task> make_embed(const files::ModelFiles& model, const EmbedOpti
 std::unique_ptr<Task> make_sparse(const files::ModelFiles& model, const SparseOptions& options);
 std::unique_ptr<Task> make_rerank(const files::ModelFiles& model, const RerankOptions& options);
 
-// Sparse vectors of words, in bm25_task.cc.
+// Sparse vectors of words, in bm25_task.cc and bm42.cc.
 std::unique_ptr<Task> make_bm25(const files::ModelFiles& model, const SparseOptions& options);
+std::unique_ptr<Task> make_bm42(const files::ModelFiles& model, const SparseOptions& options);
+// Whether a folder is BM42's: a list of stop words beside an encoder.
+bool is_bm42(const files::ModelFiles& model);
 
 // Whether a name is that of a published SPLADE model; many of their folders do not say so.
 bool known_splade(const files::ModelFiles& model);

@@ -1,6 +1,7 @@
-"""inlay sparse on models that weigh words: BM25 without any folder, with one, and what it refuses."""
+"""inlay sparse on models that weigh words: BM25 without any folder, with one, BM42, and what they refuse."""
 
 import json
+import shutil
 
 import pytest
 
@@ -106,6 +107,50 @@ def test_refusals(inlay, arguments, code, words):
     assert result.code == code, result.err
     assert all(word in result.err for word in words), result.err
     assert result.out == b""
+
+
+@pytest.fixture
+def bm42(tiny, tmp_path):
+    """A BERT with a list of stop words."""
+    folder = tmp_path / "bm42"
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(f"{tiny}/{name}", folder)
+    (folder / "stopwords.txt").write_text(ENGLISH)
+    return folder
+
+
+def test_bm42(inlay, bm42):
+    text = "the running of a dog"
+    documents = {}
+    for device in ("cpu", "ref"):
+        result = inlay("sparse", "-m", bm42, "--words", "--device", device, text, "")
+        documents[device] = vectors(result)[0]
+        assert result.json[1]["indices"] == [] and result.json[0]["tokens"] > 5
+    assert documents["cpu"] == pytest.approx(documents["ref"], abs=1e-6)
+    assert all(0 < value < 1 for value in documents["cpu"].values())
+    assert not documents["cpu"].keys() & {"the", "of"}
+    query = vectors(inlay("sparse", "-m", bm42, "--words", "--as", "query", text))[0]
+    assert query == dict.fromkeys(documents["cpu"], 1)
+    squared = vectors(inlay("sparse", "-m", bm42, "--words", "--bm42-alpha", "1", text))[0]
+    assert squared == pytest.approx({word: value**2 for word, value in documents["cpu"].items()}, abs=1e-6)
+    assert json.loads(inlay("model", "show", bm42).out)["task"] == "sparse"
+    program = inlay("model", "show", bm42, "--program").out.decode()
+    assert "probabilities" in program.splitlines()[-2]
+    (bm42 / "stopwords.txt").unlink()
+    assert "SPLADE" in inlay("sparse", "-m", bm42, text).err  # nothing says any more what it is
+
+
+def test_bm42_of_another_family(inlay, bm42, tiny):
+    folder = bm42.parent / "other"
+    shutil.copytree(f"{tiny}/../distilbert-mean", folder)
+    (folder / "modules.json").unlink()
+    (folder / "stopwords.txt").write_text(ENGLISH)
+    result = inlay("sparse", "-m", folder, "text")
+    assert result.code == 65 and "expected a BERT" in result.err
+    result = inlay("sparse", "-m", bm42, "--bm25-k", "1", "text")
+    assert result.code == 2 and "BM25 or miniCOIL" in result.err
+    assert inlay("sparse", "-m", bm42, "--bm42-alpha", "-1", "text").code == 2
 
 
 def test_settings_of_words_are_for_models_of_words(inlay, tiny):

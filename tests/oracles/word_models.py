@@ -1,0 +1,99 @@
+"""Folders of BM42 and miniCOIL as fastembed reads them, around tiny random BERTs; and texts for them."""
+
+import json
+import random
+
+import onnx_models as make
+import torch
+import transformers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+WORDS = (
+    "the of and a to in is you that it he was for on are as with his they i at be this have from or one had by word "
+    "but not what all were we when your can said there use an each which she do how their if will up other about out "
+    "many then them these so some her would make like him into time has look two more write go see number no way could "
+    "people my than first water been call who oil its now find long down day did get come made may part running runs "
+    "run ran quickly quick foxes fox happily happiness dogs dog swim swimming swimmer vector vectors der die das und "
+    "nicht ein mit auf les des est une pour dans los las por con para и в не на я быть он с что а это этот"
+).split()
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789абвгдежзийклмнопрстуфхцчшщъыьэюяαβγδεζηθικλμνξοπρσςτυφχψω日本語テキスト漢字"
+MARKS = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~°«»…—€"
+STOP_WORDS = "the\nof\nand\na\nbeing\nis\nund\nто\nnot\n"
+HIDDEN, LAYERS = 64, 3
+
+
+def tokenizer():
+    vocab = [*SPECIAL, *sorted(set(WORDS)), *LETTERS, *MARKS]
+    vocab += ["##" + letter for letter in LETTERS] + ["##ing", "##s", "##ed", "##ly"]
+    ids = {token: i for i, token in enumerate(dict.fromkeys(vocab))}
+    made = Tokenizer(models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=100))
+    made.normalizer = normalizers.BertNormalizer(lowercase=True)
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    made.add_special_tokens(SPECIAL)
+    return made
+
+
+class Exported(torch.nn.Module):
+    """What comes out of the published graphs, by name."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids, attention_mask, token_type_ids):
+        out = self.model(input_ids, attention_mask, token_type_ids, output_attentions=True)
+        return (out.last_hidden_state, *out.attentions)
+
+
+def write_folder(folder, graph, outputs, max_length=40, model_max_length=96, seed=0):
+    """config.json, the tokenizer's files and the graph; `outputs` are its outputs' names."""
+    tokens = tokenizer()
+    config = transformers.BertConfig(
+        vocab_size=tokens.get_vocab_size(), hidden_size=HIDDEN, num_hidden_layers=LAYERS, num_attention_heads=4,
+        intermediate_size=96, max_position_embeddings=128, pad_token_id=0,
+    )  # fmt: skip
+    model = transformers.BertModel._from_config(config, attn_implementation="eager").eval()
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():  # no two alike: exporters merge those that are
+            noise = torch.randn(parameter.shape, generator=generator) * 0.15
+            parameter.copy_(noise + 1 if parameter.ndim == 1 else noise)
+    (folder / graph).parent.mkdir(parents=True, exist_ok=True)
+    names = ["input_ids", "attention_mask", "token_type_ids"]
+    ids = torch.randint(5, config.vocab_size, (2, 9), generator=generator)
+    with make.quiet(), torch.no_grad():
+        torch.onnx.export(
+            Exported(model), (ids, torch.ones_like(ids), torch.zeros_like(ids)), str(folder / graph), input_names=names,
+            output_names=outputs, opset_version=17, dynamic_axes={n: {0: "b", 1: "s"} for n in names}, dynamo=False,
+        )  # fmt: skip
+    tokens.save(str(folder / "tokenizer.json"))
+    named = dict(zip(["pad_token", "unk_token", "cls_token", "sep_token", "mask_token"], SPECIAL))
+    settings = {"tokenizer_class": "BertTokenizer", "model_max_length": model_max_length, "max_length": max_length}
+    files = {
+        "config.json": {"architectures": ["BertModel"], **config.to_diff_dict(), "model_type": "bert"},
+        "tokenizer_config.json": settings | named,
+        "special_tokens_map.json": named,
+    }
+    for name, content in files.items():
+        (folder / name).write_text(json.dumps(content))
+    (folder / "stopwords.txt").write_text(STOP_WORDS)
+
+
+def texts(count, seed=7):
+    rng = random.Random(seed)
+
+    def word():
+        kind = rng.random()
+        if kind < 0.55:
+            return rng.choice(WORDS) + rng.choice(["", "", "", "s", "ing", "ly", "'s", "."])
+        if kind < 0.9:
+            script = rng.choice([LETTERS[:36], LETTERS[36:68], LETTERS[68:93], LETTERS[93:]])
+            return "".join(rng.choice(script) for _ in range(rng.randrange(1, 9)))
+        return rng.choice([*MARKS, "9°", "9°9", "word^vec", "[SEP]", "[CLS]", "Ünïcode", "ΟΔΥΣΣΕΥΣ", "ё", "\u0e01", "x" * 60])
+
+    made = [" ".join(word() for _ in range(rng.choice([1, 4, 12, 60]))) for _ in range(count)]
+    return [*made, "", " ", "the", "The running foxes ran, the fox runs!", "swim swimming swimmer SWIM"]
