@@ -317,7 +317,9 @@ void Pipeline::compute(std::vector<batch::ReadyText>* texts) {
                                          : spans[o].subspan(i * width, width);
     }
     auto* state = static_cast<State*>((*texts)[i].owner.get());
-    if (model_.task->read({mine, (*texts)[i].ids}, (*texts)[i].index, &state->result)) continue;
+    if (model_.task->read({mine, (*texts)[i].ids, state->request}, (*texts)[i].index,
+                          &state->result))
+      continue;
     state->result.texts[(*texts)[i].index].error =
         "expected finite values, got NaN or infinity: the model overflows on this text";
     counters_.nonfinite += 1;

@@ -8,8 +8,10 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/mapped_file.h"
 #include "files/checkpoint.h"
 #include "files/known_models.h"
+#include "files/npy.h"
 #include "files/settings.h"
 #include "files/word_lists.h"
 
@@ -353,6 +355,17 @@ std::optional<std::vector<std::string>> ModelFiles::stop_words(std::string_view 
 }
 bool ModelFiles::has_file(std::string_view name) const {
   return folder_.find(folder(), name).has_value();
+}
+std::optional<JsonDocument> ModelFiles::find_json(std::string_view name) const {
+  const auto json = folder_.read(folder(), name, kMaxConfig);
+  if (!json) return std::nullopt;
+  return parse_config(*json, (folder() / name).string());
+}
+std::optional<ModelFiles::Array> ModelFiles::array(std::string_view name) const {
+  const auto path = folder_.find(folder(), name);
+  if (!path) return std::nullopt;
+  const auto map = std::make_shared<MappedFile>(*path);
+  return Array{parse_npy(map->bytes(), path->string()), path->string(), map};
 }
 std::int64_t ModelFiles::weight_bytes() const {
   if (is_formula_) return 0;

@@ -94,6 +94,15 @@ class ModelFiles {
   // for what is not UTF-8.
   std::optional<std::vector<std::string>> stop_words(std::string_view file) const;
   bool has_file(std::string_view name) const;  // at the folder's top
+  // Likewise; nothing when there is no such file.
+  std::optional<JsonDocument> find_json(std::string_view name) const;
+  // An array in NumPy's form, and the file for messages; mapped for as long as it is held.
+  struct Array {
+    TensorView tensor;
+    std::string file;
+    std::shared_ptr<const void> owner;
+  };
+  std::optional<Array> array(std::string_view name) const;
   const std::vector<Module>& modules() const { return modules_; }
   const std::optional<PoolingConfig>& pooling() const { return pooling_; }
   // Of a folder whose first module is a Router; modules() are then those of the route that has the

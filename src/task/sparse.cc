@@ -216,6 +216,7 @@ std::unique_ptr<Task> make_sparse(const files::ModelFiles& model, const SparseOp
   if (!(options.min_weight >= 0))
     fail(ErrorCode::kUsage, "--min-weight", "expected a weight of at least 0.");
   if (model.is_formula()) return make_bm25(model, options);
+  if (is_minicoil(model)) return make_minicoil(model, options);
   if (is_bm42(model)) return make_bm42(model, options);
   refuse_word_options(options, model.name());
   return std::make_unique<Sparse>(model, options);

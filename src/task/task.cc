@@ -55,7 +55,7 @@ std::span<const std::string_view> default_models(const TaskOptions& options) {
 }
 
 TaskOptions natural_task(const files::ModelFiles& model) {
-  if (model.is_formula() || is_bm42(model)) return SparseOptions{};
+  if (model.is_formula() || is_bm42(model) || is_minicoil(model)) return SparseOptions{};
   if (model.collection_type() == "SparseEncoder") return SparseOptions{};
   if (model.collection_type() == "CrossEncoder") return RerankOptions{};
   for (const files::Module& module : model.modules()) {

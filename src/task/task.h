@@ -45,6 +45,7 @@ struct Source {
 struct Computed {
   std::span<const std::span<const float>> outputs;  // its rows of each of the Program's outputs
   std::span<const std::int32_t> ids;                // its tokens
+  const Request& request;                           // that it is of
 };
 
 class Task {
@@ -103,11 +104,13 @@ std::unique_ptr<Task> make_embed(const files::ModelFiles& model, const EmbedOpti
 std::unique_ptr<Task> make_sparse(const files::ModelFiles& model, const SparseOptions& options);
 std::unique_ptr<Task> make_rerank(const files::ModelFiles& model, const RerankOptions& options);
 
-// Sparse vectors of words, in bm25_task.cc and bm42.cc.
+// Sparse vectors of words, in bm25_task.cc, bm42.cc and minicoil.cc.
 std::unique_ptr<Task> make_bm25(const files::ModelFiles& model, const SparseOptions& options);
 std::unique_ptr<Task> make_bm42(const files::ModelFiles& model, const SparseOptions& options);
-// Whether a folder is BM42's: a list of stop words beside an encoder.
+std::unique_ptr<Task> make_minicoil(const files::ModelFiles& model, const SparseOptions& options);
+// Whether a folder is BM42's: a list of stop words beside an encoder; miniCOIL's: its vocabulary.
 bool is_bm42(const files::ModelFiles& model);
+bool is_minicoil(const files::ModelFiles& model);
 
 // Whether a name is that of a published SPLADE model; many of their folders do not say so.
 bool known_splade(const files::ModelFiles& model);

@@ -43,3 +43,26 @@ def test_bm42(bm42, options, device):
         texts, inlay_lines("sparse", bm42, texts, ["--as", "query"]), wanted["queries"], strict=True
     ):
         check(line, expected, text, exact=True)
+
+
+MINICOIL = "Qdrant/minicoil-v1"
+
+
+@pytest.mark.parametrize("device", ["cpu", "ref"])
+@pytest.mark.parametrize(
+    "options, dtype",
+    [({}, "float32"), ({"k": 0.9, "b": 0.3, "avg_len": 20.0}, "float16")],
+)
+def test_minicoil(options, dtype, device, tmp_path):
+    make.write_folder(tmp_path, "onnx/model.onnx", ["last_hidden_state", "a1", "a2", "a3"], max_length=70)
+    make.add_minicoil(tmp_path, np.dtype(dtype))
+    texts = make.texts(200 if device == "cpu" else 40, seed=11)
+    wanted = fastembed_vectors(MINICOIL, tmp_path, texts, **options)
+    names = {"k": "--bm25-k", "b": "--bm25-b", "avg_len": "--bm25-avg-len"}
+    arguments = ["--device", device] + [f"{names[key]}={value}" for key, value in options.items()]
+    for role, answers in [("document", wanted["documents"]), ("query", wanted["queries"])]:
+        lines = inlay_lines("sparse", tmp_path, texts, [*arguments, "--as", role])
+        for text, line, expected in zip(texts, lines, answers, strict=True):
+            check(line, expected, text)
+        known = sum(sum(index < 64000 for index in line["indices"]) > 0 for line in lines)
+        assert known > 0.2 * len(texts)  # words with a place of their own, not only counted ones

@@ -3,6 +3,7 @@
 import json
 import random
 
+import numpy as np
 import onnx_models as make
 import torch
 import transformers
@@ -97,3 +98,14 @@ def texts(count, seed=7):
 
     made = [" ".join(word() for _ in range(rng.choice([1, 4, 12, 60]))) for _ in range(count)]
     return [*made, "", " ", "the", "The running foxes ran, the fox runs!", "swim swimming swimmer SWIM"]
+
+
+def add_minicoil(folder, dtype=np.float32, seed=3):
+    """The vocabulary of words that miniCOIL knows, and a matrix for each."""
+    # "being" is a stop word as well, "run" is known by its stem alone, "ώ" and the like not at all.
+    known = ["fox", "swim", "running", "vector", "people", "being", "hund", "happy", "quick", "day", "может", "日"]
+    stems = {"fox": "fox", "swim": "swim", "run": "running", "vector": "vector", "peopl": "people", "be": "being",
+             "happi": "happy", "quick": "quick", "day": "day"}  # fmt: skip
+    (folder / "minicoil.triplet.model.vocab").write_text(json.dumps({"vocab": known, "stem_mapping": stems}))
+    heads = np.random.default_rng(seed).normal(size=(len(known) + 1, HIDDEN, 4)) * 0.1
+    np.save(folder / "minicoil.triplet.model.npy", heads.astype(dtype))
