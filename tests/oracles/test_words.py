@@ -50,11 +50,15 @@ MINICOIL = "Qdrant/minicoil-v1"
 
 @pytest.mark.parametrize("device", ["cpu", "ref"])
 @pytest.mark.parametrize(
-    "options, dtype",
-    [({}, "float32"), ({"k": 0.9, "b": 0.3, "avg_len": 20.0}, "float16")],
+    "body, options, dtype",
+    [
+        (make.Jina, {}, "float32"),
+        (make.Bert, {"k": 0.9, "b": 0.3, "avg_len": 20.0}, "float16"),
+    ],
 )
-def test_minicoil(options, dtype, device, tmp_path):
-    make.write_folder(tmp_path, "onnx/model.onnx", ["last_hidden_state", "a1", "a2", "a3"], max_length=70)
+def test_minicoil(body, options, dtype, device, tmp_path):
+    outputs = ["last_hidden_state"] + ["a1", "a2", "a3"] * (body is make.Bert)
+    make.write_folder(tmp_path, "onnx/model.onnx", outputs, body, max_length=70)
     make.add_minicoil(tmp_path, np.dtype(dtype))
     texts = make.texts(200 if device == "cpu" else 40, seed=11)
     wanted = fastembed_vectors(MINICOIL, tmp_path, texts, **options)

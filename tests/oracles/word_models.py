@@ -1,6 +1,7 @@
 """Folders of BM42 and miniCOIL as fastembed reads them, around tiny random BERTs; and texts for them."""
 
 import json
+import math
 import random
 
 import numpy as np
@@ -21,7 +22,7 @@ WORDS = (
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789абвгдежзийклмнопрстуфхцчшщъыьэюяαβγδεζηθικλμνξοπρσςτυφχψω日本語テキスト漢字"
 MARKS = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~°«»…—€"
 STOP_WORDS = "the\nof\nand\na\nbeing\nis\nund\nто\nnot\n"
-HIDDEN, LAYERS = 64, 3
+HIDDEN, LAYERS, HEADS, WIDE = 64, 3, 4, 96
 
 
 def tokenizer():
@@ -38,26 +39,123 @@ def tokenizer():
     return made
 
 
-class Exported(torch.nn.Module):
-    """What comes out of the published graphs, by name."""
+class Bert(torch.nn.Module):
+    """What comes out of the published graph, by name: the hidden state, then each layer's attention."""
 
-    def __init__(self, model):
+    def __init__(self, vocab):
         super().__init__()
-        self.model = model
+        self.config = transformers.BertConfig(
+            vocab_size=vocab, hidden_size=HIDDEN, num_hidden_layers=LAYERS, num_attention_heads=HEADS,
+            intermediate_size=WIDE, max_position_embeddings=128, pad_token_id=0,
+        )  # fmt: skip
+        self.model = transformers.BertModel._from_config(self.config, attn_implementation="eager")
+        self.settings = {"architectures": ["BertModel"], **self.config.to_diff_dict(), "model_type": "bert"}
 
     def forward(self, input_ids, attention_mask, token_type_ids):
         out = self.model(input_ids, attention_mask, token_type_ids, output_attentions=True)
         return (out.last_hidden_state, *out.attentions)
 
 
-def write_folder(folder, graph, outputs, max_length=40, model_max_length=96, seed=0):
+class JinaSelf(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.query, self.key, self.value = (torch.nn.Linear(HIDDEN, HIDDEN) for _ in range(3))
+
+    def forward(self, x, bias):
+        def split(t):
+            return t.view(t.shape[0], t.shape[1], HEADS, HIDDEN // HEADS).transpose(1, 2)
+
+        scores = split(self.query(x)) @ split(self.key(x)).transpose(-1, -2) / math.sqrt(HIDDEN // HEADS) + bias
+        return (scores.softmax(-1) @ split(self.value(x))).transpose(1, 2).flatten(2)
+
+
+class JinaSelfOutput(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.dense, self.LayerNorm = torch.nn.Linear(HIDDEN, HIDDEN), torch.nn.LayerNorm(HIDDEN)
+
+    def forward(self, context, x):
+        return self.LayerNorm(self.dense(context) + x)
+
+
+class JinaAttention(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.self, self.output = JinaSelf(), JinaSelfOutput()
+
+    def forward(self, x, bias):
+        return self.output(self.self(x, bias), x)
+
+
+class JinaMlp(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.gated_layers = torch.nn.Linear(HIDDEN, 2 * WIDE, bias=False)
+        self.wo, self.layernorm = torch.nn.Linear(WIDE, HIDDEN), torch.nn.LayerNorm(HIDDEN)
+
+    def forward(self, x):
+        both = self.gated_layers(x)
+        return self.layernorm(self.wo(torch.nn.functional.gelu(both[..., :WIDE]) * both[..., WIDE:]) + x)
+
+
+class JinaLayer(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attention, self.mlp = JinaAttention(), JinaMlp()
+
+    def forward(self, x, bias):
+        return self.mlp(self.attention(x, bias))
+
+
+class JinaEncoder(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.ModuleList(JinaLayer() for _ in range(LAYERS))
+
+    def forward(self, x, bias):
+        for layer in self.layer:
+            x = layer(x, bias)
+        return x
+
+
+class JinaEmbeddings(torch.nn.Module):
+    def __init__(self, vocab):
+        super().__init__()
+        self.word_embeddings = torch.nn.Embedding(vocab, HIDDEN)
+        self.token_type_embeddings = torch.nn.Embedding(2, HIDDEN)
+        self.LayerNorm = torch.nn.LayerNorm(HIDDEN)
+
+    def forward(self, ids, types):
+        return self.LayerNorm(self.word_embeddings(ids) + self.token_type_embeddings(types))
+
+
+class Jina(torch.nn.Module):
+    """JinaBERT v2, miniCOIL's encoder (families/jina_bert.py states the same without modules). Modules and their names
+    are those of jinaai/jina-bert-implementation: they are what an export keeps."""
+
+    def __init__(self, vocab):
+        super().__init__()
+        self.embeddings, self.encoder = JinaEmbeddings(vocab), JinaEncoder()
+        self.settings = dict(
+            architectures=["JinaBertForMaskedLM"], model_type="bert", vocab_size=vocab, hidden_size=HIDDEN,
+            num_hidden_layers=LAYERS, num_attention_heads=HEADS, intermediate_size=WIDE, type_vocab_size=2,
+            max_position_embeddings=8192, layer_norm_eps=1e-5, hidden_act="gelu", position_embedding_type="alibi",
+            feed_forward_type="geglu", pad_token_id=0,
+            auto_map={"AutoModel": "jinaai/jina-bert-implementation--modeling_bert.JinaBertModel"},
+        )  # fmt: skip
+
+    def forward(self, input_ids, attention_mask, token_type_ids):
+        at = torch.arange(input_ids.shape[1])
+        slopes = torch.tensor([2.0 ** (-8 * (i + 1) / HEADS) for i in range(HEADS)])
+        bias = -slopes[:, None, None] * (at[:, None] - at[None, :]).abs().float()
+        bias = bias + (1 - attention_mask[:, None, None, :].float()) * -1e9
+        return (self.encoder(self.embeddings(input_ids, token_type_ids), bias),)
+
+
+def write_folder(folder, graph, outputs, body=Bert, max_length=40, model_max_length=96, seed=0):
     """config.json, the tokenizer's files and the graph; `outputs` are its outputs' names."""
     tokens = tokenizer()
-    config = transformers.BertConfig(
-        vocab_size=tokens.get_vocab_size(), hidden_size=HIDDEN, num_hidden_layers=LAYERS, num_attention_heads=4,
-        intermediate_size=96, max_position_embeddings=128, pad_token_id=0,
-    )  # fmt: skip
-    model = transformers.BertModel._from_config(config, attn_implementation="eager").eval()
+    model = body(tokens.get_vocab_size()).eval()
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in model.parameters():  # no two alike: exporters merge those that are
@@ -65,17 +163,17 @@ def write_folder(folder, graph, outputs, max_length=40, model_max_length=96, see
             parameter.copy_(noise + 1 if parameter.ndim == 1 else noise)
     (folder / graph).parent.mkdir(parents=True, exist_ok=True)
     names = ["input_ids", "attention_mask", "token_type_ids"]
-    ids = torch.randint(5, config.vocab_size, (2, 9), generator=generator)
+    ids = torch.randint(5, tokens.get_vocab_size(), (2, 9), generator=generator)
     with make.quiet(), torch.no_grad():
         torch.onnx.export(
-            Exported(model), (ids, torch.ones_like(ids), torch.zeros_like(ids)), str(folder / graph), input_names=names,
+            model, (ids, torch.ones_like(ids), torch.zeros_like(ids)), str(folder / graph), input_names=names,
             output_names=outputs, opset_version=17, dynamic_axes={n: {0: "b", 1: "s"} for n in names}, dynamo=False,
         )  # fmt: skip
     tokens.save(str(folder / "tokenizer.json"))
     named = dict(zip(["pad_token", "unk_token", "cls_token", "sep_token", "mask_token"], SPECIAL))
     settings = {"tokenizer_class": "BertTokenizer", "model_max_length": model_max_length, "max_length": max_length}
     files = {
-        "config.json": {"architectures": ["BertModel"], **config.to_diff_dict(), "model_type": "bert"},
+        "config.json": model.settings,
         "tokenizer_config.json": settings | named,
         "special_tokens_map.json": named,
     }
