@@ -69,7 +69,7 @@ constexpr std::array<OptionSpec, 46> kOptions{{
     {"calibration", 0, "FILE", kText, "", "none", "ranges made by inlay model calibrate", kCommandEmbed, false, false, 0, 0},
     {"top-k", 0, "N", kInteger, "", "all", "keep the largest N weights of a text", kCommandSparse, false, true, 1, kIntMaximum},
     {"min-weight", 0, "W", kText, "", "0", "drop weights below W", kCommandSparse, false, true, 0, 0},
-    {"words", 0, "", kFlag, "", "", "print the tokens that the ids stand for, too", kCommandSparse, false, false, 0, 0},
+    {"words", 0, "", kFlag, "", "", "print the tokens or words that the ids stand for, too", kCommandSparse, false, true, 0, 0},
     {"assume-splade", 0, "", kFlag, "", "", "take a plain masked language model for a SPLADE model", kCommandSparse, false, true, 0, 0},
     {"bm25-k", 0, "K", kText, "", "1.2", "BM25, miniCOIL: how late more of a word stops to count", kCommandSparse, false, true, 0, 0},
     {"bm25-b", 0, "B", kText, "", "0.75", "BM25, miniCOIL: how much a long document is held against its words, 0 to 1", kCommandSparse, false, true, 0, 0},

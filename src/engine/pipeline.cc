@@ -102,7 +102,9 @@ Pipeline::Pipeline(LoadedModel model, Truncate truncate)
       ready_(kBatchesAhead * model_.limits.max_tokens,
              std::min<std::int64_t>(model_.limits.max_tokens,
                                     kTokensPerThread * model_.limits.threads)) {
-  const int encoders = std::max(1, model_.limits.threads / kThreadsPerEncoder);
+  // Without an executable, encoding is all there is.
+  const int each = model_.executable ? kThreadsPerEncoder : 1;
+  const int encoders = std::max(1, model_.limits.threads / each);
   for (int i = 0; i < encoders; ++i) encoders_.emplace_back([this] { encode_loop(); });
   computer_ = std::thread([this] { compute_loop(); });
 }

@@ -1,8 +1,9 @@
-"""inlay sparse on models that weigh words: BM25 without any folder, with one, BM42, and what they refuse."""
+"""inlay sparse on models that weigh words: BM25 without any folder, with one, BM42, miniCOIL, and what they refuse."""
 
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 ENGLISH = "i\nthe\nof\nand\n"
@@ -139,6 +140,31 @@ def test_bm42(inlay, bm42):
     assert "probabilities" in program.splitlines()[-2]
     (bm42 / "stopwords.txt").unlink()
     assert "SPLADE" in inlay("sparse", "-m", bm42, text).err  # nothing says any more what it is
+
+
+def test_minicoil(inlay, bm42):
+    hidden = json.loads((bm42 / "config.json").read_text())["hidden_size"]
+    known = {"vocab": ["dog", "running"], "stem_mapping": {"dog": "dog", "run": "running"}}
+    (bm42 / "minicoil.triplet.model.vocab").write_text(json.dumps(known))
+    heads = np.random.default_rng(0).normal(size=(3, hidden, 4)).astype(np.float32) * 0.1
+    np.save(bm42 / "minicoil.triplet.model.npy", heads)
+    result = inlay("sparse", "-m", bm42, "--words", "the dog of the dogs", "")
+    line = result.json[0]
+    assert line["indices"][:4] == [4, 5, 6, 7] and line["words"] == ["dog"] * 4
+    weight = 2 * 2.2 / (2 + 1.2 * (1 - 0.75 + 0.75 * 2 / 150))
+    assert sum(value**2 for value in line["values"]) ** 0.5 == pytest.approx(weight)
+    query = inlay("sparse", "-m", bm42, "--words", "--as", "query", "the dog of the dogs").json[0]
+    assert query["values"] == pytest.approx([value / weight for value in line["values"]], abs=1e-6)
+    assert len(inlay("sparse", "-m", bm42, "--top-k", "2", "dog").json[0]["indices"]) == 2
+    assert inlay("sparse", "-m", bm42, "--language", "german", "dog").code == 2
+    np.save(bm42 / "minicoil.triplet.model.npy", heads[:, 1:])
+    result = inlay("sparse", "-m", bm42, "dog")
+    assert result.code == 65 and f"expected heads of the encoder's width {hidden}" in result.err
+    np.save(bm42 / "minicoil.triplet.model.npy", heads[:2])
+    assert inlay("sparse", "-m", bm42, "dog").code == 65
+    (bm42 / "minicoil.triplet.model.npy").unlink()
+    result = inlay("sparse", "-m", bm42, "dog")
+    assert result.code == 66 and "minicoil.triplet.model.npy" in result.err
 
 
 def test_bm42_of_another_family(inlay, bm42, tiny):
