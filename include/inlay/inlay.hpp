@@ -168,8 +168,8 @@ struct SparseVector {
 
 // Which parts are filled depends on the task; all are in request order.
 struct INLAY_API Result {
-  std::int64_t dim = 0;              // embed: width of one vector; sparse: of the vocabulary, 0: hashes
-  std::vector<float> vectors;        // embed: [texts, dim]
+  std::int64_t dim = 0;        // embed: width of one vector; sparse: of the vocabulary, 0: hashes
+  std::vector<float> vectors;  // embed: [texts, dim]
   std::vector<SparseVector> sparse;  // sparse: [texts]
   std::vector<float> scores;         // rerank: [texts, labels]
   std::vector<std::string> labels;   // rerank: their names
@@ -312,8 +312,8 @@ class INLAY_API Engine {
   Engine& operator=(const Engine&) = delete;
 
   std::future<Result> submit(Request request);
-  Result run(Request request);               // submit and wait
-  std::int64_t dim() const;                  // as in Result; rerank: the number of labels
+  Result run(Request request);  // submit and wait
+  std::int64_t dim() const;     // as in Result; rerank: the number of labels
   // Of the vocabulary; throws kBadInput outside, and where a model hashes words.
   std::string token(std::int32_t id) const;
   Stats stats() const;

@@ -316,9 +316,8 @@ TokenizerFiles ModelFiles::read_tokenizer(const fs::path& place) const {
     files.config = *std::move(config);
     files.model_max_length =
         parse_model_max_length(files.config, (place / "tokenizer_config.json").string());
-    files.max_length =
-        parse_model_max_length(files.config, (place / "tokenizer_config.json").string(),
-                               "max_length");
+    files.max_length = parse_model_max_length(
+        files.config, (place / "tokenizer_config.json").string(), "max_length");
     files.token_types = parse_token_types(files.config, (place / "tokenizer_config.json").string());
   }
   if (auto json = folder_.read(place, "tokenizer.json", kMaxTokenizer)) {

@@ -45,7 +45,8 @@ Shape parse_shape(std::string_view text, const std::string& where) {
     std::int64_t extent = -1;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), extent);
     if (error != std::errc() || extent < 0)
-      damaged(where, "expected a shape of whole numbers in its header, got " + printable(text) + ".");
+      damaged(where,
+              "expected a shape of whole numbers in its header, got " + printable(text) + ".");
     shape.push_back(extent);
     text.remove_prefix(static_cast<std::size_t>(end - text.data()));
   }

@@ -1,6 +1,6 @@
-// Lists of words in the folders of models that weigh words: stop words of Qdrant/bm25 (LANGUAGE.txt)
-// and of models for one language (stopwords.txt), and the names of the other files that fastembed
-// publishes beside them.
+// Lists of words in the folders of models that weigh words: stop words of Qdrant/bm25
+// (LANGUAGE.txt) and of models for one language (stopwords.txt), and the names of the other files
+// that fastembed publishes beside them.
 #pragma once
 
 #include <span>

@@ -116,7 +116,7 @@ Bm25::Bm25(Bm25Options options, std::vector<std::string> stop_words)
     : options_(std::move(options)) {
   check_bm25(options_);
   if (options_.disable_stemmer) return;
-  Stemmer(options_.language);  // a library without the language is told now
+  const Stemmer here(options_.language);  // a library without the language is told now
   for (auto& word : stop_words) stop_words_.insert(std::move(word));
 }
 

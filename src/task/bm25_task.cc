@@ -12,7 +12,8 @@ namespace {
 class Bm25Task final : public Task {
  public:
   Bm25Task(const files::ModelFiles& model, const SparseOptions& options, const Bm25Options& bm25)
-      : options_(options), stop_words_(model.stop_words(bm25.language + ".txt")),
+      : options_(options),
+        stop_words_(model.stop_words(bm25.language + ".txt")),
         bm25_(bm25, stop_words_.value_or(std::vector<std::string>())) {
     // Tamil has no list anywhere, and without stems fastembed uses none.
     if (stop_words_ || bm25.disable_stemmer || bm25.language == "tamil") return;

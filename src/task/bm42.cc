@@ -61,7 +61,8 @@ class Bm42 final : public Task {
                Result* result) const override {
     if (source.request.role != Role::kQuery) return false;
     WordVector vector;
-    for (const Weighed& word : stems(encoding->ids)) vector.set(word_index(word.stem), 1, word.stem);
+    for (const Weighed& word : stems(encoding->ids))
+      vector.set(word_index(word.stem), 1, word.stem);
     finish(std::move(vector), index, result);
     return true;
   }

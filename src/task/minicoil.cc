@@ -44,8 +44,9 @@ std::vector<std::string> subwords(std::string_view text) {
 }
 
 std::size_t characters(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
+  }));
 }
 
 }  // namespace
@@ -219,8 +220,7 @@ WordVector MiniCoil::vector(std::span<const std::int32_t> ids, std::span<const f
   for (const Entry& entry : sentence.entries()) length += static_cast<double>(entry.count);
   WordVector vector;
   for (const Entry& entry : sentence.entries()) {
-    const double weight =
-        query ? 1 : bm25_weight(bm25_, static_cast<double>(entry.count), length);
+    const double weight = query ? 1 : bm25_weight(bm25_, static_cast<double>(entry.count), length);
     if (entry.id == 0) {
       vector.set(unknown_index(entry.word), weight, entry.word);
       continue;

@@ -73,8 +73,8 @@ class Task {
   // Tokens of an item at most when the caller names no limit (0: none); nothing: the model's limit.
   virtual std::optional<std::int64_t> own_limit(Role role) const;
   // True: the item needs no model and the result has been filled from its tokens, or from its text,
-  // and `encoding` then has what counts as its tokens. Called for different items by several threads
-  // at a time.
+  // and `encoding` then has what counts as its tokens. Called for different items by several
+  // threads at a time.
   virtual bool look_up(const Source& source, std::size_t index, tokens::Encoding* encoding,
                        Result* result) const;
   // Stats::notes.

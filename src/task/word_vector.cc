@@ -57,8 +57,9 @@ void Stemmer::stem(std::string* word) const {
       word->replace(at, from.size(), to);
   };
   if (hide_io_) replace(kIo, kHidden);
-  const auto* stem = sb_stemmer_stem(stemmer_.get(), reinterpret_cast<const sb_symbol*>(word->data()),
-                                     static_cast<int>(word->size()));
+  const auto* stem =
+      sb_stemmer_stem(stemmer_.get(), reinterpret_cast<const sb_symbol*>(word->data()),
+                      static_cast<int>(word->size()));
   if (stem == nullptr)
     fail(ErrorCode::kMemoryLimit, "stemmer", "expected memory for a stem, got none.");
   word->assign(reinterpret_cast<const char*>(stem),

@@ -34,7 +34,11 @@ def test_needs_nothing(inlay, tmp_path, name):
     assert result.json[1]["indices"] == [] and result.json[1]["tokens"] == 0
     assert "without stop words: english.txt" in result.err
     report = json.loads((tmp_path / "r.json").read_text())
-    assert (report["device"], report["backend"], report["model"]) == ("cpu", "none", name if "/" in name else "Qdrant/bm25")
+    assert (report["device"], report["backend"], report["model"]) == (
+        "cpu",
+        "none",
+        name if "/" in name else "Qdrant/bm25",
+    )
     assert report["tokens"] == 3
 
 
@@ -60,7 +64,12 @@ def test_options_of_the_formula(inlay, lists):
 
 def test_shown_and_listed(inlay, lists):
     shown = json.loads(inlay("model", "show", "bm25").out)
-    assert (shown["model"], shown["architecture"], shown["task"], shown["folder"]) == ("Qdrant/bm25", "bm25", "sparse", "")
+    assert (shown["model"], shown["architecture"], shown["task"], shown["folder"]) == (
+        "Qdrant/bm25",
+        "bm25",
+        "sparse",
+        "",
+    )
     assert json.loads(inlay("model", "show", lists).out)["architecture"] == "bm25"
     (row,) = [r for r in json.loads(inlay("model", "list", "--json").out) if r["id"] == "Qdrant/bm25"]
     assert (row["name"], row["task"], row["missing"], row["path"]) == ("bm25", "sparse", None, None)

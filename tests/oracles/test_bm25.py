@@ -35,7 +35,15 @@ EDGES = [
 def texts(count: int, digits: bool) -> list[str]:
     rng = random.Random(1)
     words = sorted(set(re.findall(r"\w+", " ".join(p.read_text() for p in sorted(ROOT.glob("docs/**/*.md"))))))
-    ranges = [(0x20, 0x7F), (0xA0, 0x250), (0x250, 0x600), (0x600, 0x1000), (0x1000, 0x2400), (0x3000, 0xD7FF), (0x10000, 0x1F000)]
+    ranges = [
+        (0x20, 0x7F),
+        (0xA0, 0x250),
+        (0x250, 0x600),
+        (0x600, 0x1000),
+        (0x1000, 0x2400),
+        (0x3000, 0xD7FF),
+        (0x10000, 0x1F000),
+    ]
 
     def word() -> str:
         if rng.random() < 0.7:
@@ -43,7 +51,9 @@ def texts(count: int, digits: bool) -> list[str]:
         low, high = rng.choice(ranges)
         return "".join(chr(rng.randrange(low, high)) for _ in range(rng.randrange(1, 9)))
 
-    made = [rng.choice([" ", " ", ", ", "\n"]).join(word() for _ in range(rng.choice([3, 30, 300]))) for _ in range(count)]
+    made = [
+        rng.choice([" ", " ", ", ", "\n"]).join(word() for _ in range(rng.choice([3, 30, 300]))) for _ in range(count)
+    ]
     made += EDGES
     made = ["".join(c for c in text if c.isascii() or unicodedata.category(c) not in ("Cn", "Cs")) for text in made]
     return made if digits else [re.sub(r"\w*(\d|([^\Wa-zäöåæø])\2)\w*", "", text.lower()) for text in made]

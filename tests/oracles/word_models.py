@@ -19,7 +19,9 @@ WORDS = (
     "run ran quickly quick foxes fox happily happiness dogs dog swim swimming swimmer vector vectors der die das und "
     "nicht ein mit auf les des est une pour dans los las por con para и в не на я быть он с что а это этот"
 ).split()
-LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789абвгдежзийклмнопрстуфхцчшщъыьэюяαβγδεζηθικλμνξοπρσςτυφχψω日本語テキスト漢字"
+LETTERS = (
+    "abcdefghijklmnopqrstuvwxyz0123456789абвгдежзийклмнопрстуфхцчшщъыьэюяαβγδεζηθικλμνξοπρσςτυφχψω日本語テキスト漢字"
+)
 MARKS = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~°«»…—€"
 STOP_WORDS = "the\nof\nand\na\nbeing\nis\nund\nто\nnot\n"
 HIDDEN, LAYERS, HEADS, WIDE = 64, 3, 4, 96
@@ -192,7 +194,9 @@ def texts(count, seed=7):
         if kind < 0.9:
             script = rng.choice([LETTERS[:36], LETTERS[36:68], LETTERS[68:93], LETTERS[93:]])
             return "".join(rng.choice(script) for _ in range(rng.randrange(1, 9)))
-        return rng.choice([*MARKS, "9°", "9°9", "word^vec", "[SEP]", "[CLS]", "Ünïcode", "ΟΔΥΣΣΕΥΣ", "ё", "\u0e01", "x" * 60])
+        return rng.choice(
+            [*MARKS, "9°", "9°9", "word^vec", "[SEP]", "[CLS]", "Ünïcode", "ΟΔΥΣΣΕΥΣ", "ё", "\u0e01", "x" * 60]
+        )
 
     made = [" ".join(word() for _ in range(rng.choice([1, 4, 12, 60]))) for _ in range(count)]
     return [*made, "", " ", "the", "The running foxes ran, the fox runs!", "swim swimming swimmer SWIM"]

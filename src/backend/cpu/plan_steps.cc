@@ -250,10 +250,9 @@ void Planner::emit(std::size_t i, const AttentionStep& step) {
     if (prepared->slot >= 0 && prepared->slot != place(columns.value).slot)
       busy_[static_cast<std::size_t>(prepared->slot)] = false;
   }
-  plan_.scratch_floats =
-      std::max(plan_.scratch_floats, step.probabilities ? positions_
-                                                        : attention_scratch(kernels_, step.head_size,
-                                                                            op.positions));
+  plan_.scratch_floats = std::max(
+      plan_.scratch_floats,
+      step.probabilities ? positions_ : attention_scratch(kernels_, step.head_size, op.positions));
   plan_.ops.emplace_back(std::move(op));
 }
 

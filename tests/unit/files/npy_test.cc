@@ -6,8 +6,8 @@
 #include <cstring>
 #include <string>
 
-#include "temp_folder.h"
 #include "files/word_lists.h"
+#include "temp_folder.h"
 
 namespace inlay::files {
 namespace {
@@ -26,8 +26,8 @@ std::string file(int major, std::string header, std::size_t data) {
   return out;
 }
 std::string header(const char* type, const char* order, const char* shape) {
-  return std::string("{'descr': '") + type + "', 'fortran_order': " + order + ", 'shape': " + shape +
-         ", }";
+  return std::string("{'descr': '") + type + "', 'fortran_order': " + order +
+         ", 'shape': " + shape + ", }";
 }
 
 TEST(Npy, ReadsWhatNumpyWrites) {
