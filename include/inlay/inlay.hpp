@@ -244,7 +244,7 @@ struct PromptText {
 class INLAY_API Model {
  public:
   // The folder that a locator means, on this machine. Order: a folder path; Inlay's own models; the
-  // shared Hugging Face cache.
+  // shared Hugging Face cache. Empty for BM25 when nothing of it is here: it needs nothing.
   static std::string find(std::string_view locator);
   // The same, and then the Hugging Face Hub, unless HF_HUB_OFFLINE is set: what is missing is
   // downloaded into the shared cache, as Engine and Tokenizer do it for their models. Obeys the

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "files/word_lists.h"
+#include "task/stemmer.h"
 #include "task/word_vector.h"
 #include "tokens/unicode.h"
 

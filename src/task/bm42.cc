@@ -9,6 +9,7 @@
 #include "files/known_models.h"
 #include "files/word_lists.h"
 #include "task/sparse_cut.h"
+#include "task/stemmer.h"
 #include "task/task.h"
 #include "task/word_options.h"
 #include "task/word_pieces.h"

@@ -14,6 +14,7 @@
 
 #include "files/model_files.h"
 #include "task/bm25.h"
+#include "task/stemmer.h"
 #include "task/word_pieces.h"
 #include "task/word_vector.h"
 

@@ -1,12 +1,8 @@
 // See word_vector.h.
 #include "task/word_vector.h"
 
-#include <libstemmer.h>
-
 #include <bit>
 #include <limits>
-
-#include "base/error.h"
 
 namespace inlay::task {
 
@@ -35,36 +31,6 @@ std::int32_t word_index(std::string_view word) noexcept {
   if (hash >= 0) return hash;
   return hash == std::numeric_limits<std::int32_t>::min() ? std::numeric_limits<std::int32_t>::max()
                                                           : -hash;
-}
-
-void Stemmer::End::operator()(sb_stemmer* stemmer) const noexcept { sb_stemmer_delete(stemmer); }
-
-Stemmer::Stemmer(const std::string& language)
-    : stemmer_(sb_stemmer_new(language.c_str(), "UTF_8")), hide_io_(language == "russian") {
-  if (!stemmer_) {
-    fail(ErrorCode::kInternal, "stemmer",
-         "expected libstemmer to know " + printable(language) + ", got none.");
-  }
-}
-
-void Stemmer::stem(std::string* word) const {
-  // libstemmer 2.2 reads U+0451 as U+0435 in Russian, py_rust_stemmers takes it for a letter of no
-  // group. U+E000 is in no group either, and no word has it.
-  constexpr std::string_view kIo = "\xD1\x91";
-  constexpr std::string_view kHidden = "\xEE\x80\x80";
-  const auto replace = [&](std::string_view from, std::string_view to) {
-    for (std::size_t at = 0; (at = word->find(from, at)) != std::string::npos; at += to.size())
-      word->replace(at, from.size(), to);
-  };
-  if (hide_io_) replace(kIo, kHidden);
-  const auto* stem =
-      sb_stemmer_stem(stemmer_.get(), reinterpret_cast<const sb_symbol*>(word->data()),
-                      static_cast<int>(word->size()));
-  if (stem == nullptr)
-    fail(ErrorCode::kMemoryLimit, "stemmer", "expected memory for a stem, got none.");
-  word->assign(reinterpret_cast<const char*>(stem),
-               static_cast<std::size_t>(sb_stemmer_length(stemmer_.get())));
-  if (hide_io_) replace(kHidden, kIo);
 }
 
 SparseVector WordVector::take(bool words) && {

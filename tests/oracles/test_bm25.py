@@ -23,8 +23,6 @@ LANGUAGES = (
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DRIVER = os.environ.get("INLAY_BM25_DRIVER", str(ROOT / "build" / "tests" / "oracles" / "bm25_driver"))
 STOP_WORDS = "the\na\nof\nand\nund\nи\net\nOf\r\nis\n\nnot"
-# Undoubling at a word's end: the wheel's older Danish and Finnish algorithms also take digits and foreign letters ("1433" -> "143").
-DIGITS_DIFFER = {"danish", "finnish"}
 EDGES = [
     "", " ", "_", "__ _ a_b", "ΟΔΥΣΣΕΥΣ ΣΑΣ Σ ΑΣ. ΑΣʰ ΑʰΣ", "İstanbul IİI", "e\u0301te\u0301 n\u0303", "x² ½ Ⅷ ⅷΣ ªΣ ºΣ ⅧΣ",
     "the The THE of Of running runs", "a\u0000b\u001cc\u0085d\u2028e\u3000f", "y" * 40 + " " + "z" * 41, "日本語 のテキスト 한국어",
@@ -32,9 +30,43 @@ EDGES = [
 ]  # fmt: skip
 
 
-def texts(count: int, digits: bool) -> list[str]:
+# Letters of each language, to draw words from; and endings of all of them, so that stemmers have something to do.
+LETTERS = {
+    "arabic": "ابتثجحخدذرزسشصضطظعغفقكلمنهويىءآأؤإئة", "danish": "abcdefghijklmnoprstuvwxyzæøå0123456789",
+    "dutch": "abcdefghijklmnoprstuvwxyzëïéèöü", "english": "abcdefghijklmnopqrstuvwxyz0123456789",
+    "finnish": "aehijklmnoprstuvyäö", "french": "abcdefghijlmnopqrstuvxyzâàçëéêèïîôûùœ",
+    "german": "abcdefghiklmnopqrstuvwzäöüß", "greek": "αβγδεζηθικλμνξοπρσςτυφχψωάέήίόύώϊΐ",
+    "hungarian": "abcdefghijklmnoprstuvyzáéíóöőúüű", "italian": "abcdefghilmnopqrstuvzàèéìòù",
+    "norwegian": "abdefghijklmnoprstuvyæøå", "portuguese": "abcdefghijlmnopqrstuvxzãáàâéêíõóôúüç",
+    "romanian": "abcdefghijlmnoprstuvzăâîșțşţ", "russian": "абвгдежзийклмнопрстуфхцчшщъыьэюяё",
+    "spanish": "abcdefghijlmnopqrstuvxyzáéíóúüñ", "swedish": "abcdefghijklmnoprstuvyäåö",
+    "tamil": "அஆஇஈஉஊஎஏஐஒஓகஙசஜஞடணதநனபமயரறலளழவ", "turkish": "abcçdefgğhıijklmnoöprsştuüvyz",
+}  # fmt: skip
+# The one known difference: a Finnish a behind a vowel behind a digit or a foreign letter ("6ia"), src/task/stemmer.cc.
+FINNISH = re.compile(r"\w*[^\Wbcdfghjklmnpqrstvwxzaeiouyäö][aeiouyäö][aä]\w*", re.IGNORECASE)
+ENDINGS = (
+    "antes ement ations logie usion ité ative euse iques able istes eux aux ies ière ées ait issons iront e ë ïs ïf ïque "
+    "guë guës heit keit lich isch ung igen er em ern st end ig ing ed ly ness ful ization ational ous ive s amente idades "
+    "ção ismos ência ando aria ira ar ado o imiento aciones ancia ivas yendo ieron ábamos aríamos os azione atore enza ità "
+    "erebbe assimo are i heden baar lijk en je ene erne hed elig løst eri ssa stä lla lle kin kaan hän ko nsa mme den isse "
+    "ában ével ban ról től ként képp nak ok ja ului iilor elor abilitate icitate oase ează escu вшись ыми ого ейш ость нн "
+    "овать ла ть ами ях ься lerin dan nın imiz dır miş"
+).split()
+
+
+def words(language: str, count: int) -> list[str]:
+    rng = random.Random(language)
+
+    def word() -> str:
+        made = "".join(rng.choice(LETTERS[language]) for _ in range(rng.randrange(1, 8)))
+        return made + "".join(rng.choice(ENDINGS) for _ in range(rng.choice([0, 1, 1, 2])))
+
+    return [word() for _ in range(count)]
+
+
+def texts(language: str, count: int) -> list[str]:
     rng = random.Random(1)
-    words = sorted(set(re.findall(r"\w+", " ".join(p.read_text() for p in sorted(ROOT.glob("docs/**/*.md"))))))
+    drawn = words(language, 2000)
     ranges = [
         (0x20, 0x7F),
         (0xA0, 0x250),
@@ -47,7 +79,7 @@ def texts(count: int, digits: bool) -> list[str]:
 
     def word() -> str:
         if rng.random() < 0.7:
-            return rng.choice(words)
+            return rng.choice(drawn)
         low, high = rng.choice(ranges)
         return "".join(chr(rng.randrange(low, high)) for _ in range(rng.randrange(1, 9)))
 
@@ -55,8 +87,11 @@ def texts(count: int, digits: bool) -> list[str]:
         rng.choice([" ", " ", ", ", "\n"]).join(word() for _ in range(rng.choice([3, 30, 300]))) for _ in range(count)
     ]
     made += EDGES
-    made = ["".join(c for c in text if c.isascii() or unicodedata.category(c) not in ("Cn", "Cs")) for text in made]
-    return made if digits else [re.sub(r"\w*(\d|([^\Wa-zäöåæø])\2)\w*", "", text.lower()) for text in made]
+    stems = words(language, 6000)
+    made += [" ".join(stems[i : i + 20]) for i in range(0, 6000, 20)]
+    if language == "finnish":
+        made = [FINNISH.sub("", text) for text in made]
+    return ["".join(c for c in text if c.isascii() or unicodedata.category(c) not in ("Cn", "Cs")) for text in made]
 
 
 def ask(language: str, folder: pathlib.Path, mode: str, requests: list[tuple[str, str]]):
@@ -77,7 +112,7 @@ def test_vectors(language: str, mode: str, tmp_path: pathlib.Path) -> None:
     if mode == "plain" and language != "english":
         pytest.skip("without the stemmer the language means nothing")
     (tmp_path / f"{language}.txt").write_bytes(STOP_WORDS.encode())
-    cases = texts(2000 if language == "english" else 100, language not in DIGITS_DIFFER)
+    cases = texts(language, 1000 if language == "english" else 100)
     answers = ask(language, tmp_path, mode, [("d", t) for t in cases] + [("q", t) for t in cases])
     options = {"language": language, "disable_stemmer": mode == "plain"}
     wanted = fastembed_vectors("Qdrant/bm25", tmp_path, cases, **options)

@@ -3,9 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
 
 #include "inlay/inlay.hpp"
+#include "task/stemmer.h"
 #include "task/word_vector.h"
 
 namespace inlay::task {
@@ -23,6 +26,27 @@ TEST(Bm25, HashIsMurmur3) {
 TEST(Bm25, IndexIsTheHashWithoutItsSign) {
   EXPECT_EQ(word_index("a"), 1009084850);
   EXPECT_EQ(word_index("ab"), 1681926305);
+}
+
+TEST(Bm25, StemsAreThoseOfPyRustStemmers) {
+  constexpr std::array<std::array<const char*, 3>, 13> kStems{{{"french", "héroïque", "héroïqu"},
+                                                               {"french", "naïfs", "naïf"},
+                                                               {"french", "contiguë", "contigu"},
+                                                               {"french", "aiguë", "aiguë"},
+                                                               {"french", "canoë", "canoë"},
+                                                               {"french", "chevaux", "cheval"},
+                                                               {"danish", "cli11", "cli1"},
+                                                               {"danish", "venner", "ven"},
+                                                               {"finnish", "1999", "199"},
+                                                               {"finnish", "nro1a", "nro1a"},
+                                                               {"finnish", "taloissa", "talo"},
+                                                               {"russian", "ёлка", "ёлка"},
+                                                               {"english", "running", "run"}}};
+  for (const auto& [language, word, stem] : kStems) {
+    std::string got = word;
+    Stemmer(language).stem(&got);
+    EXPECT_EQ(got, stem) << language << " " << word;
+  }
 }
 
 TEST(Bm25, CountsStemsWithoutStopWords) {
