@@ -52,7 +52,7 @@ need_packages() {
 # The tools and libraries that the build of Inlay itself needs.
 need_build_packages() {
   need_packages python3:python3 g++:g++ cmake:cmake ninja:ninja-build pkg-config:pkg-config \
-    libsimdjson-dev libcli11-dev libpcre2-dev libcurl4-openssl-dev py:pip:python3-pip
+    libsimdjson-dev libcli11-dev libpcre2-dev libcurl4-openssl-dev libstemmer-dev py:pip:python3-pip
 }
 
 # build FOLDER TARGETS -- CMAKE_ARGS...: configures when the arguments changed, then builds; quiet unless it fails.

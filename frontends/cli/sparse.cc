@@ -23,6 +23,8 @@ int run_sparse(const CommandLine& line) {
         "inlay: the default sparse model (prithivida/Splade_PP_en_v1) is not on this machine; "
         "splade-tiny, a small one, is used in its place.\n");
   }
+  for (const std::string& note : engine.stats().notes)
+    std::fprintf(stderr, "inlay: %s\n", note.c_str());
   io::SparseWriter writer(output.file(), engine, options.flag("words"));
   const auto write = [&](Result& result, std::int64_t first_index) {
     writer.write(result, first_index);

@@ -102,6 +102,13 @@ struct INLAY_API SparseOptions {
   int top_k = 0;               // keep the largest N weights of a text; 0: all
   float min_weight = 0;        // drop weights below
   bool assume_splade = false;  // take a plain masked language model for a SPLADE model
+  bool words = false;          // fill SparseVector::words
+  // Of models that weigh words as fastembed does; unset: its defaults. kUsage for other models.
+  std::optional<double> bm25_k, bm25_b, bm25_avg_len;  // BM25 and miniCOIL: 1.2, 0.75, 256 and 150
+  std::optional<std::string> language;                 // BM25: english
+  std::optional<int> token_max_length;                 // BM25: characters of a word, 40
+  bool disable_stemmer = false;                        // BM25
+  std::optional<double> bm42_alpha;                    // BM42: 0.5
 };
 
 struct INLAY_API RerankOptions {
@@ -165,10 +172,13 @@ struct TextInfo {
       error;  // not empty: this text has no result (non-finite values); neighbours are unharmed
 };
 
-// Ids ascending, weights above zero.
+// Ids ascending, weights above zero; below it only miniCOIL's, whose words have a place in space.
 struct SparseVector {
   std::vector<std::int32_t> indices;
   std::vector<float> values;
+  // What each index stands for, where a model hashes words (Result::dim 0) and
+  // SparseOptions::words asks for them; else empty: Engine::token() tells it.
+  std::vector<std::string> words;
 };
 
 // A text's matrix [tokens, dim], row by row. Tokens that do not count, such as punctuation of a
@@ -183,7 +193,7 @@ struct TokenVectors {
 
 // Which parts are filled depends on the task; all are in request order.
 struct INLAY_API Result {
-  // embed: width of one vector; sparse: of the vocabulary; late: of a token's vector
+  // embed: width of one vector; sparse: of the vocabulary, 0: hashes; late: of a token's vector
   std::int64_t dim = 0;
   std::vector<float> vectors;        // embed: [texts, dim]
   std::vector<SparseVector> sparse;  // sparse: [texts]
@@ -205,6 +215,7 @@ struct INLAY_API Stats {
   std::int64_t partitions = 1, fallback_ops = 0;
   double load_seconds = 0, tokenize_seconds = 0, compute_seconds = 0;
   std::int64_t packed_bytes = 0, arena_bytes = 0, peak_rss = 0;
+  std::vector<std::string> notes;     // what the model lacks that its results depend on
   std::vector<std::string> refusals;  // why devices before the chosen one were passed over
 };
 
@@ -262,7 +273,7 @@ struct PromptText {
 class INLAY_API Model {
  public:
   // The folder that a locator means, on this machine. Order: a folder path; Inlay's own models; the
-  // shared Hugging Face cache.
+  // shared Hugging Face cache. Empty for BM25 when nothing of it is here: it needs nothing.
   static std::string find(std::string_view locator);
   // The same, and then the Hugging Face Hub, unless HF_HUB_OFFLINE is set: what is missing is
   // downloaded into the shared cache, as Engine and Tokenizer do it for their models. Obeys the
@@ -331,9 +342,10 @@ class INLAY_API Engine {
   Engine& operator=(const Engine&) = delete;
 
   std::future<Result> submit(Request request);
-  Result run(Request request);               // submit and wait
-  std::int64_t dim() const;                  // as in Result; rerank: the number of labels
-  std::string token(std::int32_t id) const;  // of the vocabulary; throws kBadInput outside
+  Result run(Request request);  // submit and wait
+  std::int64_t dim() const;     // as in Result; rerank: the number of labels
+  // Of the vocabulary; throws kBadInput outside, and where a model hashes words.
+  std::string token(std::int32_t id) const;
   Stats stats() const;
 
  private:

@@ -97,6 +97,22 @@ ValueId add_layer(Program* p, const std::string& name, ValueId x, const LayerWei
   return p->norm(name + ".norm", {NormKind::kLayer, down, mid, w.norm, w.norm_bias, settings.eps});
 }
 
+// What remains of the last layer for Head::kAttention.
+ValueId add_attention_row(Program* p, const std::string& name, ValueId x, const LayerWeights& w,
+                          const Settings& settings) {
+  AttentionStep attention;
+  attention.heads = attention.kv_heads = settings.sizes.num_heads;
+  attention.head_size = settings.sizes.head_size;
+  attention.scale =
+      static_cast<float>(1.0 / std::sqrt(static_cast<double>(settings.sizes.head_size)));
+  const ValueId first = p->select_rows(name + ".rows", {x, SelectKind::kFirst});
+  attention.query.value =
+      p->linear(name + ".query", {first, {w.query}, {w.query_bias}, Activation::kNone});
+  attention.key.value = p->linear(name + ".key", {x, {w.key}, {w.key_bias}, Activation::kNone});
+  attention.probabilities = true;
+  return p->attention(name + ".attention", attention);
+}
+
 bool is_roberta(std::string_view family) {
   return family == "roberta" || family == "xlm-roberta" || family == "camembert";
 }
@@ -210,8 +226,11 @@ Body build(const files::ModelFiles& model, std::shared_ptr<const Weights> weight
   ValueId x = p.norm("embeddings.norm", norm);
   for (std::int64_t i = 0; i < s.num_layers; ++i) {
     const bool last = i + 1 == s.num_layers;
-    x = add_layer(&p, "layer." + std::to_string(i), x, layers[static_cast<std::size_t>(i)],
-                  settings, last ? read_row : std::nullopt);
+    const std::string name = "layer." + std::to_string(i);
+    const LayerWeights& layer = layers[static_cast<std::size_t>(i)];
+    x = last && options.head == Head::kAttention
+            ? add_attention_row(&p, name, x, layer, settings)
+            : add_layer(&p, name, x, layer, settings, last ? read_row : std::nullopt);
   }
   body.hidden = x;
   append_head(model, weights, roberta, settings, embed.tokens, options.head, &body);

@@ -171,6 +171,7 @@ Body build(const files::ModelFiles& model, std::shared_ptr<const Weights> weight
 }  // namespace
 
 extern const Architecture kJinaBert;
-const Architecture kJinaBert{"jina_bert", "bert of jinaai/jina-bert-implementation", match, build};
+const Architecture kJinaBert{"jina_bert", "jina_bert_v2 (bert of jinaai/jina-bert-implementation)",
+                             match, build};
 
 }  // namespace inlay::arch

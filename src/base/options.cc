@@ -44,7 +44,7 @@ constexpr std::int64_t kIntMaximum = 2147483647;
 
 // clang-format off
 // name, letter, metavar, kind, choices, default, help, commands, environment, engine key, minimum, maximum
-constexpr std::array<OptionSpec, 42> kOptions{{
+constexpr std::array<OptionSpec, 49> kOptions{{
     {"input", 'i', "FILE", kText, "", "standard input", "read texts from FILE; - is standard input", kReads, false, false, 0, 0},
     {"input-format", 0, "FORMAT", kChoice, "txt|jsonl|csv", "by the extension of -i, else txt", "txt: one text a line; jsonl: a string or an object a line; csv: with a header row", kReads, false, false, 0, 0},
     {"field", 0, "NAME", kText, "", "text (ids with --decode)", "the jsonl member or csv column that holds the text", kReads, false, false, 0, 0},
@@ -73,8 +73,15 @@ constexpr std::array<OptionSpec, 42> kOptions{{
     {"with", 0, "LIST", kText, "", "none", "write other outputs of the same pass beside dense vectors, of models that have them (bge-m3): sparse, late, or sparse,late", kCommandEmbed, false, false, 0, 0},
     {"top-k", 0, "N", kInteger, "", "all", "keep the largest N weights of a text", kCommandSparse, false, true, 1, kIntMaximum},
     {"min-weight", 0, "W", kText, "", "0", "drop weights below W", kCommandSparse, false, true, 0, 0},
-    {"words", 0, "", kFlag, "", "", "print the tokens that the ids stand for, too", kCommandSparse, false, false, 0, 0},
+    {"words", 0, "", kFlag, "", "", "print the tokens or words that the ids stand for, too", kCommandSparse, false, true, 0, 0},
     {"assume-splade", 0, "", kFlag, "", "", "take a plain masked language model for a SPLADE model", kCommandSparse, false, true, 0, 0},
+    {"bm25-k", 0, "K", kText, "", "1.2", "BM25, miniCOIL: how late more of a word stops to count", kCommandSparse, false, true, 0, 0},
+    {"bm25-b", 0, "B", kText, "", "0.75", "BM25, miniCOIL: how much a long document is held against its words, 0 to 1", kCommandSparse, false, true, 0, 0},
+    {"bm25-avg-len", 0, "N", kText, "", "256; miniCOIL: 150", "BM25, miniCOIL: words of an average document", kCommandSparse, false, true, 0, 0},
+    {"language", 0, "NAME", kText, "", "english", "BM25: whose stems and stop words", kCommandSparse, false, true, 0, 0},
+    {"token-max-length", 0, "N", kInteger, "", "40", "BM25: drop words of more characters", kCommandSparse, false, true, 1, kIntMaximum},
+    {"disable-stemmer", 0, "", kFlag, "", "", "BM25: words as they are, stop words among them", kCommandSparse, false, true, 0, 0},
+    {"bm42-alpha", 0, "A", kText, "", "0.5", "BM42: the power to which a word's weight is raised", kCommandSparse, false, true, 0, 0},
     {"query", 0, "TEXT", kText, "", "none", "what texts are scored against", kCommandRerank, false, false, 0, 0},
     {"pairs", 0, "", kFlag, "", "", "read pairs, [query, text] or {\"query\",\"text\"} a jsonl line, and score them in input order", kCommandRerank, false, false, 0, 0},
     {"top", 0, "N", kInteger, "", "all", "print the best N", kCommandRerank, false, false, 1, kIntMaximum},
@@ -322,6 +329,24 @@ SparseOptions OptionValues::sparse_options() const {
       std::from_chars(weight.data(), weight.data() + weight.size(), options.min_weight);
   if (error != std::errc() || end != weight.data() + weight.size() || !(options.min_weight >= 0))
     refuse("--min-weight", "a number of at least 0", weight);
+  const auto number = [&](const char* name) -> std::optional<double> {
+    if (!has(name)) return std::nullopt;
+    const std::string value = text(name);
+    double out = 0;
+    const char* const last = value.data() + value.size();
+    const auto [rest, bad] = std::from_chars(value.data(), last, out);
+    if (bad != std::errc() || rest != last) refuse("--" + std::string(name), "a number", value);
+    return out;
+  };
+  options.words = flag("words");
+  options.bm25_k = number("bm25-k");
+  options.bm25_b = number("bm25-b");
+  options.bm25_avg_len = number("bm25-avg-len");
+  options.bm42_alpha = number("bm42-alpha");
+  if (has("language")) options.language = text("language");
+  if (has("token-max-length"))
+    options.token_max_length = static_cast<int>(integer("token-max-length", 0));
+  options.disable_stemmer = flag("disable-stemmer");
   return options;
 }
 

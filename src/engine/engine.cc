@@ -29,6 +29,11 @@ std::future<Result> Engine::submit(Request request) {
 Result Engine::run(Request request) { return submit(std::move(request)).get(); }
 std::int64_t Engine::dim() const { return impl_->pipeline.model().task->dim(); }
 std::string Engine::token(std::int32_t id) const {
+  if (impl_->pipeline.model().task->dim() == 0) {
+    fail(ErrorCode::kBadInput, "token " + std::to_string(id),
+         "expected a model with a vocabulary, got one that hashes words. Ask for "
+         "SparseOptions::words.");
+  }
   if (auto token = impl_->pipeline.model().tokenizer.id_to_token(id)) return *std::move(token);
   fail(ErrorCode::kBadInput, "token " + std::to_string(id), "expected an id of the vocabulary.");
 }
@@ -62,6 +67,7 @@ Stats Engine::stats() const {
   stats.packed_bytes = memory.packed;
   stats.arena_bytes = memory.arena;
   stats.peak_rss = peak_resident_bytes();
+  stats.notes = model.task->notes();
   stats.refusals = model.refusals;
   return stats;
 }

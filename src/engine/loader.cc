@@ -135,6 +135,11 @@ void warm_up(LoadedModel* model) {
 }  // namespace
 
 tokens::Tokenizer load_tokenizer(const files::ModelFiles& model) {
+  if (model.is_formula()) {
+    fail(ErrorCode::kUnsupported, model.name(),
+         "expected a model with a tokenizer, got BM25, which has words in place of tokens. inlay "
+         "sparse --words prints them.");
+  }
   return task::open_tokenizer(model.tokenizer(), model.do_lower_case());
 }
 
@@ -225,6 +230,11 @@ void check_finite(const Program& program) {
 
 namespace {
 
+// What stands for it where words are in place of tokens; nothing asks it.
+tokens::Tokenizer no_tokenizer() {
+  return tokens::Tokenizer::from_vocab_txt("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n", "words");
+}
+
 void check_batch_tokens(const EngineOptions& options) {
   if (options.batch_tokens >= 0 && options.batch_tokens <= kMaxBatchTokens) return;
   fail(ErrorCode::kUsage, "--batch-tokens",
@@ -266,8 +276,18 @@ void load_program(const EngineOptions& options, LoadedModel* model) {
 void load_without_program(const EngineOptions& options, LoadedModel* model) {
   if (options.device != "auto" && options.device != "cpu" && options.device != "ref") {
     fail(ErrorCode::kUnavailable, "--device",
-         "expected auto or cpu for a model that is a table of token weights, got " +
+         "expected auto or cpu for a model that is a table of token weights or a formula, got " +
              printable(options.device) + ". There is nothing to compute in it.");
+  }
+  if (options.dtype != "auto" && options.dtype != "fp32") {
+    fail(ErrorCode::kUnavailable, "--dtype",
+         "expected auto or fp32 for a model that is a table of token weights or a formula, got " +
+             printable(options.dtype) + ".");
+  }
+  if (options.max_length != 0 && model->files.is_formula()) {
+    fail(ErrorCode::kUsage, "--max-length",
+         "expected none for BM25, which takes texts of any length, got " +
+             std::to_string(options.max_length) + ".");
   }
   model->device = "cpu";
   model->backend = "none";
@@ -282,7 +302,7 @@ LoadedModel load(const EngineOptions& options, const TaskOptions& task_options) 
   const auto begin = std::chrono::steady_clock::now();
   const files::Located located = locate_model(options.model, task_options);
   files::ModelFiles files = files::ModelFiles::open(located.folder, located.name);
-  tokens::Tokenizer tokenizer = load_tokenizer(files);
+  tokens::Tokenizer tokenizer = files.is_formula() ? no_tokenizer() : load_tokenizer(files);
   std::unique_ptr<task::Task> task = task::make_task(files, task_options);
   LoadedModel model{std::move(files), std::move(tokenizer), std::move(task)};
   model.limits.threads = resolve_threads(options.threads);

@@ -133,7 +133,9 @@ std::string Model::show(std::string_view locator, bool with_program) {
   out.text("folder", model.folder().string());
   out.text("revision", model.revision());
   out.boolean("cached", !model.revision().empty());
-  out.text("architecture", task->reads() ? arch::find(model).name : "token weights");
+  out.text("architecture", task->reads()        ? arch::find(model).name
+                           : model.is_formula() ? "bm25"
+                                                : "token weights");
   out.text("model_type", model.model_type());
   out.text("task", task::task_name(natural));
   out.integer("parameters", parameters);

@@ -45,7 +45,8 @@ bool has_task(std::string_view task) {
 
 std::string missing_for(const files::KnownModel& known) {
   std::string missing;
-  if (!has_family(known.family)) missing = std::string("family ") + known.family;
+  if (files::needs_files(known) && !has_family(known.family))
+    missing = std::string("family ") + known.family;
   if (!has_task(known.task)) {
     missing += (missing.empty() ? "" : ", ") + std::string("task ") + known.task;
   }

@@ -111,7 +111,9 @@ Pipeline::Pipeline(LoadedModel model, Truncate truncate)
       ready_(kBatchesAhead * model_.limits.max_tokens,
              std::min<std::int64_t>(model_.limits.max_tokens,
                                     kTokensPerThread * model_.limits.threads)) {
-  const int encoders = std::max(1, model_.limits.threads / kThreadsPerEncoder);
+  // Without an executable, encoding is all there is.
+  const int each = model_.executable ? kThreadsPerEncoder : 1;
+  const int encoders = std::max(1, model_.limits.threads / each);
   for (int i = 0; i < encoders; ++i) encoders_.emplace_back([this] { encode_loop(); });
   computer_ = std::thread([this] { compute_loop(); });
 }
@@ -247,12 +249,11 @@ void Pipeline::encode_text(const std::shared_ptr<State>& state, std::size_t inde
                            tokens::Encoding* scratch) {
   const auto begin = Clock::now();
   const Request& request = state->request;
-  model_.task->encode({request, model_.tokenizer, state->prompt.text, state->options},
-                      state->shared.get(), index, scratch);
+  const task::Source source{request, model_.tokenizer, state->prompt.text, state->options};
+  model_.task->encode(source, state->shared.get(), index, scratch);
   if (const auto unknown = model_.tokenizer.special_ids().unk;
       unknown && model_.files.drops_unknown_tokens())
     std::erase(scratch->ids, *unknown);
-  counters_.tokenize_ns += since(begin);
   if (scratch->truncated && truncate_ == Truncate::kError) {
     std::int64_t most = state->options.max_length;
     if (index >= request.texts.size()) most = model_.task->own_limit(Role::kQuery).value_or(most);
@@ -261,7 +262,8 @@ void Pipeline::encode_text(const std::shared_ptr<State>& state, std::size_t inde
              " tokens under --truncate error, got more. Shorten the text, raise --max-length or "
              "allow the cut.");
   }
-  const bool looked_up = model_.task->look_up(request.role, *scratch, index, &state->result);
+  const bool looked_up = model_.task->look_up(source, index, scratch, &state->result);
+  counters_.tokenize_ns += since(begin);
   if (!looked_up) check_ids(*scratch, text_name(request, index));
   TextInfo& info = state->result.texts[index];
   info.tokens = static_cast<int>(scratch->ids.size());

@@ -124,6 +124,7 @@ fs::path ModelFolder::below(std::string_view relative, std::string_view where) c
 }
 
 std::optional<fs::path> ModelFolder::find(const fs::path& folder, std::string_view name) const {
+  if (root_.empty()) return std::nullopt;
   fs::path path = folder / name;
   std::error_code error;
   const fs::file_status own = fs::symlink_status(path, error);

@@ -28,6 +28,7 @@ class ModelFolder {
   // Throws kNotFound when there is no such folder, kBadInput when it is not
   // one.
   explicit ModelFolder(const std::filesystem::path& folder);
+  ModelFolder() = default;  // none: root() is empty, and no file is found
 
   const std::filesystem::path& root() const { return root_; }  // absolute, without links
   // The commit when this is a snapshot of a hub cache, else empty.

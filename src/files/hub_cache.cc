@@ -17,8 +17,10 @@
 #include "base/json.h"
 #include "base/mapped_file.h"
 #include "files/hub_listing.h"
+#include "files/known_models.h"
 #include "files/places.h"
 #include "files/settings.h"
+#include "files/word_lists.h"
 
 namespace inlay::files {
 namespace fs = std::filesystem;
@@ -139,7 +141,7 @@ bool complete_by_files(const fs::path& snapshot, const Absent& absent) {
 
 }  // namespace
 
-HubCache::HubCache(fs::path cache, std::string_view id) : cache_(std::move(cache)) {
+HubCache::HubCache(fs::path cache, std::string_view id) : id_(id), cache_(std::move(cache)) {
   std::string name = "models--" + std::string(id);
   name.replace(name.find('/'), 1, "--");
   folder_ = cache_ / name;
@@ -177,6 +179,11 @@ bool HubCache::complete(std::string_view commit) const {
         return !listing.files.empty();
       }
     }
+    for (const std::string& name : word_files(id_)) {
+      if (!is_file(folder / name)) return false;
+    }
+    const KnownModel* known = find_known_model(id_);
+    if (known != nullptr && !needs_files(*known)) return true;
     return complete_by_files(
         folder, [&](const char* name) { return is_file(folder_ / ".no_exist" / commit / name); });
   } catch (const Error&) {

@@ -50,6 +50,7 @@ class HubCache {
   void mark_absent(std::string_view commit, std::string_view path) const;
 
  private:
+  const std::string id_;
   std::filesystem::path cache_, folder_;
 };
 

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "files/folder.h"
 #include "files/places.h"
+#include "files/word_lists.h"
 
 namespace inlay::files {
 namespace {
@@ -85,7 +86,7 @@ bool is_onnx(std::string_view path) {
 
 bool is_small_file(std::string_view name) {
   return std::find(kSmallFiles.begin(), kSmallFiles.end(), name) != kSmallFiles.end() ||
-         (name.starts_with("sentence_") && name.ends_with("_config.json"));
+         is_word_file(name) || (name.starts_with("sentence_") && name.ends_with("_config.json"));
 }
 
 std::string text_of(const JsonValue& object, std::string_view key) {

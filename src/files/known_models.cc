@@ -186,6 +186,9 @@ constexpr KnownModel kModels[] = {
     {"", "Qwen/Qwen3-Reranker-8B", "rerank", "qwen3", 7567.3, 1, 32768, kNone, kNone, "apache-2.0", false, ""},
     {"", "ibm-granite/granite-embedding-reranker-english-r2", "rerank", "modernbert", 149.6, 1, 8192, kNone, kNone, "apache-2.0", false, ""},
     {"", "SamLowe/roberta-base-go_emotions", "rerank", "roberta", 124.7, 28, 512, kNone, kNone, "mit", false, ""},
+    {"bm25", "Qdrant/bm25", "sparse", "bm25", 0, 0, 0, kNone, kNone, "apache-2.0", false, ""},
+    {"bm42", "Qdrant/all_miniLM_L6_v2_with_attentions", "sparse", "bert", 22.7, 0, 256, kNone, kNone, "apache-2.0", false, ""},
+    {"minicoil", "Qdrant/minicoil-v1", "sparse", "jina_bert_v2", 71.9, 0, 8192, kNone, kNone, "apache-2.0", false, ""},
     {"colbert", "answerdotai/answerai-colbert-small-v1", "late", "bert", 33.4, 96, 512, kNone, kNone, "apache-2.0", false, ""},
     {"", "colbert-ir/colbertv2.0", "late", "bert", 109.6, 128, 512, kNone, kNone, "mit", false, ""},
     {"", "jinaai/jina-colbert-v2", "late", "xlm-roberta", 559.4, 128, 8192, kNone, kNone, "cc-by-nc-4.0", false, ""},
@@ -194,18 +197,28 @@ constexpr KnownModel kModels[] = {
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
+bool same_name(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](char x, char y) { return lower(x) == lower(y); });
+}
+
 }  // namespace
+
+std::string_view hub_id(std::string_view id) {
+  return same_name(id, "Qdrant/bm42-all-minilm-l6-v2-attentions")
+             ? "Qdrant/all_miniLM_L6_v2_with_attentions"
+             : id;
+}
 
 std::span<const KnownModel> known_models() { return kModels; }
 
 const KnownModel& default_model() { return kModels[0]; }
 
+bool needs_files(const KnownModel& model) { return std::string_view(model.family) != "bm25"; }
+
 const KnownModel* find_known_model(std::string_view id) {
   for (const KnownModel& model : kModels) {
-    const std::string_view known = model.id;
-    if (std::equal(known.begin(), known.end(), id.begin(), id.end(),
-                   [](char a, char b) { return lower(a) == lower(b); }))
-      return &model;
+    if (same_name(id, model.id)) return &model;
   }
   return nullptr;
 }

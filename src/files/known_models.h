@@ -26,8 +26,14 @@ struct KnownModel {
   const char* remedy;   // how to obtain it without the Hub; empty: no other way
 };
 
+// The id on the Hub of a model that fastembed lists under a name of its own; else `id`.
+std::string_view hub_id(std::string_view id);
+
 std::span<const KnownModel> known_models();
 const KnownModel& default_model();
+// False for a model that is a formula, of which nothing must be here: BM25, whose lists of stop
+// words are used where they are.
+bool needs_files(const KnownModel& model);
 // By org/name in any case of letters, as the Hub finds it; nullptr: not in the table.
 const KnownModel* find_known_model(std::string_view id);
 

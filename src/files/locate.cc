@@ -128,6 +128,7 @@ HubId read_locator(std::string_view locator) {
              (is_path ? "\", where no folder is. Correct the path."
                       : "\". inlay model list prints the short names."));
   }
+  id.id = std::string(hub_id(id.id));
   return id;
 }
 
@@ -169,13 +170,17 @@ Located locate(std::string_view locator, Ask ask, const HubCallback& callback) {
   const Local local = look(id);
   const bool own = !local.folder.empty() && local.folder.parent_path().filename() != "snapshots";
   const bool pinned = is_commit(id.revision);
+  const KnownModel* known = find_known_model(id.id);
+  // Without a folder it is a model all the same.
+  const bool formula = known != nullptr && !needs_files(*known) && id.revision.empty();
+  const bool enough = !local.folder.empty() || (formula && ask != Ask::kAlways);
   if (local.complete && (ask != Ask::kAlways || own || pinned)) return at(local.folder, id.id);
   if (ask == Ask::kNever) {
-    if (!local.folder.empty()) return at(local.folder, id.id);
+    if (enough) return at(local.folder, id.id);
     not_found(locator, id, local.places, "This command downloads nothing; inlay model get does");
   }
   if (hub_offline()) {
-    if (!local.folder.empty()) return at(local.folder, id.id);
+    if (enough) return at(local.folder, id.id);
     not_found(locator, id, local.places, "HF_HUB_OFFLINE forbids downloads");
   }
   try {
@@ -188,7 +193,7 @@ Located locate(std::string_view locator, Ask ask, const HubCallback& callback) {
     const bool usable =
         ask == Ask::kAlways
             ? local.complete && (unreachable || error.code() == ErrorCode::kCannotWrite)
-            : !local.folder.empty() && error.code() != ErrorCode::kCancelled;
+            : enough && error.code() != ErrorCode::kCancelled;
     if (usable) return {local.folder, id.id, 0, 0, 0, error.what()};
     if (!unreachable || ask == Ask::kAlways) throw;
     not_found(locator, id, local.places,

@@ -13,8 +13,8 @@
 namespace inlay::files {
 
 struct Located {
-  std::filesystem::path folder;
-  std::string name;  // id, or the folder as given
+  std::filesystem::path folder;  // empty: none is here, and the model needs none (BM25)
+  std::string name;              // id, or the folder as given
   // Set when the Hub was asked.
   std::int64_t files = 0, bytes = 0;  // of the model
   std::int64_t received = 0;          // over the network

@@ -8,9 +8,13 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/mapped_file.h"
 #include "files/checkpoint.h"
+#include "files/known_models.h"
+#include "files/npy.h"
 #include "files/pickle.h"
 #include "files/settings.h"
+#include "files/word_lists.h"
 
 namespace inlay::files {
 namespace fs = std::filesystem;
@@ -71,11 +75,30 @@ void check_dense_tensor(const DenseConfig& dense, const char* name, const Shape&
   }
 }
 
+// A copy of Qdrant/bm25 under any name.
+bool has_words_alone(const ModelFolder& folder) {
+  for (const char* name : {"modules.json", "tokenizer.json", "vocab.txt"}) {
+    if (folder.find(folder.root(), name)) return false;
+  }
+  const auto languages = stop_word_languages();
+  return std::any_of(languages.begin(), languages.end(), [&](std::string_view language) {
+    return folder.find(folder.root(), std::string(language) + ".txt").has_value();
+  });
+}
+
 }  // namespace
 
 ModelFiles ModelFiles::open(const fs::path& folder, std::string_view name) {
-  ModelFiles model{ModelFolder(folder)};
+  const KnownModel* known = find_known_model(name);
+  const bool formula = known != nullptr && !needs_files(*known);
+  ModelFiles model{formula && folder.empty() ? ModelFolder() : ModelFolder(folder)};
   model.name_ = name.empty() ? model.folder().filename().string() : std::string(name);
+  if (formula || has_words_alone(model.folder_)) {
+    model.is_formula_ = true;
+    model.revision_ = model.folder_.revision();
+    model.config_ = JsonDocument::parse(R"({"model_type":"bm25"})", model.name_);
+    return model;
+  }
   model.revision_ = model.folder_.revision();
   model.transformer_folder_ = model.folder();
   model.read_modules();
@@ -329,6 +352,8 @@ TokenizerFiles ModelFiles::read_tokenizer(const fs::path& place) const {
     files.config = *std::move(config);
     files.model_max_length =
         parse_model_max_length(files.config, (place / "tokenizer_config.json").string());
+    files.max_length = parse_model_max_length(
+        files.config, (place / "tokenizer_config.json").string(), "max_length");
     files.token_types = parse_token_types(files.config, (place / "tokenizer_config.json").string());
   }
   if (auto json = folder_.read(place, "tokenizer.json", kMaxTokenizer)) {
@@ -365,13 +390,26 @@ std::shared_ptr<const Weights> ModelFiles::load_beside(std::string_view name) co
   map_pytorch(*path, weights.get());
   return weights;
 }
+std::optional<std::vector<std::string>> ModelFiles::stop_words(std::string_view file) const {
+  const auto text = folder_.read(folder(), file, kMaxConfig);
+  if (!text) return std::nullopt;
+  return parse_stop_words(*text, (folder() / file).string());
+}
 bool ModelFiles::has_file(std::string_view name) const {
   return folder_.find(folder(), name).has_value();
 }
+std::optional<ModelFiles::Array> ModelFiles::array(std::string_view name) const {
+  const auto path = folder_.find(folder(), name);
+  if (!path) return std::nullopt;
+  const auto map = std::make_shared<MappedFile>(*path);
+  return Array{parse_npy(map->bytes(), path->string()), path->string(), map};
+}
 std::int64_t ModelFiles::weight_bytes() const {
+  if (is_formula_) return 0;
   return checkpoint_bytes(folder_, transformer_folder_);
 }
 std::string ModelFiles::weight_file() const {
+  if (is_formula_) return "";
   return checkpoint_file(folder_, transformer_folder_).lexically_relative(folder()).string();
 }
 

@@ -55,6 +55,8 @@ struct TokenizerFiles {
   // From tokenizer_config.json, of a static table from tokenizer.json; absurd values (1e30)
   std::optional<std::int64_t> model_max_length;
   // are dropped
+  // tokenizer_config.json's max_length, which fastembed obeys beside model_max_length.
+  std::optional<std::int64_t> max_length;
   // Whether transformers would give token types to the model: model_input_names says so, or else
   // the tokenizer's class is a model's own (the general ones leave them out).
   bool token_types = true;
@@ -73,6 +75,7 @@ class ModelFiles {
   // pooling, no Transformer module), naming the file and the place. Like
   // sentence-transformers, a folder without modules.json has no
   // sentence_*_config.
+  // An empty path is for a model that is_formula() and of which nothing is here.
   static ModelFiles open(const std::filesystem::path& folder, std::string_view name = {});
 
   const std::filesystem::path& folder() const { return folder_.root(); }
@@ -91,6 +94,20 @@ class ModelFiles {
   // modules.json, unknown tokens are left out too.
   bool is_static_table() const { return is_static_table_; }
   bool drops_unknown_tokens() const { return is_static_table_ && !has_modules_; }
+  // BM25: lists of stop words at most; no weights, no tokenizer.
+  bool is_formula() const { return is_formula_; }
+  // The words of a list at the folder's top; nothing when there is no such file. Throws kBadInput
+  // for what is not UTF-8.
+  std::optional<std::vector<std::string>> stop_words(std::string_view file) const;
+  bool has_file(std::string_view name) const;  // at the folder's top
+  // An array in NumPy's form, and the file for messages; mapped for as long as it is held. Nothing
+  // when there is no such file.
+  struct Array {
+    TensorView tensor;
+    std::string file;
+    std::shared_ptr<const void> owner;
+  };
+  std::optional<Array> array(std::string_view name) const;
   const std::vector<Module>& modules() const { return modules_; }
   const std::optional<PoolingConfig>& pooling() const { return pooling_; }
   // Of a folder whose first module is a Router; modules() are then those of the route that has the
@@ -139,7 +156,6 @@ class ModelFiles {
   // A PyTorch file beside the checkpoint, such as bge-m3's "sparse_linear.pt"; null where there is
   // none.
   std::shared_ptr<const Weights> load_beside(std::string_view name) const;
-  bool has_file(std::string_view name) const;
   std::int64_t weight_bytes() const;  // size of those files, without reading them
   // The file that load_weights() reads or its index, relative to folder(). Throws kNotFound.
   std::string weight_file() const;
@@ -161,7 +177,7 @@ class ModelFiles {
   std::filesystem::path transformer_folder_;
   std::string name_, revision_;
   JsonDocument config_;
-  bool has_modules_ = false, is_static_table_ = false;
+  bool has_modules_ = false, is_static_table_ = false, is_formula_ = false;
   std::vector<Module> modules_;
   std::optional<Router> router_;
   std::string router_path_;

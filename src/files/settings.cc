@@ -206,9 +206,10 @@ CollectionConfig parse_collection_config(std::string_view json, std::string_view
   return config;
 }
 
-std::optional<std::int64_t> parse_model_max_length(std::string_view json, std::string_view file) {
+std::optional<std::int64_t> parse_model_max_length(std::string_view json, std::string_view file,
+                                                   const char* key) {
   const JsonDocument document = parse_object(json, file);
-  const auto limit = document.root().find("model_max_length");
+  const auto limit = document.root().find(key);
   if (!limit || limit->number() > static_cast<double>(kMaxLength)) return std::nullopt;
   return in_range(*limit, kMaxLength);
 }

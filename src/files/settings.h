@@ -42,7 +42,8 @@ CollectionConfig parse_collection_config(std::string_view json, std::string_view
 
 // model_max_length of tokenizer_config.json; nothing for absent, null and "no
 // limit" (1e30).
-std::optional<std::int64_t> parse_model_max_length(std::string_view json, std::string_view file);
+std::optional<std::int64_t> parse_model_max_length(std::string_view json, std::string_view file,
+                                                   const char* key = "model_max_length");
 
 // Whether a tokenizer_config.json asks for token types (TokenizerFiles::token_types).
 bool parse_token_types(std::string_view json, std::string_view file);

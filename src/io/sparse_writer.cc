@@ -32,7 +32,8 @@ void SparseWriter::write(const Result& result, std::int64_t first_index) {
         line_ += ",\"words\":[";
         for (std::size_t i = 0; i < vector.indices.size(); ++i) {
           if (i > 0) line_ += ',';
-          json_append_string(line_, engine_.token(vector.indices[i]));
+          json_append_string(
+              line_, vector.words.empty() ? engine_.token(vector.indices[i]) : vector.words[i]);
         }
         line_ += ']';
       }

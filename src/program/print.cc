@@ -51,8 +51,9 @@ struct Describe {
     return text;
   }
   std::string operator()(const AttentionStep& s) const {
-    std::string text = "q " + columns(s.query) + ", k " + columns(s.key) + ", v " +
-                       columns(s.value) + ", " + std::to_string(s.heads) + " heads";
+    std::string text = "q " + columns(s.query) + ", k " + columns(s.key) +
+                       (s.probabilities ? ", probabilities" : ", v " + columns(s.value)) + ", " +
+                       std::to_string(s.heads) + " heads";
     if (s.kv_heads != s.heads) text += " over " + std::to_string(s.kv_heads);
     text += " of " + std::to_string(s.head_size) + ", scale " + number(s.scale);
     if (s.causal) text += ", causal";

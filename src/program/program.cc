@@ -34,6 +34,7 @@ struct InputsOf {
     return s.residual == kNoValue ? std::vector{s.input} : std::vector{s.input, s.residual};
   }
   std::vector<ValueId> operator()(const AttentionStep& s) const {
+    if (s.probabilities) return {s.query.value, s.key.value};
     return {s.query.value, s.key.value, s.value.value};
   }
   std::vector<ValueId> operator()(const ResidualStep& s) const { return {s.a, s.b}; }
@@ -244,15 +245,29 @@ ValueId Program::attention(std::string name, AttentionStep args) {
   }
   const Value query = input_of(*this, name, args.query.value);
   const Value& key = token_input(*this, name, args.key.value);
-  const Value& value = token_input(*this, name, args.value.value);
   const std::int64_t width = args.heads * args.head_size;
   const std::int64_t kv_width = args.kv_heads * args.head_size;
+  if (args.probabilities) {
+    const bool plain = !args.causal && args.window < 0 && args.alibi.empty() &&
+                       !args.relative_bias.present() && !args.disentangled.embeddings.present();
+    if (!plain || query.rows != Rows::kTexts || args.value.value != kNoValue) {
+      bad_step(name,
+               "expected plain attention of one query row a text for its probabilities, got "
+               "another form.");
+    }
+    args.value = args.key;
+  }
+  const Value& value = token_input(*this, name, args.value.value);
   if (args.query.begin < 0 || args.query.begin + width > query.width || args.key.begin < 0 ||
       args.key.begin + kv_width > key.width || args.value.begin < 0 ||
       args.value.begin + kv_width > value.width) {
     bad_step(name, "expected query, key and value columns inside their values, got some outside.");
   }
   check_attention_extras(name, args);
+  if (args.probabilities) {
+    args.value = {};
+    return add(std::move(name), std::move(args), Rows::kTokens, 1);
+  }
   return add(std::move(name), std::move(args), query.rows, width);
 }
 

@@ -138,7 +138,9 @@ std::int64_t relative_row(std::int64_t span, std::int64_t buckets, std::int64_t 
 // softmax(scale * Q K^T + bias) V per text and head. Q: [rows, heads * head_size]; K and V:
 // [tokens, kv_heads * head_size]. Q may have kTexts rows: one query row a text, standing at
 // `query_row` of its text. A text sees itself alone; query i sees key j if j <= i (causal) and |i -
-// j| <= window.
+// j| <= window. With `probabilities` the softmax itself is what comes out: [tokens, 1], how much
+// the text's one query row heeds each of its tokens, the mean over heads; there is no value then,
+// and nothing is added to the scores or left out of them.
 enum class SelectKind { kFirst, kLast };
 struct AttentionStep {
   Columns query, key, value;
@@ -152,6 +154,7 @@ struct AttentionStep {
   std::vector<float> alibi;  // [heads] slopes: the score loses slope * |i - j|; empty: none
   WeightRef relative_bias;  // [2 R + 1, heads]: row clamp(j - i, -R, R) + R is added; may be absent
   Disentangled disentangled;
+  bool probabilities = false;
 };
 
 // out = a + b, same shape.

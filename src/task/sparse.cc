@@ -11,6 +11,7 @@
 #include "task/sparse_cut.h"
 #include "task/task.h"
 #include "task/token_table.h"
+#include "task/word_options.h"
 
 namespace inlay::task {
 namespace {
@@ -156,12 +157,12 @@ class Sparse final : public Task {
     const TokenTable* table = table_of(role);
     return table == nullptr ? std::nullopt : std::optional(table->limit());
   }
-  bool look_up(Role role, const tokens::Encoding& encoding, std::size_t index,
+  bool look_up(const Source& source, std::size_t index, tokens::Encoding* encoding,
                Result* result) const override {
-    const TokenTable* table = table_of(role);
+    const TokenTable* table = table_of(source.request.role);
     if (table == nullptr) return false;
     SparseVector& sparse = result->sparse[index];
-    sparse = table->look_up(encoding);
+    sparse = table->look_up(*encoding);
     cut_sparse(options_, &sparse);
     return true;
   }
@@ -229,6 +230,10 @@ std::unique_ptr<Task> make_sparse(const files::ModelFiles& model, const SparseOp
          "expected at least 1, got " + std::to_string(options.top_k) + ".");
   if (!(options.min_weight >= 0))
     fail(ErrorCode::kUsage, "--min-weight", "expected a weight of at least 0.");
+  if (model.is_formula()) return make_bm25(model, options);
+  if (is_minicoil(model)) return make_minicoil(model, options);
+  if (is_bm42(model)) return make_bm42(model, options);
+  refuse_word_options(options, model.name());
   if (has_token_weights(model)) return make_token_weights(model, options);
   return std::make_unique<Sparse>(model, options);
 }

@@ -42,7 +42,7 @@ void Task::encode(const Source& source, const Shared* /*shared*/, std::size_t in
 
 std::optional<std::int64_t> Task::own_limit(Role /*role*/) const { return std::nullopt; }
 
-bool Task::look_up(Role /*role*/, const tokens::Encoding& /*encoding*/, std::size_t /*index*/,
+bool Task::look_up(const Source& /*source*/, std::size_t /*index*/, tokens::Encoding* /*encoding*/,
                    Result* /*result*/) const {
   return false;
 }
@@ -62,6 +62,7 @@ std::span<const std::string_view> default_models(const TaskOptions& options) {
 }
 
 TaskOptions natural_task(const files::ModelFiles& model) {
+  if (model.is_formula() || is_bm42(model) || is_minicoil(model)) return SparseOptions{};
   if (model.collection_type() == "SparseEncoder") return SparseOptions{};
   if (model.collection_type() == "CrossEncoder") return RerankOptions{};
   if (made_for_late(model)) return LateOptions{};
@@ -94,6 +95,11 @@ tokens::Tokenizer open_tokenizer(const files::TokenizerFiles& files, bool lowerc
 }
 
 std::unique_ptr<Task> make_task(const files::ModelFiles& model, const TaskOptions& options) {
+  if (model.is_formula() && !std::holds_alternative<SparseOptions>(options)) {
+    fail(ErrorCode::kBadInput, model.name(),
+         "expected a model that computes, got BM25, which gives sparse vectors alone. Take inlay "
+         "sparse, or another model.");
+  }
   return std::visit(Maker{model}, options);
 }
 

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "files/model_files.h"
 #include "inlay/inlay.hpp"
@@ -66,7 +67,7 @@ class Task {
   virtual std::optional<Reads> reads() const = 0;
   // Appends the head's steps and sets the outputs. Once, while loading. Throws kUsage or kBadInput.
   virtual void append(Program* program, const Ending& ending) = 0;
-  virtual std::int64_t dim() const = 0;  // Result::dim
+  virtual std::int64_t dim() const = 0;  // Result::dim; 0: indices are hashes of words
 
   // Throws kUsage for a request that this task cannot take.
   virtual void check(const Request& request) const;
@@ -88,10 +89,13 @@ class Task {
                       tokens::Encoding* out) const;
   // Tokens of an item at most when the caller names no limit (0: none); nothing: the model's limit.
   virtual std::optional<std::int64_t> own_limit(Role role) const;
-  // True: the item needs no model and the result has been filled from its tokens. Called for
-  // different items by several threads at a time.
-  virtual bool look_up(Role role, const tokens::Encoding& encoding, std::size_t index,
+  // True: the item needs no model and the result has been filled from its tokens, or from its text,
+  // and `encoding` then has what counts as its tokens. Called for different items by several
+  // threads at a time.
+  virtual bool look_up(const Source& source, std::size_t index, tokens::Encoding* encoding,
                        Result* result) const;
+  // Stats::notes.
+  virtual std::vector<std::string> notes() const { return {}; }
   // False: a prompt's tokens are left out of pooling.
   virtual bool include_prompt() const { return true; }
 
@@ -131,6 +135,14 @@ bool has_token_weights(const files::ModelFiles& model);
 // The linear module that lies in NAME.pt beside the checkpoint, over the rows of `hidden`.
 ValueId append_beside(Program* program, ValueId hidden, const files::ModelFiles& model,
                       const std::string& name);
+
+// Sparse vectors of words, in bm25_task.cc, bm42.cc and minicoil.cc.
+std::unique_ptr<Task> make_bm25(const files::ModelFiles& model, const SparseOptions& options);
+std::unique_ptr<Task> make_bm42(const files::ModelFiles& model, const SparseOptions& options);
+std::unique_ptr<Task> make_minicoil(const files::ModelFiles& model, const SparseOptions& options);
+// Whether a folder is BM42's: a list of stop words beside an encoder; miniCOIL's: its vocabulary.
+bool is_bm42(const files::ModelFiles& model);
+bool is_minicoil(const files::ModelFiles& model);
 
 // Whether a name is that of a published SPLADE model; many of their folders do not say so.
 bool known_splade(const files::ModelFiles& model);

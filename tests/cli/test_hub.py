@@ -319,7 +319,9 @@ def test_the_list_of_models(inlay, at):
     assert minilm["name"] == "minilm" and minilm["support"] == "real weights" and minilm["path"] is None
     for model in models:
         assert (model["support"] == "not supported yet") == (model["missing"] is not None)
-        assert model["parameters"] > 1e6 and model["dimensions"] > 0 and model["max_tokens"] >= 0
+        assert model["parameters"] > 1e6 or model["id"] == "Qdrant/bm25"
+        assert model["dimensions"] > 0 or model["id"].startswith("Qdrant/")  # these hash words
+        assert model["max_tokens"] >= 0
     table = inlay("model", "list", **at)
     assert table.code == 0 and len(table.lines) == len(models) + 1
 
@@ -334,3 +336,37 @@ def test_the_list_knows_what_is_here(inlay, hub, cache, at):
     assert entry["complete"] is True
     tokens = inlay("tokens", "-m", "bge-small", "--as", "query", "a", **at)
     assert tokens.json[0]["prompt"] == "query"
+
+
+LANGUAGES = (
+    "arabic danish dutch english finnish french german greek hungarian italian norwegian portuguese romanian russian "
+    "spanish swedish turkish"
+).split()
+
+
+def test_bm25_is_its_lists_of_stop_words(inlay, hub, at):
+    lists = {f"{language}.txt": b"the\n" for language in LANGUAGES}
+    commit = hub.add("Qdrant/bm25", {**lists, "config.json": b"", "README.md": b"# lists"})
+    first = inlay("sparse", "-m", "bm25", "--words", "the fox", **at)
+    assert first.code == 0 and first.json[0]["words"] == ["fox"] and "stop words" not in first.err
+    before = len(hub.requests)
+    assert inlay("sparse", "-m", "Qdrant/bm25", "--words", "the fox", **at).out == first.out
+    assert len(hub.requests) == before
+    entry = next(m for m in json.loads(inlay("model", "list", "--json", **at).out) if m["name"] == "bm25")
+    assert entry["revision"] == commit and entry["complete"] is True
+
+
+def test_bm25_does_without_a_hub(inlay, hub, at):
+    result = inlay("sparse", "-m", "bm25", "--words", "the fox", **at)  # a Hub that lacks it
+    assert sorted(result.json[0]["words"]) == ["fox", "the"] and "without stop words" in result.err
+    assert inlay("model", "get", "bm25", **at).code == 66
+
+
+def test_fastembeds_name_is_the_hubs_model(inlay, hub, at):
+    files = folder_files(MODELS / "bert-mean")
+    files = {name: data for name, data in files.items() if name != "modules.json" and "/" not in name}
+    hub.add("Qdrant/all_miniLM_L6_v2_with_attentions", {**files, "stopwords.txt": b"the\n"})
+    asked = "Qdrant/bm42-all-minilm-l6-v2-attentions"
+    result = inlay("sparse", "-m", asked, "--words", "--as", "query", "the fox", **at)
+    assert result.code == 0 and "the" not in result.json[0]["words"], result.err
+    assert inlay("sparse", "-m", "bm42", "--words", "--as", "query", "the fox", **at).out == result.out

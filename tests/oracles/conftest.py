@@ -68,3 +68,15 @@ def inlay_lines(command: str, model, items: list, arguments: list[str], expect_e
         return done.returncode, done.stderr
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def fastembed_vectors(model: str, folder, texts: list[str], **options):
+    """What fastembed_reference.py answers: {"documents": [[indices, values], ...], "queries": ...}."""
+    python = Path(os.environ.get("INLAY_FASTEMBED_PYTHON", ROOT / ".venv" / "fastembed" / "bin" / "python"))
+    if not python.is_file():
+        pytest.skip("no .venv/fastembed: ./test --oracles makes it")
+    request = json.dumps({"model": model, "folder": str(folder), "options": options, "texts": texts})
+    script = Path(__file__).with_name("fastembed_reference.py")
+    done = subprocess.run([python, script], input=request, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)

@@ -279,16 +279,22 @@ std::vector<StepCase> step_cases() {
       const ValueId x = m->input(width);
       m->program.attention("a", step(x, x, h.heads * h.size));
     });
-    for (const SelectKind select : {SelectKind::kFirst, SelectKind::kLast}) {
-      add("attention_" + name + (select == SelectKind::kFirst ? "_first_row" : "_last_row"),
-          [=](Maker* m) {
-            const ValueId x = m->input(h.heads * h.size);
-            const ValueId kv = m->input(2 * h.kv_heads * h.size);
-            const ValueId row = m->program.select_rows("s", {x, select});
-            AttentionStep a = step(row, kv, 0);
-            a.query_row = select;
-            m->program.attention("a", a);
-          });
+    for (const char* what :
+         {"_first_row", "_last_row", "_probabilities", "_probabilities_unseen_keys"}) {
+      const bool weights = std::string_view(what).starts_with("_prob");  // of the first row
+      if (weights && h.causal) continue;
+      add("attention_" + name + what, [=](Maker* m) {
+        const ValueId x = m->input(h.heads * h.size);
+        const ValueId kv = m->input(2 * h.kv_heads * h.size);
+        const SelectKind select =
+            std::string_view(what) == "_last_row" ? SelectKind::kLast : SelectKind::kFirst;
+        const ValueId row = m->program.select_rows("s", {x, select});
+        AttentionStep a = step(row, kv, 0);
+        a.query_row = select;
+        a.probabilities = weights;
+        if (weights) a.value = {};
+        m->program.attention("a", a);
+      });
     }
   }
   for (int mode = 0; mode <= static_cast<int>(PoolMode::kLastToken); ++mode) {

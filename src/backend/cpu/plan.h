@@ -78,7 +78,8 @@ struct AttentionOp {
   Index reach = 0;
   WeightId position_keys = kNoWeight, position_queries = kNoWeight;  // panels, head after head
   Index positions = 0;
-  int distances = -1;  // of Plan::distances
+  int distances = -1;          // of Plan::distances
+  bool probabilities = false;  // out: [tokens, 1]
 };
 struct AddOp {
   Place a, b, out;

@@ -216,7 +216,8 @@ void Planner::emit(std::size_t i, const AttentionStep& step) {
   AttentionOp op;
   op.query = prepare(i, step.query, step.query_norm, step, step.heads);
   op.key = prepare(i, step.key, step.key_norm, step, step.kv_heads);
-  op.value = place(step.value.value, step.value.begin);
+  op.probabilities = step.probabilities;
+  if (!step.probabilities) op.value = place(step.value.value, step.value.begin);
   op.heads = step.heads;
   op.kv_heads = step.kv_heads;
   op.head_size = step.head_size;
@@ -249,8 +250,9 @@ void Planner::emit(std::size_t i, const AttentionStep& step) {
     if (prepared->slot >= 0 && prepared->slot != place(columns.value).slot)
       busy_[static_cast<std::size_t>(prepared->slot)] = false;
   }
-  plan_.scratch_floats =
-      std::max(plan_.scratch_floats, attention_scratch(kernels_, step.head_size, op.positions));
+  plan_.scratch_floats = std::max(
+      plan_.scratch_floats,
+      step.probabilities ? positions_ : attention_scratch(kernels_, step.head_size, op.positions));
   plan_.ops.emplace_back(std::move(op));
 }
 

@@ -1,5 +1,6 @@
 // One function an operation: finds its rows, takes this thread's share, calls the kernel.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "backend/cpu/runner.h"
@@ -113,6 +114,43 @@ void Runner::operator()(const PrepareOp& op) const {
   }
 }
 
+Index Runner::key_count(Index text) const {
+  if (run_.batch.key_counts.empty()) return offset(text + 1) - offset(text);
+  return run_.batch.key_counts[static_cast<std::size_t>(text_begin_ + text)];
+}
+
+// One row of probabilities: a head_size-th of a per mille of a layer, in plain loops and in double,
+// so that no instruction set is another's.
+void Runner::heed(const AttentionOp& op, Index text) const {
+  const Index first = offset(text) - token_begin_;
+  const Index keys = key_count(text);
+  float* out = at(op.out) + first * op.out.ld;
+  const Index tokens = offset(text + 1) - offset(text);
+  for (Index j = 0; j < tokens; ++j) out[j * op.out.ld] = 0;
+  float* scores = run_.scratch;
+  for (Index head = 0; head < op.heads; ++head) {
+    const float* q = at(op.query) + text * op.query.ld + head * op.head_size;
+    const Index kv_head = head / (op.heads / op.kv_heads);
+    const float* k = at(op.key) + first * op.key.ld + kv_head * op.head_size;
+    float largest = -INFINITY;
+    for (Index j = 0; j < keys; ++j, k += op.key.ld) {
+      double dot = 0;
+      for (Index d = 0; d < op.head_size; ++d)
+        dot += static_cast<double>(q[d]) * static_cast<double>(k[d]);
+      scores[j] = static_cast<float>(dot * static_cast<double>(op.scale));
+      largest = std::max(largest, scores[j]);
+    }
+    double total = 0;
+    for (Index j = 0; j < keys; ++j) {
+      scores[j] = static_cast<float>(std::exp(static_cast<double>(scores[j] - largest)));
+      total += static_cast<double>(scores[j]);
+    }
+    const double share = 1 / (total * static_cast<double>(op.heads));
+    for (Index j = 0; j < keys; ++j)
+      out[j * op.out.ld] += static_cast<float>(static_cast<double>(scores[j]) * share);
+  }
+}
+
 void Runner::attend(const AttentionOp& op, AttentionArgs args, Index text, Index head,
                     Range rows) const {
   const Index first = offset(text) - token_begin_;
@@ -120,9 +158,7 @@ void Runner::attend(const AttentionOp& op, AttentionArgs args, Index text, Index
   const bool single = op.query.rows == Rows::kTexts;
   const Index row = single ? text : first;
   const Index tokens = offset(text + 1) - offset(text);
-  args.keys = run_.batch.key_counts.empty()
-                  ? tokens
-                  : run_.batch.key_counts[static_cast<std::size_t>(text_begin_ + text)];
+  args.keys = key_count(text);
   args.q = at(op.query) + row * op.query.ld + head * op.head_size;
   args.k = at(op.key) + first * op.key.ld + kv_head * op.head_size;
   args.v = at(op.value) + first * op.value.ld + kv_head * op.head_size;
@@ -146,6 +182,11 @@ void Runner::attend(const AttentionOp& op, AttentionArgs args, Index text, Index
 }
 
 void Runner::operator()(const AttentionOp& op) const {
+  if (op.probabilities) {
+    const Range texts = share(texts_);
+    for (Index t = texts.begin; t < texts.end; ++t) heed(op, t);
+    return;
+  }
   AttentionArgs args;
   args.ldq = op.query.ld;
   args.ldk = op.key.ld;

@@ -67,6 +67,8 @@ class Runner {
     if (run_.team > 1) run_.barrier->wait();
   }
   void attend(const AttentionOp& op, AttentionArgs args, Index text, Index head, Range rows) const;
+  void heed(const AttentionOp& op, Index text) const;
+  Index key_count(Index text) const;
 
   // Parts of an experts operation, between which a team's threads meet.
   using Begins = std::array<Index, kMostExperts + 1>;

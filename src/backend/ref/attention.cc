@@ -91,11 +91,15 @@ const float* table(const Context& c, const std::string& name) {
   return found == c.weights.end() ? nullptr : found->second.data();
 }
 
-// out[d] = sum over the keys that i sees of softmax(score)[j] * value[j][d].
-void attend(const Scorer& score, std::int64_t head, const float* q, std::int64_t i,
-            const std::vector<std::vector<float>>& keys, const Matrix& value, float* out) {
-  const AttentionStep& step = score.step;
-  const std::int64_t kv = head / (step.heads / step.kv_heads) * step.head_size;
+std::int64_t kv_column(const AttentionStep& step, std::int64_t head) {
+  return head / (step.heads / step.kv_heads) * step.head_size;
+}
+
+// The softmax of the scores of i and the keys that it sees, zero for others; empty when it sees
+// none.
+std::vector<double> softmax(const Scorer& score, std::int64_t head, const float* q, std::int64_t i,
+                            const std::vector<std::vector<float>>& keys) {
+  const std::int64_t kv = kv_column(score.step, head);
   const auto rows = static_cast<std::int64_t>(keys.size());
   std::vector<double> weights(keys.size(), -INFINITY);
   for (std::int64_t j = 0; j < rows; ++j) {
@@ -103,18 +107,43 @@ void attend(const Scorer& score, std::int64_t head, const float* q, std::int64_t
     if (score.sees(i, j)) weights[at] = score(head, q, i, keys[at].data() + kv, j);
   }
   const double largest = *std::max_element(weights.begin(), weights.end());
-  if (largest == -INFINITY) return;  // no key that is seen: zeros
+  if (largest == -INFINITY) return {};
   double total = 0;
   for (double& weight : weights) {
     weight = std::exp(weight - largest);
     total += weight;
   }
+  for (double& weight : weights) weight /= total;
+  return weights;
+}
+
+// out[d] = sum over the keys that i sees of softmax(score)[j] * value[j][d].
+void attend(const Scorer& score, std::int64_t head, const float* q, std::int64_t i,
+            const std::vector<std::vector<float>>& keys, const Matrix& value, float* out) {
+  const AttentionStep& step = score.step;
+  const std::int64_t kv = kv_column(step, head);
+  const std::vector<double> weights = softmax(score, head, q, i, keys);
+  const auto rows = static_cast<std::int64_t>(weights.size());
   for (std::int64_t d = 0; d < step.head_size; ++d) {
     double sum = 0;
     for (std::int64_t j = 0; j < rows; ++j)
       sum += weights[static_cast<std::size_t>(j)] * value.row(j)[step.value.begin + kv + d];
-    out[d] = static_cast<float>(sum / total);
+    out[d] = static_cast<float>(sum);
   }
+}
+
+// out[j] = the mean over heads of softmax(score)[j].
+void heed(const Scorer& score, const std::vector<float>& q, std::int64_t i,
+          const std::vector<std::vector<float>>& keys, Matrix* out) {
+  const AttentionStep& step = score.step;
+  std::vector<double> sums(keys.size());
+  for (std::int64_t h = 0; h < step.heads; ++h) {
+    const std::vector<double> weights = softmax(score, h, q.data() + h * step.head_size, i, keys);
+    for (std::size_t j = 0; j < weights.size(); ++j) sums[j] += weights[j];
+  }
+  for (std::size_t j = 0; j < sums.size(); ++j)
+    *out->row(static_cast<std::int64_t>(j)) =
+        static_cast<float>(sums[j] / static_cast<double>(step.heads));
 }
 
 }  // namespace
@@ -154,10 +183,14 @@ void run_step(const Context& c, const AttentionStep& step, Matrix* out) {
                      table(c, c.step_name + kPositionQueries)};
   // Where a query stands in its text: a single selected row stands first or last.
   const bool selected = c.program.value(step.query.value).rows == Rows::kTexts;
-  for (std::int64_t r = 0; r < out->rows; ++r) {
+  for (std::int64_t r = 0; r < query.rows; ++r) {
     const std::int64_t i = !selected ? r : step.query_row == SelectKind::kFirst ? 0 : key.rows - 1;
     const std::vector<float> q =
         prepare(c, step, step.query_norm, query.row(r) + step.query.begin, step.heads, i);
+    if (step.probabilities) {
+      heed(score, q, i, keys, out);
+      continue;
+    }
     for (std::int64_t h = 0; h < step.heads; ++h) {
       attend(score, h, q.data() + h * step.head_size, i, keys, c.value(step.value.value),
              out->row(r) + h * step.head_size);

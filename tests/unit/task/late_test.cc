@@ -32,7 +32,7 @@ TEST(MaxSim, RefusesBrokenRows) {
 }
 
 TEST(CutSparse, KeepsTheLargestAndIdsAscending) {
-  const SparseVector all{{2, 5, 7, 9, 11}, {0.5F, 2, 1, 2, 3}};
+  const SparseVector all{{2, 5, 7, 9, 11}, {0.5F, 2, 1, 2, 3}, {}};
   const auto cut = [&](int top_k, float min_weight) {
     SparseOptions options;
     options.top_k = top_k;
