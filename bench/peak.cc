@@ -205,7 +205,7 @@ bool has(const char* apple_name, bool second_word, unsigned bit) {
     const Operands x(bf16);                                                                      \
     Index left = rounds;                                                                         \
     asm volatile(                                                                                \
-        ".arch_extension " extension "\n\tldr q24, %1\n\tldr q25, %1\n\t" INLAY_TIMES_24(        \
+        ".arch armv8.2-a+" extension "\n\tldr q24, %1\n\tldr q25, %1\n\t" INLAY_TIMES_24(        \
             INLAY_ZERO_V) "1:\n\t" INLAY_TIMES_24(operation) "subs %0, %0, #1\n\tb.ne 1b\n\t"    \
         : "+r"(left)                                                                             \
         : "m"(x)                                                                                 \
