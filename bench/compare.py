@@ -11,11 +11,11 @@
 
 WORKLOAD is {"short": [texts], "mixed": [...], "long": [...]}. Models are names of bench/models.py, or a folder with
 --task. Every engine lives in a process of its own (bench/worker.py) that stays loaded; rounds go round the engines in
-turn and the best counts. Before, each engine's settings are tried on every n-th text: batch sizes, graph forms, streams,
-texts always sorted by length; a `default` row is the engine's plain call on texts as they come, its batch size included.
+turn and the best counts. Before, each engine's settings are tried out: batch sizes, graph forms, streams; texts always
+sorted by length. A `default` row is the engine's plain call on texts as they come, its batch size included.
 
 Around every timed call the machine's own peak is measured on one and on all threads. A call around which two threads
-gave less than 1.9 times one is thrown away and repeated (--patience times). `share` is useful work over the peak of the
+gave less than 1.9 times one is thrown away and repeated (--patience times; `rounds` 2-1: two counted, one thrown away). `share` is useful work over the peak of the
 row's precision at that moment: padding is not counted, and of rows that the last layer skips neither. A row whose tokens
 differ from Inlay's by more than 0.1 % is void. `agree` is the lowest cosine with the first row's vectors, or for
 rerankers the largest difference of scores.
@@ -39,6 +39,8 @@ from bench.peers import ENGINES, Failed, Pool, Row, rows  # noqa: E402
 
 TRIO = ("minilm", "bge-small", "splade-base", "bge-reranker-base")
 SLOW = 12.0  # seconds: a default call that takes longer is made once
+MIDDLE = 32  # texts on which settings are tried: neighbours in length, so that batches pad as they do among all
+CLOSE = 1.2  # times the best: such a second is tried on all texts too
 
 
 class Comparison:
@@ -67,8 +69,10 @@ class Comparison:
                     if row.name in self.reasons or (row.default and number > 0 and self.slow(row)):
                         continue
                     self.attempt(row, self.measure)
-            made = [self.line(row) for row in self.rows]
+        except KeyboardInterrupt:
+            say("stopped: the table has what was measured")
         finally:
+            made = [self.line(row) for row in self.rows]
             self.pool.close()
         return self.judge(made)
 
@@ -82,54 +86,71 @@ class Comparison:
     def slow(self, row: Row) -> bool:
         return bool(self.kept[row.name]) and self.kept[row.name][0]["seconds"] > SLOW
 
-    def tune(self, row: Row) -> None:
-        """Chooses among the row's loads and runs by one pass over some of the texts."""
-        if row.default:
-            self.chosen[row.name] = (row.loads[0], row.runs[0])
-            self.pool.get(row, row.loads[0])
-            return
-        subset = max(1, len(self.texts) // 20)
-        best = None
-        for load in row.loads:
-            process, _ = self.pool.get(row, load)
-            calls = [{"do": "run", "options": run, "subset": subset} for run in row.runs]
-            with machine.turn(self.args.lock):
-                process.ask(calls[0])  # warm
-                if len(row.loads) * len(row.runs) == 1:
-                    self.chosen[row.name] = (load, row.runs[0])
-                    return
-                for call in calls:
-                    seconds = process.ask(call)["seconds"]
-                    if best is None or seconds < best[0]:
-                        best = (seconds, load, call["options"])
-        self.chosen[row.name] = best[1:]
-        for load in row.loads:
-            if load != best[1]:
-                self.pool.forget(row, load)
-
-    def measure(self, row: Row) -> None:
-        """One round; repeated while the machine does not give all its cores."""
-        load, run = self.chosen[row.name]
-        for left in range(self.args.patience, -1, -1):
-            process, _ = self.pool.get(row, load)
-            save = self.results(row)
+    def steady(self, row: Row, call) -> tuple[dict, list[dict]]:
+        """(what `call` answers, with the peaks around it; answers thrown away): repeated while the machine does not
+        give all its cores. The last of --patience repeats is returned as disturbed."""
+        thrown = []
+        while True:
             with machine.turn(self.args.lock):
                 before = self.peaks.now(row.precision)
-                if self.single:
-                    made = {"each": process.ask({"do": "one", "options": run})["seconds"]}
-                    made["seconds"] = sum(made["each"])
-                else:
-                    made = process.ask({"do": "run", "options": run, "save": save})
+                made = call()
                 after = self.peaks.now(row.precision)
             made["scaling"] = min(before["scaling"], after["scaling"])
             made["peak"] = max(before["all"], after["all"])
             made["peak_one"] = max(before["one"], after["one"])
-            if made["scaling"] >= self.peaks.full_scaling() or self.args.threads == 1:
-                self.kept[row.name].append(made)
-                break
-            self.disturbed[row.name].append(made)
+            made["disturbed"] = self.args.threads > 1 and made["scaling"] < self.peaks.full_scaling()
+            left = self.args.patience - len(thrown)
+            if not made["disturbed"] or left == 0:
+                return made, thrown
+            thrown.append(made)
             say(f"  {row.name}: {self.args.threads} threads gave {made['scaling']:.2f}x one, {left} repeats left")
             time.sleep(2)
+
+    def tune(self, row: Row) -> None:
+        """Chooses among the row's loads and runs by a pass over texts of middling length, and between the best two, where
+        they are close, by one over all texts."""
+        if row.default or len(row.loads) * len(row.runs) == 1:
+            self.chosen[row.name] = (row.loads[0], row.runs[0])
+            process, _ = self.pool.get(row, row.loads[0])
+            if not row.default:
+                process.ask({"do": "run", "options": row.runs[0], "middle": MIDDLE})  # warm
+            return
+        tried = []
+        for load in row.loads:
+            process, _ = self.pool.get(row, load)
+            process.ask({"do": "run", "options": row.runs[0], "middle": MIDDLE})  # warm
+            for run in row.runs:
+                call = {"do": "run", "options": run, "middle": MIDDLE}
+                made, _ = self.steady(row, lambda process=process, call=call: process.ask(call))
+                tried.append((made["seconds"], load, run))
+        tried.sort(key=lambda entry: entry[0])
+        if len(self.texts) > MIDDLE and tried[1][0] < CLOSE * tried[0][0]:
+            for place, (_, load, run) in enumerate(tried[:2]):
+                process, _ = self.pool.get(row, load)
+                call = {"do": "run", "options": run}
+                made, _ = self.steady(row, lambda process=process, call=call: process.ask(call))
+                tried[place] = (made["seconds"], load, run)
+            tried[:2] = sorted(tried[:2], key=lambda entry: entry[0])
+        self.chosen[row.name] = tried[0][1:]
+        for load in row.loads:
+            if load != tried[0][1]:
+                self.pool.forget(row, load)
+
+    def measure(self, row: Row) -> None:
+        """One round."""
+        load, run = self.chosen[row.name]
+        process, _ = self.pool.get(row, load)
+        save = self.results(row)
+
+        def call() -> dict:
+            if self.single:
+                each = process.ask({"do": "one", "options": run})["seconds"]
+                return {"each": each, "seconds": sum(each)}
+            return process.ask({"do": "run", "options": run, "save": save})
+
+        made, thrown = self.steady(row, call)
+        self.disturbed[row.name] += thrown
+        (self.disturbed if made["disturbed"] else self.kept)[row.name].append(made)
         if self.single and save:
             made |= {"shape": process.ask({"do": "run", "options": run, "save": save})["shape"]}
         if save:
@@ -143,9 +164,9 @@ class Comparison:
     def line(self, row: Row) -> dict:
         """What the table says of a row."""
         out = {"name": row.name, "precision": row.precision, "default": row.default, "ours": row.ours}
-        if row.name in self.reasons:
-            return out | {"not_run": self.reasons[row.name]}
         kept, thrown = self.kept[row.name], self.disturbed[row.name]
+        if row.name in self.reasons or not kept + thrown:
+            return out | {"not_run": self.reasons.get(row.name, "stopped before its first round")}
         load, run = self.chosen[row.name]
         about = self.pool.about[self.pool.key(row, load)]
         best = min(kept or thrown, key=lambda made: made["seconds"])

@@ -2,10 +2,10 @@
 
     {"do": "load", "engine": "onnxruntime", "task": "embed", "folder": ..., ...}   {"version", "seconds", "rss"}
     {"do": "texts", "file": "texts.json"}       what the requests below work on    {"lengths": [...]}
-    {"do": "run", "options": {"batch": 8}, "subset": 5, "save": "rows.f32"}        {"seconds", "rss", "shape"}
+    {"do": "run", "options": {"batch": 8}, "middle": 32, "save": "rows.f32"}        {"seconds", "rss", "shape"}
     {"do": "one", "options": {...}}             a text at a time                   {"seconds": [...]}
 
-`subset` takes every so manyth text. Time is from texts to results, tokenizing included. What goes wrong is
+`middle` takes so many neighbours in length from the middle. Time is from texts to results, tokenizing included. What goes wrong is
 {"error": "sentence"} ("refused": true where the engine says that it cannot). The process ends with its standard input.
 """
 
@@ -48,7 +48,10 @@ class Worker:
         return {"lengths": self.engine.lengths(self.texts)}
 
     def run(self, request: dict) -> dict:
-        texts = self.texts[:: request.get("subset", 1)]
+        texts = self.texts
+        if request.get("middle"):
+            begin = max(0, (len(texts) - request["middle"]) // 2)
+            texts = sorted(texts, key=lambda text: sum(map(len, text)))[begin : begin + request["middle"]]
         start = time.perf_counter()
         results = self.engine.run(texts, request["options"])
         made = {"seconds": time.perf_counter() - start, "rss": rss()}
