@@ -15,10 +15,10 @@ turn and the best counts. Before, each engine's settings are tried out: batch si
 sorted by length. A `default` row is the engine's plain call on texts as they come, its batch size included.
 
 Around every timed call the machine's own peak is measured on one and on all threads. A call around which two threads
-gave less than 1.9 times one is thrown away and repeated (--patience times; `rounds` 2-1: two counted, one thrown away). `share` is useful work over the peak of the
-row's precision at that moment: padding is not counted, and of rows that the last layer skips neither. A row whose tokens
-differ from Inlay's by more than 0.1 % is void. `agree` is the lowest cosine with the first row's vectors, or for
-rerankers the largest difference of scores.
+gave less than 1.9 times one is thrown away and repeated (--patience times; `rounds` 2-1: two counted, one thrown away).
+`share` is useful work over the peak of the row's precision at that moment: padding is not counted, and of rows that the
+last layer skips neither. A row whose tokens differ from Inlay's by more than 0.1 % is void. `agree` is the lowest cosine
+with the first row's vectors, or for rerankers the largest difference of scores. Ctrl-C ends with a table of what there is.
 """
 
 import argparse
@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT))
 
 from bench import flops, machine, models, picture  # noqa: E402
 from bench.agree import agreement  # noqa: E402
-from bench.peers import ENGINES, Failed, Pool, Row, rows  # noqa: E402
+from bench.peers import ENGINES, Failed, Pool, Process, Row, rows  # noqa: E402
 
 TRIO = ("minilm", "bge-small", "splade-base", "bge-reranker-base")
 SLOW = 12.0  # seconds: a default call that takes longer is made once
@@ -51,7 +51,7 @@ class Comparison:
         self.single = args.one or args.latency
         file = work / "texts.json"
         file.write_text(json.dumps(texts), encoding="utf-8")
-        self.pool = Pool(model, file, args.max_length, args.threads, work)
+        self.pool = Pool(model, file, args.max_length, args.threads, work, args.lock)
         dtypes, engines = args.dtypes.split(","), args.engines.split(",")
         self.rows = rows(dtypes, engines, args.threads, model.task, self.single)
         self.chosen: dict[str, tuple[dict, dict]] = {}  # row -> load and run options
@@ -113,12 +113,12 @@ class Comparison:
             self.chosen[row.name] = (row.loads[0], row.runs[0])
             process, _ = self.pool.get(row, row.loads[0])
             if not row.default:
-                process.ask({"do": "run", "options": row.runs[0], "middle": MIDDLE})  # warm
+                self.warm(row, process)
             return
         tried = []
         for load in row.loads:
             process, _ = self.pool.get(row, load)
-            process.ask({"do": "run", "options": row.runs[0], "middle": MIDDLE})  # warm
+            self.warm(row, process)
             for run in row.runs:
                 call = {"do": "run", "options": run, "middle": MIDDLE}
                 made, _ = self.steady(row, lambda process=process, call=call: process.ask(call))
@@ -136,6 +136,10 @@ class Comparison:
             if load != tried[0][1]:
                 self.pool.forget(row, load)
 
+    def warm(self, row: Row, process: Process) -> None:
+        with machine.turn(self.args.lock):
+            process.ask({"do": "run", "options": row.runs[0], "middle": MIDDLE})
+
     def measure(self, row: Row) -> None:
         """One round."""
         load, run = self.chosen[row.name]
@@ -152,7 +156,8 @@ class Comparison:
         self.disturbed[row.name] += thrown
         (self.disturbed if made["disturbed"] else self.kept)[row.name].append(made)
         if self.single and save:
-            made |= {"shape": process.ask({"do": "run", "options": run, "save": save})["shape"]}
+            with machine.turn(self.args.lock):
+                made |= {"shape": process.ask({"do": "run", "options": run, "save": save})["shape"]}
         if save:
             Path(save).with_suffix(".shape").write_text(json.dumps(made["shape"]))
 
@@ -309,7 +314,9 @@ def main() -> int:
     mode.add_argument("--one", action="store_true", help="one text at a time: median over texts, and best")
     mode.add_argument("--latency", action="store_true", help="one short text again and again, and what bounds it")
     mode.add_argument("--trio", action="store_true", help=f"100 dense, 100 sparse, 99 rerank: {', '.join(TRIO)}")
-    parser.add_argument("--lock", type=Path, help="hold this file's lock while timing: others may time in between")
+    parser.add_argument(
+        "--lock", type=Path, help="hold this file's lock while an engine works: others may do so in between"
+    )
     parser.add_argument("--json", type=Path, help="also write everything as JSON")
     parser.add_argument("--html", type=Path, help="also write a page with bars")
     args = parser.parse_args()

@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import machine
 from bench.models import Model
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -111,8 +112,9 @@ class Process:
 class Pool:
     """Loaded workers, by engine and load options; the one that waited longest gives way when memory runs short."""
 
-    def __init__(self, model: Model, texts: Path, limit: int, threads: int, work: Path):
-        self.model, self.texts, self.limit, self.threads, self.work = model, texts, limit, threads, work
+    def __init__(self, model: Model, texts: Path, limit: int, threads: int, work: Path, lock: Path | None):
+        self.model, self.texts, self.limit, self.threads = model, texts, limit, threads
+        self.work, self.lock = work, lock
         available = memory_available()
         self.budget, self.each = int(0.5 * available), int(0.6 * available)
         self.live: dict[str, Process] = {}  # oldest use first
@@ -134,8 +136,9 @@ class Pool:
             self.drop(next(iter(self.live)))
         process = Process(self.python(row), self.work / "workers.log")
         try:
-            about = process.ask(spec)
-            about |= process.ask({"do": "texts", "file": str(self.texts)})
+            with machine.turn(self.lock):
+                about = process.ask(spec)
+                about |= process.ask({"do": "texts", "file": str(self.texts)})
         except Failed:
             process.stop()
             raise
