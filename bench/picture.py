@@ -5,7 +5,7 @@ import html
 from pathlib import Path
 
 COLORS = {"fp32": "#3b6ea5", "bf16": "#2a9d8f", "int8": "#d1782f"}
-LABEL, BAR, ROW = 190, 560, 24  # pixels: names, the longest bar, a row's height
+LABEL, BAR, ROW = 190, 510, 24  # pixels: names, the longest bar, a row's height
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Inlay beside its peers</title><style>
@@ -45,7 +45,7 @@ def bars(result: dict) -> str:
             if at < LABEL + width:
                 out.append(f'<path d="M{at:.1f} {top + 3}v{ROW - 6}" stroke="#000" stroke-width="2"/>')
         out.append(f'<text x="{LABEL + width + 6:.1f}" y="{top + 16}">{row["ms_per_text"]:.2f} ms{share}</text>')
-    width, height = LABEL + BAR + 230, len(rows) * ROW
+    width, height = LABEL + BAR + 280, len(rows) * ROW
     return f'<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}">{"".join(out)}</svg>'
 
 
