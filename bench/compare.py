@@ -82,6 +82,8 @@ class Comparison:
         except (Failed, models.Missing) as error:
             self.reasons[row.name] = str(error)
             say(f"  {row.name}: not run: {error}")
+            for load in row.loads:  # what failed may have kept its memory; a row with the same engine begins afresh
+                self.pool.forget(row, load)
 
     def slow(self, row: Row) -> bool:
         return bool(self.kept[row.name]) and self.kept[row.name][0]["seconds"] > SLOW
