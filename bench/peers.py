@@ -97,7 +97,7 @@ class Process:
         answer = json.loads(line)
         if "error" in answer:
             raise Failed(answer["error"])
-        self.rss = max(self.rss, answer.get("rss", 0))
+        self.rss = answer.get("rss", self.rss)
         return answer
 
     def stop(self) -> None:
@@ -128,12 +128,13 @@ class Pool:
         key = self.key(row, load)
         if key in self.live:
             self.live[key] = self.live.pop(key)
+            self.make_room(0)
             return self.live[key], self.about[key]
-        spec = self.spec(row, load)
+        with machine.turn(self.lock):  # it may have to export the file
+            spec = self.spec(row, load)
         weights = sum(file.stat().st_size for file in self.model.folder.glob("model.safetensors"))
         need = self.sizes.get(key, 3 * weights + 2**29)
-        while self.live and sum(process.rss for process in self.live.values()) + need > self.budget:
-            self.drop(next(iter(self.live)))
+        self.make_room(need)
         process = Process(self.python(row), self.work / "workers.log")
         try:
             with machine.turn(self.lock):
@@ -144,6 +145,11 @@ class Pool:
             raise
         self.live[key], self.about[key] = process, about
         return process, about
+
+    def make_room(self, need: int) -> None:
+        """Engines keep what one large call took: those that waited longest go until `need` bytes fit, or one is left."""
+        while len(self.live) > (need == 0) and sum(one.rss for one in self.live.values()) + need > self.budget:
+            self.drop(next(iter(self.live)))
 
     def drop(self, key: str) -> None:
         process = self.live.pop(key)
