@@ -54,6 +54,7 @@ class Comparison:
         self.pool = Pool(model, file, args.max_length, args.threads, work, args.lock)
         dtypes, engines = args.dtypes.split(","), args.engines.split(",")
         self.rows = rows(dtypes, engines, args.threads, model.task, self.single)
+        self.stopped = False
         self.chosen: dict[str, tuple[dict, dict]] = {}  # row -> load and run options
         self.reasons: dict[str, str] = {}
         self.kept: dict[str, list[dict]] = {row.name: [] for row in self.rows}
@@ -71,6 +72,7 @@ class Comparison:
                     self.attempt(row, self.measure)
         except KeyboardInterrupt:
             say("stopped: the table has what was measured")
+            self.stopped = True
         finally:
             made = [self.line(row) for row in self.rows]
             self.pool.close()
@@ -226,7 +228,7 @@ class Comparison:
                         {"row": line["name"], "over": what, "peer": best["name"], "ratio": ratio, "sound": sound}
                     )
         result = {"model": self.model.name, "task": self.model.task, "rows": made, "ratios": ratios}
-        if self.args.latency and ours:
+        if self.args.latency and ours and not self.stopped:
             result["floors"] = self.floors(ours)
         return result
 
@@ -347,13 +349,16 @@ def main() -> int:
             sys.exit(str(error))
         texts, what = texts_for(args, data, model.task)
         with tempfile.TemporaryDirectory() as work:
-            result = Comparison(args, model, texts, peaks, Path(work)).run() | {"texts": what}
+            comparison = Comparison(args, model, texts, peaks, Path(work))
+            result = comparison.run() | {"texts": what}
         show(args, result)
         results.append(result)
         if args.json:
             args.json.write_text(json.dumps({"machine": about, "results": results}, indent=2) + "\n")
         if args.html:
             picture.write(args.html, about, results)
+        if comparison.stopped:
+            return 130
     peaks.close()
     return 0 if all(any("not_run" not in row for row in r["rows"] if row["ours"]) for r in results) else 1
 

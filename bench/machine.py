@@ -37,7 +37,9 @@ class Peaks:
         if not PEAK.is_file():
             raise FileNotFoundError(f"{PEAK.name} is not built. Run: ninja -C build bench_peak")
         self.threads, self.best_scaling = threads, 0.0
-        self.process = subprocess.Popen([PEAK, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            [PEAK, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
         self.instructions = {kind: self.ask(f"{kind} 1")["instruction"] for kind in ("fp32", "bf16", "int8")}
         for _ in range(3):
             self.now("fp32")

@@ -82,6 +82,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=open(log, "ab"),  # noqa: SIM115 # the child's
             text=True,
+            start_new_session=True,  # Ctrl-C is for the one that asks
         )
 
     def ask(self, request: dict) -> dict:
