@@ -1,22 +1,30 @@
 #!/usr/bin/env python3
-"""Inlay beside onnxruntime (and torch) end to end in one run: same texts, same length limit, same threads.
+"""Inlay beside its peers in one run: same texts, same length limit, same threads, each at its best settings.
 
-Rows are interleaved over several rounds, each in a process of its own; the best round counts. `inside` is the time from
-texts to vectors in a loaded engine, `whole` that of the process from start to exit, loading and imports included. Every
-row prints the tokens that it processed: a row whose count differs from Inlay's by more than 0.1 % is void. On more than
-one thread the machine's own scaling is measured before and after each row, and a row during which it fell below
-1.9x per doubling is repeated. Runs in the oracle environment (tests/oracles/requirements.txt):
+    bench/environments.sh                                   once: the peers' environments
+    ninja -C build inlay inlay_shared bench_peak
+    bench/compare.py WORKLOAD.json                          minilm, first 100 of `mixed`
+    bench/compare.py WORKLOAD.json -m splade-base --texts long --count 20 --dtypes fp32,int8 --engines onnxruntime
+    bench/compare.py WORKLOAD.json --trio --json trio.json --html trio.html
+    bench/compare.py WORKLOAD.json --one                    one text at a time
+    bench/compare.py WORKLOAD.json --latency                one short text again and again
 
-    .venv/oracles/bin/python bench/compare.py workload.json -m MODEL_FOLDER
+WORKLOAD is {"short": [texts], "mixed": [...], "long": [...]}. Models are names of bench/models.py, or a folder with
+--task. Every engine lives in a process of its own (bench/worker.py) that stays loaded; rounds go round the engines in
+turn and the best counts. Before, each engine's settings are tried out: batch sizes, graph forms, streams; texts always
+sorted by length. A `default` row is the engine's plain call on texts as they come, its batch size included.
+
+Around every timed call the machine's own peak is measured on one and on all threads. A call around which two threads
+gave less than 1.9 times one is thrown away and repeated (--patience times; `rounds` 2-1: two counted, one thrown away).
+`share` is useful work over the peak of the row's precision at that moment: padding is not counted, and of rows that the
+last layer skips neither. A row whose tokens differ from Inlay's by more than 0.1 % is void. `agree` is the lowest cosine
+with the first row's vectors, or for rerankers the largest difference of scores. Ctrl-C ends with a table of what there is.
 """
 
 import argparse
-import hashlib
 import json
-import math
 import os
-import platform
-import subprocess
+import statistics
 import sys
 import tempfile
 import time
@@ -25,266 +33,334 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench import machine  # noqa: E402
+from bench import flops, machine, models, picture  # noqa: E402
+from bench.agree import agreement  # noqa: E402
+from bench.peers import ENGINES, Failed, Pool, Process, Row, rows  # noqa: E402
 
-INLAY = ROOT / "build" / "inlay"
-PEERS = {  # row -> engine, file, batch
-    "onnxruntime b1": ("onnxruntime", "plain", 1),
-    "onnxruntime b8": ("onnxruntime", "plain", 8),
-    "onnxruntime fused b1": ("onnxruntime", "fused", 1),
-    "onnxruntime fused b8": ("onnxruntime", "fused", 8),
-    "torch b8": ("torch", "", 8),
-}
+TRIO = ("minilm", "bge-small", "splade-base", "bge-reranker-base")
+SLOW = 12.0  # seconds: a default call that takes longer is made once
+MIDDLE = 32  # texts on which settings are tried: neighbours in length, so that batches pad as they do among all
+CLOSE = 1.2  # times the best: such a second is tried on all texts too
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# one row, in a process of its own
+class Comparison:
+    """One model's table."""
+
+    def __init__(self, args: argparse.Namespace, model: models.Model, texts: list, peaks: machine.Peaks, work: Path):
+        self.args, self.model, self.texts, self.peaks, self.work = args, model, texts, peaks, work
+        self.single = args.one or args.latency
+        file = work / "texts.json"
+        file.write_text(json.dumps(texts), encoding="utf-8")
+        self.pool = Pool(model, file, args.max_length, args.threads, work, args.lock)
+        dtypes, engines = args.dtypes.split(","), args.engines.split(",")
+        self.rows = rows(dtypes, engines, args.threads, model.task, self.single)
+        self.stopped = False
+        self.chosen: dict[str, tuple[dict, dict]] = {}  # row -> load and run options
+        self.reasons: dict[str, str] = {}
+        self.kept: dict[str, list[dict]] = {row.name: [] for row in self.rows}
+        self.disturbed: dict[str, list[dict]] = {row.name: [] for row in self.rows}
+
+    def run(self) -> dict:
+        try:
+            for row in self.rows:
+                self.attempt(row, self.tune)
+            for number in range(self.args.rounds):
+                turn = number % len(self.rows)
+                for row in self.rows[turn:] + self.rows[:turn]:
+                    if row.name in self.reasons or (row.default and number > 0 and self.slow(row)):
+                        continue
+                    self.attempt(row, self.measure)
+        except KeyboardInterrupt:
+            say("stopped: the table has what was measured")
+            self.stopped = True
+        finally:
+            made = [self.line(row) for row in self.rows]
+            self.pool.close()
+        return self.judge(made)
+
+    def attempt(self, row: Row, what) -> None:
+        try:
+            what(row)
+        except (Failed, models.Missing) as error:
+            self.reasons[row.name] = str(error)
+            say(f"  {row.name}: not run: {error}")
+            for load in row.loads:  # what failed may have kept its memory; a row with the same engine begins afresh
+                self.pool.forget(row, load)
+
+    def slow(self, row: Row) -> bool:
+        return bool(self.kept[row.name]) and self.kept[row.name][0]["seconds"] > SLOW
+
+    def steady(self, row: Row, call) -> tuple[dict, list[dict]]:
+        """(what `call` answers, with the peaks around it; answers thrown away): repeated while the machine does not
+        give all its cores. The last of --patience repeats is returned as disturbed."""
+        thrown = []
+        while True:
+            with machine.turn(self.args.lock):
+                before = self.peaks.now(row.precision)
+                made = call()
+                after = self.peaks.now(row.precision)
+            made["scaling"] = min(before["scaling"], after["scaling"])
+            made["peak"] = max(before["all"], after["all"])
+            made["peak_one"] = max(before["one"], after["one"])
+            made["disturbed"] = self.args.threads > 1 and made["scaling"] < self.peaks.full_scaling()
+            left = self.args.patience - len(thrown)
+            if not made["disturbed"] or left == 0:
+                return made, thrown
+            thrown.append(made)
+            say(f"  {row.name}: {self.args.threads} threads gave {made['scaling']:.2f}x one, {left} repeats left")
+            time.sleep(2)
+
+    def tune(self, row: Row) -> None:
+        """Chooses among the row's loads and runs by a pass over texts of middling length, and between the best two, where
+        they are close, by one over all texts."""
+        if row.default or len(row.loads) * len(row.runs) == 1:
+            self.chosen[row.name] = (row.loads[0], row.runs[0])
+            process, _ = self.pool.get(row, row.loads[0])
+            if not row.default:
+                self.warm(row, process)
+            return
+        tried = []
+        for load in row.loads:
+            process, _ = self.pool.get(row, load)
+            self.warm(row, process)
+            for run in row.runs:
+                call = {"do": "run", "options": run, "middle": MIDDLE}
+                made, _ = self.steady(row, lambda process=process, call=call: process.ask(call))
+                tried.append((made["seconds"], load, run))
+        tried.sort(key=lambda entry: entry[0])
+        if len(self.texts) > MIDDLE and tried[1][0] < CLOSE * tried[0][0]:
+            for place, (_, load, run) in enumerate(tried[:2]):
+                process, _ = self.pool.get(row, load)
+                call = {"do": "run", "options": run}
+                made, _ = self.steady(row, lambda process=process, call=call: process.ask(call))
+                tried[place] = (made["seconds"], load, run)
+            tried[:2] = sorted(tried[:2], key=lambda entry: entry[0])
+        self.chosen[row.name] = tried[0][1:]
+        for load in row.loads:
+            if load != tried[0][1]:
+                self.pool.forget(row, load)
+
+    def warm(self, row: Row, process: Process) -> None:
+        with machine.turn(self.args.lock):
+            process.ask({"do": "run", "options": row.runs[0], "middle": MIDDLE})
+
+    def measure(self, row: Row) -> None:
+        """One round."""
+        load, run = self.chosen[row.name]
+        process, _ = self.pool.get(row, load)
+        save = self.results(row)
+
+        def call() -> dict:
+            if self.single:
+                each = process.ask({"do": "one", "options": run})["seconds"]
+                return {"each": each, "seconds": sum(each)}
+            return process.ask({"do": "run", "options": run, "save": save})
+
+        made, thrown = self.steady(row, call)
+        self.disturbed[row.name] += thrown
+        (self.disturbed if made["disturbed"] else self.kept)[row.name].append(made)
+        if self.single and save:
+            with machine.turn(self.args.lock):
+                made |= {"shape": process.ask({"do": "run", "options": run, "save": save})["shape"]}
+        if save:
+            Path(save).with_suffix(".shape").write_text(json.dumps(made["shape"]))
+
+    def results(self, row: Row) -> str | None:
+        """Where the row's results belong; None when they are there."""
+        file = self.work / f"{row.name.replace(' ', '-')}.f32"
+        return None if file.exists() else str(file)
+
+    def line(self, row: Row) -> dict:
+        """What the table says of a row."""
+        out = {"name": row.name, "precision": row.precision, "default": row.default, "ours": row.ours}
+        kept, thrown = self.kept[row.name], self.disturbed[row.name]
+        if row.name in self.reasons or not kept + thrown:
+            return out | {"not_run": self.reasons.get(row.name, "stopped before its first round")}
+        load, run = self.chosen[row.name]
+        about = self.pool.about[self.pool.key(row, load)]
+        best = min(kept or thrown, key=lambda made: made["seconds"])
+        lengths = about["lengths"]
+        out |= {
+            "version": about["version"],
+            "isa": about["isa"],
+            "options": load | run,
+            "load_seconds": about["seconds"],
+        }
+        out |= {"tokens": sum(lengths), "rounds": len(kept), "thrown": len(thrown), "disturbed": not kept}
+        out |= {name: best[name] for name in ("seconds", "scaling", "peak", "peak_one")}
+        out["ms_per_text"] = 1e3 * best["seconds"] / len(lengths)
+        if self.single:
+            # Per text the best of all rounds, then over texts.
+            each = [1e3 * min(values) for values in zip(*(made["each"] for made in kept or thrown))]
+            every = [1e3 * value for made in kept or thrown for value in made["each"]]
+            out["best_ms"] = min(every)
+            out["median_ms"] = statistics.median(every if self.args.latency else each)
+            out["ms_per_text"] = out["median_ms"]
+        done = flops.encoder(self.model.config, self.model.task, self.model.pooling, lengths, skips_rows=row.ours)
+        out["gflop_per_text"] = done / len(lengths) * 1e-9 if done else None
+        rate = done / best["seconds"] * 1e-9 if done else None
+        out["share"] = rate / best["peak"] if rate and best["peak"] else None
+        return out
+
+    def judge(self, made: list[dict]) -> dict:
+        """Voids rows of other tokens, and compares the rest."""
+        done = [line for line in made if "not_run" not in line]
+        ours = [line for line in done if line["ours"]]
+        reference = (ours or done or [None])[0]
+        for line in done:
+            line["void"] = abs(line["tokens"] - reference["tokens"]) > 0.001 * reference["tokens"]
+            line["agree"] = agreement(self.work, reference["name"], line["name"], self.model.task)
+        peers = [line for line in done if not line["ours"] and not line["void"]]
+        ratios = []
+        for line in ours:
+            for what, rivals in [
+                (f"best {line['precision']} peer", [p for p in peers if p["precision"] == line["precision"]]),
+                ("best fp32 peer", [p for p in peers if p["precision"] == "fp32" and line["precision"] != "fp32"]),
+                ("fastembed's default call", [p for p in peers if p["default"]]),
+            ]:
+                if what.startswith("best"):
+                    rivals = [p for p in rivals if not p["default"]]
+                if rivals:
+                    best = min(rivals, key=lambda p: p["ms_per_text"])
+                    ratio = best["ms_per_text"] / line["ms_per_text"]
+                    sound = not (line["disturbed"] or best["disturbed"])
+                    ratios.append(
+                        {"row": line["name"], "over": what, "peer": best["name"], "ratio": ratio, "sound": sound}
+                    )
+        result = {"model": self.model.name, "task": self.model.task, "rows": made, "ratios": ratios}
+        if self.args.latency and ours and not self.stopped:
+            result["floors"] = self.floors(ours)
+        return result
+
+    def floors(self, ours: list[dict]) -> list[dict]:
+        """What no engine gets below on this machine: its weights read once, or its operations at peak."""
+        out = []
+        for precision in dict.fromkeys(line["precision"] for line in ours):
+            line = next(line for line in ours if line["precision"] == precision)
+            size = flops.weight_bytes(self.model.config, self.model.task, precision)
+            if not size or not line["peak"]:
+                continue
+            with machine.turn(self.args.lock):
+                rate = self.peaks.read_rate(size)
+            read, compute = size / rate * 1e-6, line["gflop_per_text"] / line["peak"] * 1e3
+            out.append({"precision": precision, "read_ms": read, "compute_ms": compute, "gb_per_s": rate})
+        return out
 
 
-def run_inlay(args: argparse.Namespace, texts: Path, vectors: Path) -> dict:
-    report = vectors.with_suffix(".json")
-    command = [INLAY, "embed", "-m", args.model, "-i", texts, "-o", vectors, "--report", report, "--quiet"]
-    command += ["--device", "cpu", "--max-length", args.max_length, "--threads", args.threads]
-    start = time.perf_counter()
-    subprocess.run([str(word) for word in command], check=True, stdin=subprocess.DEVNULL)
-    whole = time.perf_counter() - start
-    made = json.loads(report.read_text())
-    seconds = made["seconds"]
-    return {
-        "inside": seconds["total"] - seconds["load"],
-        "whole": whole,
-        "load": seconds["load"],
-        "tokens": made["tokens"],
-        "isa": made["isa"],
-    }
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
-def run_peer(args: argparse.Namespace, row: str, texts: Path, vectors: Path) -> dict:
-    engine, form, batch = PEERS[row]
-    command = [sys.executable, __file__, texts, "-m", args.model, "--child", engine, "--batch", batch, "-o", vectors]
-    command += ["--max-length", args.max_length, "--threads", args.threads, "--started", time.time()]
-    if form:
-        command += ["--onnx", onnx_file(args, form)]
-    done = subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
+def show(args: argparse.Namespace, result: dict) -> None:
+    what = "median ms" if args.one or args.latency else "ms/text"
+    print(f"\n{result['model']} ({result['task']}): {result['texts']}")
+    print(
+        f"{'row':<24}{'tokens':>8}{what:>11}{'best ms':>9}{'share':>8}{'peak':>7}{'2T/1T':>7}{'rounds':>8}{'agree':>10}  with"
+    )
+    for line in result["rows"]:
+        if "not_run" in line:
+            print(f"{line['name']:<24}  not run: {line['not_run']}")
+            continue
+        share = f"{100 * line['share']:.1f} %" if line["share"] else "-"
+        best = f"{line['best_ms']:.2f}" if "best_ms" in line else ""
+        agree = "" if line["agree"] is None else f"{line['agree']:.6f}"
+        count = f"{line['rounds']}" + (f"-{line['thrown']}" if line["thrown"] else "")
+        note = " ".join(f"{name}={value}" for name, value in line["options"].items())
+        note += "  VOID: other tokens" if line["void"] else ""
+        note += "  DISTURBED: no round with all cores" if line["disturbed"] else ""
+        print(
+            f"{line['name']:<24}{line['tokens']:>8}{line['ms_per_text']:>11.3f}{best:>9}{share:>8}"
+            f"{line['peak']:>7.0f}{line['scaling']:>7.2f}{count:>8}{agree:>10}  {note}"
+        )
+    for floor in result.get("floors", []):
+        print(
+            f"floor {floor['precision']}: weights read at {floor['gb_per_s']:.0f} GB/s {floor['read_ms']:.3f} ms, "
+            f"operations at peak {floor['compute_ms']:.3f} ms"
+        )
+    for ratio in result["ratios"]:
+        mark = "" if ratio["sound"] else "  (disturbed: no measurement)"
+        print(f"{ratio['row']} over {ratio['over']} ({ratio['peer']}): {ratio['ratio']:.2f}x{mark}")
 
 
-def onnx_file(args: argparse.Namespace, form: str) -> Path:
-    """The peer's file, exported and checked against torch when it is not there yet."""
-    folder = Path(args.model).resolve()
-    mark = hashlib.sha256(str(folder).encode()).hexdigest()[:8]
-    target = ROOT / "build" / "bench" / f"{folder.name}-{mark}-{form}.onnx"
-    if not target.is_file():
-        command = [sys.executable, ROOT / "tools" / "export_onnx.py", args.model, target]
-        subprocess.run([*command, "--fuse"] if form == "fused" else command, check=True, stdout=sys.stderr)
-    return target
+def texts_for(args: argparse.Namespace, data: dict, task: str) -> tuple[list, str]:
+    if args.latency:
+        text = data["short"][0]
+        chosen, what = [[data["mixed"][0], text] if task == "rerank" else text] * 50, "one short text, 50 times"
+    else:
+        chosen = data[args.texts][: args.count]
+        what = f"first {len(chosen)} of '{args.texts}'"
+        if task == "rerank":  # the first is the query of the rest
+            chosen = [[chosen[0], text] for text in chosen[1:]]
+            what += ", the first as query"
+        if args.one:
+            what += ", one at a time"
+    return chosen, f"{what}, limit {args.max_length}, {args.threads} threads, best of {args.rounds} rounds"
 
 
-def child(args: argparse.Namespace) -> None:
-    """A peer: load, one pass as a cold process makes it, then two more; prints one JSON line."""
-    import numpy as np
-
-    texts = [json.loads(line) for line in args.workload.read_text(encoding="utf-8").splitlines()]
-    before = time.perf_counter()
-    embed = {"onnxruntime": onnxruntime_engine, "torch": torch_engine}[args.child](args)
-    load = time.perf_counter() - before
-    passes = []
-    for _ in range(3):
-        start = time.perf_counter()
-        vectors, tokens = embed(texts)
-        passes.append(time.perf_counter() - start)
-        if len(passes) == 1:
-            whole = time.time() - args.started
-    np.save(args.output, vectors)
-    print(json.dumps({"inside": min(passes), "whole": whole, "load": load, "tokens": tokens}))
-
-
-def onnxruntime_engine(args: argparse.Namespace):
-    import numpy as np
-    import onnxruntime
-    from tokenizers import Tokenizer
-
-    tokenizer = Tokenizer.from_file(str(Path(args.model) / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(args.max_length)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = args.threads
-    options.inter_op_num_threads = 1
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session = onnxruntime.InferenceSession(str(args.onnx), options, providers=["CPUExecutionProvider"])
-    wanted = {given.name: given.type for given in session.get_inputs()}
-    hidden_name = session.get_outputs()[0].name
-
-    def embed(texts: list[str]):
-        encoded = tokenizer.encode_batch(texts)
-        lengths = [len(one.ids) for one in encoded]
-        order = sorted(range(len(texts)), key=lambda index: -lengths[index])
-        vectors = None
-        for begin in range(0, len(order), args.batch):
-            chosen = order[begin : begin + args.batch]
-            ids = np.zeros((len(chosen), lengths[chosen[0]]), np.int64)
-            mask = np.zeros_like(ids)
-            for row, index in enumerate(chosen):
-                ids[row, : lengths[index]] = encoded[index].ids
-                mask[row, : lengths[index]] = 1
-            given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-            given = {
-                name: value.astype(np.int32) if wanted[name] == "tensor(int32)" else value
-                for name, value in given.items()
-                if name in wanted
-            }
-            (hidden,) = session.run([hidden_name], given)
-            if vectors is None:
-                vectors = np.empty((len(texts), hidden.shape[2]), np.float32)
-            weight = mask[:, :, None].astype(np.float32)
-            pooled = (hidden * weight).sum(1) / weight.sum(1)
-            vectors[chosen] = pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1e-12)
-        return vectors, sum(lengths)
-
-    return embed
-
-
-def torch_engine(args: argparse.Namespace):
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    import torch
-    from sentence_transformers import SentenceTransformer
-
-    torch.set_num_threads(args.threads)
-    model = SentenceTransformer(args.model, device="cpu")
-    model.max_seq_length = args.max_length
-
-    def embed(texts: list[str]):
-        vectors = model.encode(texts, batch_size=args.batch, normalize_embeddings=True, show_progress_bar=False)
-        counts = model.tokenizer(texts, truncation=True, max_length=args.max_length)["input_ids"] if not tokens else ()
-        tokens.extend(len(ids) for ids in counts)
-        return vectors, sum(tokens)
-
-    tokens: list[int] = []
-    return embed
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# the table
-
-
-def measure(args: argparse.Namespace, row: str, texts: Path, vectors: Path) -> dict:
-    """One round of one row; repeated while the machine does not give all its cores."""
-    for attempt in range(args.patience):
-        before = machine.scaling(args.threads)
-        made = run_inlay(args, texts, vectors) if row == "inlay" else run_peer(args, row, texts, vectors)
-        after = machine.scaling(args.threads)
-        made["scaling"] = min(before, after)
-        if made["scaling"] >= machine.full_scaling(args.threads):
-            return made
-        print(f"  {row}: {args.threads} threads scaled {made['scaling']:.2f}x, again ({attempt + 1})", file=sys.stderr)
-        time.sleep(2)
-    made["disturbed"] = True
-    return made
-
-
-def best_of(rounds: list[dict]) -> dict:
-    quiet = [made for made in rounds if "disturbed" not in made]
-    best = dict(min(quiet or rounds, key=lambda made: made["inside"]))
-    best["whole"] = min(made["whole"] for made in quiet or rounds)
-    best["rounds"] = len(quiet)
-    return best
-
-
-def versions() -> dict:
-    import numpy
-    import onnxruntime
-    import tokenizers
-
-    inlay = subprocess.run([INLAY, "--version"], check=True, capture_output=True, text=True).stdout.strip()
-    return {
-        "inlay": inlay.split()[-1],
-        "onnxruntime": onnxruntime.__version__,
-        "tokenizers": tokenizers.__version__,
-        "numpy": numpy.__version__,
-        "python": platform.python_version(),
-    }
-
-
-def compare(args: argparse.Namespace) -> int:
-    import numpy as np
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("workload", type=Path)
+    parser.add_argument(
+        "-m", "--model", action="append", help="of bench/models.py, or a folder; may be repeated (minilm)"
+    )
+    parser.add_argument("--task", choices=("embed", "sparse", "rerank"), help="what a folder is for")
+    parser.add_argument("--texts", default="mixed", help="which list of the workload (mixed)")
+    parser.add_argument("--count", type=int, default=100, help="first N of them (100)")
+    parser.add_argument("--dtypes", default="fp32,bf16,int8", help="Inlay's (fp32,bf16,int8)")
+    parser.add_argument("--engines", default=",".join(ENGINES), help=f"peers ({','.join(ENGINES)})")
+    parser.add_argument("--max-length", type=int, default=512)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--patience", type=int, default=5, help="repeats of a call around which cores were missing (5)")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--one", action="store_true", help="one text at a time: median over texts, and best")
+    mode.add_argument("--latency", action="store_true", help="one short text again and again, and what bounds it")
+    mode.add_argument("--trio", action="store_true", help=f"100 dense, 100 sparse, 99 rerank: {', '.join(TRIO)}")
+    parser.add_argument(
+        "--lock", type=Path, help="hold this file's lock while an engine works: others may do so in between"
+    )
+    parser.add_argument("--json", type=Path, help="also write everything as JSON")
+    parser.add_argument("--html", type=Path, help="also write a page with bars")
+    args = parser.parse_args()
 
     data = json.loads(args.workload.read_text(encoding="utf-8"))
     if args.texts not in data:
         sys.exit(f"{args.workload}: expected a list '{args.texts}', it holds {', '.join(data)}.")
-    chosen = data[args.texts][: args.count]
-    rows = ["inlay"] + [row for row in PEERS if any(row.startswith(name) for name in args.engines.split(","))]
+    if args.rounds < 1 or args.count < 2:
+        sys.exit("expected at least one round and two texts.")
+    unknown = set(args.engines.split(",")) - set(ENGINES) - {""}
+    if unknown:
+        sys.exit(f"--engines: expected {', '.join(ENGINES)}, got {', '.join(unknown)}.")
+    try:
+        peaks = machine.Peaks(args.threads)
+    except FileNotFoundError as error:
+        sys.exit(str(error))
 
-    with tempfile.TemporaryDirectory() as work_name:
-        work = Path(work_name)
-        texts = work / "texts.jsonl"
-        texts.write_text("".join(json.dumps(text) + "\n" for text in chosen), encoding="utf-8")
-        for row in rows[1:]:
-            if PEERS[row][1]:
-                onnx_file(args, PEERS[row][1])
-        rounds: dict[str, list[dict]] = {row: [] for row in rows}
-        for number in range(args.rounds):
-            for row in rows[number % len(rows) :] + rows[: number % len(rows)]:
-                rounds[row].append(measure(args, row, texts, work / f"{row.replace(' ', '-')}.npy"))
-        vectors = {row: np.load(work / f"{row.replace(' ', '-')}.npy") for row in rows}
-
-    table = {row: best_of(rounds[row]) for row in rows}
-    ours = table["inlay"]
-    for row, made in table.items():
-        made["void"] = abs(made["tokens"] - ours["tokens"]) > 0.001 * ours["tokens"]
-        made["tokens_per_second"] = made["tokens"] / made["inside"]
-        made["min_cosine"] = float((vectors[row] * vectors["inlay"]).sum(1).min())
-    peers = {row: made for row, made in table.items() if row != "inlay" and not made["void"]}
-    best = min(peers, key=lambda row: peers[row]["inside"]) if peers else None
-
-    about = machine.describe() | {"isa": ours["isa"], "threads": args.threads, "versions": versions()}
-    print(f"{about['cpu']}, {about['cores']} cores; isa {about['isa']}; {args.threads} threads; fp32")
-    print(", ".join(f"{name} {version}" for name, version in about["versions"].items()))
-    print(f"texts: first {len(chosen)} of '{args.texts}', limit {args.max_length}, best of {args.rounds} rounds\n")
-    print(f"{'row':<22}{'tokens':>8}{'inside s':>10}{'tokens/s':>10}{'whole s':>9}{'scaling':>9}{'min cos':>10}")
-    for row, made in table.items():
-        note = "  void: other tokens" if made["void"] else ""
-        note += "  disturbed" if "disturbed" in made else ""
-        print(
-            f"{row:<22}{made['tokens']:>8}{made['inside']:>10.3f}{made['tokens_per_second']:>10.0f}"
-            f"{made['whole']:>9.3f}{made['scaling']:>9.2f}{made['min_cosine']:>10.6f}{note}"
-        )
-    result = {"machine": about, "rows": table, "best_peer": best}
-    if best:
-        result["ratio_inside"] = table[best]["inside"] / ours["inside"]
-        result["ratio_whole"] = min(made["whole"] for made in peers.values()) / ours["whole"]
-        print(f"\ninlay over the best peer ({best}): {result['ratio_inside']:.2f}x inside", end="")
-        print(f", {result['ratio_whole']:.2f}x as a whole process")
-        if "disturbed" in ours or "disturbed" in table[best]:
-            print("the machine did not give all its cores: this ratio is no measurement, run it again when it is quiet")
-    if args.json:
-        args.json.write_text(json.dumps(result, indent=2) + "\n")
-    return 0 if best and math.isfinite(result["ratio_inside"]) else 1
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("workload", type=Path, help='JSON {"short": [...], "mixed": [...], ...}')
-    parser.add_argument("-m", "--model", required=True, help="model folder")
-    parser.add_argument("--texts", default="mixed", help="which list of the workload (mixed)")
-    parser.add_argument("--count", type=int, default=100, help="first N of them (100)")
-    parser.add_argument("--max-length", type=int, default=512)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--engines", default="onnxruntime", help="peers: onnxruntime,torch (onnxruntime)")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--patience", type=int, default=5, help="repeats of a row on a machine that is busy (5)")
-    parser.add_argument("--json", type=Path, help="also write the table as JSON")
-    for name, kind in [("child", str), ("batch", int), ("onnx", Path), ("started", float)]:
-        parser.add_argument(f"--{name}", type=kind, help=argparse.SUPPRESS)
-    parser.add_argument("-o", "--output", type=Path, help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.child:
-        child(args)
-        return 0
-    if not INLAY.is_file():
-        sys.exit("build/inlay is not built. Run: ./run hello")
-    if not (Path(args.model) / "tokenizer.json").is_file():
-        sys.exit(f"{args.model}: expected a model folder with tokenizer.json.")
-    return compare(args)
+    about = machine.describe() | {"threads": args.threads, "instructions": peaks.instructions}
+    kinds = ", ".join(f"{kind} {name}" for kind, name in peaks.instructions.items() if name)
+    print(f"{about['cpu']} {about['numbers']}, {about['cores']} cores; ceilings: {kinds}")
+    results = []
+    for name in TRIO if args.trio else args.model or ["minilm"]:
+        try:
+            model = models.find(name, args.task)
+        except models.Missing as error:
+            sys.exit(str(error))
+        texts, what = texts_for(args, data, model.task)
+        with tempfile.TemporaryDirectory() as work:
+            comparison = Comparison(args, model, texts, peaks, Path(work))
+            result = comparison.run() | {"texts": what}
+        show(args, result)
+        results.append(result)
+        if args.json:
+            args.json.write_text(json.dumps({"machine": about, "results": results}, indent=2) + "\n")
+        if args.html:
+            picture.write(args.html, about, results)
+        if comparison.stopped:
+            return 130
+    peaks.close()
+    return 0 if all(any("not_run" not in row for row in r["rows"] if row["ours"]) for r in results) else 1
 
 
 if __name__ == "__main__":
