@@ -53,10 +53,10 @@ void TextPipeline::encode(std::string_view text, const TextOptions& options,
     fail(ErrorCode::kBadInput, "text",
          "expected less than 4 GiB, got more. Cut the text into parts.");
   }
-  if (bert && !options.offsets &&
+  if (words && !options.offsets &&
       (options.direction == TruncationDirection::kRight ||
        options.limit == std::numeric_limits<std::size_t>::max())) {
-    return encode_bert(text, options, &work, out);
+    return encode_words(text, options.limit, &work, out);
   }
   cut(text, options.offsets || (pre_tokenizer && pre_tokenizer->needs_origins()), &work);
   if (pre_tokenizer) pre_tokenizer->apply(&work.pieces);
@@ -143,22 +143,19 @@ void TextPipeline::tokenize_left(Work* work, const TextOptions& options, TextTok
   }
 }
 
-void TextPipeline::encode_bert(std::string_view text, const TextOptions& options, Work* work,
-                               TextTokens* out) const {
+void TextPipeline::encode_words(std::string_view text, std::size_t limit, Work* work,
+                                TextTokens* out) const {
   work->raw_matches.clear();
-  work->spans.clear();
   added.find(text, false, &work->raw_matches);
   for (const AddedMatch& raw : work->raw_matches) {
-    if (work->spans.size() >= options.limit) break;
+    if (out->ids.size() >= limit) break;
     const std::string_view part = text.substr(raw.range.begin, raw.range.end - raw.range.begin);
     if (raw.id < 0) {
-      bert->encode(part, options.limit, &work->spans);
+      words->encode(part, limit, &out->ids);
     } else if (!part.empty()) {
-      work->spans.push_back({raw.id, 0, 0});
+      out->ids.push_back(raw.id);
     }
   }
-  out->ids.reserve(work->spans.size());
-  for (const TokenSpan& span : work->spans) out->ids.push_back(span.id);
 }
 
 }  // namespace inlay::tokens

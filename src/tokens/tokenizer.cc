@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "tokens/bert_path.h"
 #include "tokens/bpe.h"
 #include "tokens/decoders.h"
 #include "tokens/post_processors.h"
@@ -81,7 +82,7 @@ void choose_path(TextPipeline* pipeline,
       !pipeline->pre_tokenizer->is_bert() || pipeline->added.any(true)) {
     return;
   }
-  pipeline->bert.emplace(*bert_normalizer, pipeline->normalizer.get(), model);
+  pipeline->words = std::make_unique<BertPath>(*bert_normalizer, pipeline->normalizer.get(), model);
 }
 
 // vocab.txt: a token a line, the line's number its id; line ends as Python's text mode reads them.
@@ -217,8 +218,8 @@ void Tokenizer::Impl::append(const PlanItem& item, std::string_view text, const 
   }
   const std::size_t first =
       options.direction == TruncationDirection::kLeft ? tokens.ids.size() - kept : 0;
-  const auto begin = tokens.ids.begin() + static_cast<std::ptrdiff_t>(first);
-  out->ids.insert(out->ids.end(), begin, begin + static_cast<std::ptrdiff_t>(kept));
+  const std::int32_t* begin = tokens.ids.begin() + first;
+  out->ids.insert(out->ids.end(), begin, begin + kept);
   out->type_ids.insert(out->type_ids.end(), kept, item.type_id);
   out->special.insert(out->special.end(), kept, 0);
   if (!options.offsets) return;

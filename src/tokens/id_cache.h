@@ -1,0 +1,151 @@
+// A thread's memory of what ids the words of texts became, so that a frequent word is looked up and
+// not computed. Words are raw bytes of the text, before any normalization. Bounded and allocated
+// once a thread: sets of two entries; a new word replaces the older of its set.
+//
+// Two tables: most words of most languages have up to 15 bytes and 3 ids and fit half a cache line;
+// up to 31 bytes and 7 ids fit a whole one. Longer ones are not kept.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string_view>
+
+#include "tokens/id_list.h"
+
+namespace inlay::tokens {
+
+// A word as 8-byte words, zeros behind it and its length in the last byte.
+template <std::size_t kWords>
+struct WordKey {
+  static constexpr std::size_t kMost = kWords * 8 - 1;
+  std::array<std::uint64_t, kWords> words;
+
+  // `text` is the word, of at most kMost bytes; `readable` bytes may be read from its start.
+  static WordKey of(std::string_view text, std::size_t readable) {
+    static_assert(std::endian::native == std::endian::little);
+    WordKey key;
+    if (readable >= sizeof(key)) {
+      std::memcpy(&key, text.data(), sizeof(key));
+      const unsigned char* mask = kMask.data() + kMask.size() / 2 - text.size();
+      for (std::size_t i = 0; i < kWords; ++i) {
+        std::uint64_t keep;
+        std::memcpy(&keep, mask + 8 * i, sizeof(keep));
+        key.words[i] &= keep;
+      }
+    } else {
+      key.words.fill(0);
+      if (!text.empty()) std::memcpy(&key, text.data(), text.size());
+    }
+    key.words[kWords - 1] |= static_cast<std::uint64_t>(text.size()) << 56U;
+    return key;
+  }
+  // Each product's upper bits depend on all bits of its word.
+  std::uint64_t hash(std::uint32_t owner) const {
+    constexpr std::uint64_t kMultipliers[] = {0x9E3779B97F4A7C15ULL, 0xC2B2AE3D27D4EB4FULL,
+                                              0x165667B19E3779F9ULL, 0xD6E8FEB86659FD93ULL};
+    std::uint64_t sum = owner * 0xFF51AFD7ED558CCDULL;
+    for (std::size_t i = 0; i < kWords; ++i) sum += words[i] * kMultipliers[i];
+    return sum;
+  }
+  bool operator==(const WordKey& other) const {
+    std::uint64_t differ = 0;
+    for (std::size_t i = 0; i < kWords; ++i) differ |= words[i] ^ other.words[i];
+    return differ == 0;
+  }
+
+ private:
+  static constexpr auto kMask = [] {
+    std::array<unsigned char, 64> mask{};
+    for (std::size_t i = 0; i < 32; ++i) mask[i] = 0xFF;
+    return mask;
+  }();
+};
+
+class IdCache {
+ public:
+  static constexpr std::size_t kMostBytes = 31, kMostIds = 7;
+
+  // A number that no other path of this process has had: entries of dead ones are never found
+  // again. 2^29 paths fit.
+  static std::uint32_t new_owner() {
+    static std::atomic<std::uint32_t> last{0};
+    return ++last;
+  }
+  static IdCache& of_thread() {
+    thread_local IdCache cache;
+    return cache;
+  }
+
+  // Appends the ids of `word`; false when it is not here. `readable` bytes may be read from its
+  // start.
+  bool find(std::uint32_t owner, std::string_view word, std::size_t readable, IdList* out) const {
+    if (word.size() <= Short::Key::kMost &&
+        short_.find(owner, Short::Key::of(word, readable), out)) {
+      return true;
+    }
+    return word.size() <= Long::Key::kMost && long_.find(owner, Long::Key::of(word, readable), out);
+  }
+  // Does nothing for more than kMostBytes or kMostIds.
+  void insert(std::uint32_t owner, std::string_view word, const std::int32_t* ids,
+              std::size_t count) {
+    if (word.size() <= Short::Key::kMost && count <= Short::kIds) {
+      short_.insert(owner, Short::Key::of(word, word.size()), ids, count);
+    } else if (word.size() <= Long::Key::kMost && count <= Long::kIds) {
+      long_.insert(owner, Long::Key::of(word, word.size()), ids, count);
+    }
+  }
+
+ private:
+  template <std::size_t kWords, std::size_t kMostIdsHere>
+  struct Entry {
+    using Key = WordKey<kWords>;
+    static constexpr std::size_t kIds = kMostIdsHere;
+    Key key{};
+    std::uint32_t tag = 0;  // the owner, and the number of ids in the lowest 3 bits; 0: free
+    std::int32_t ids[kIds] = {};
+  };
+  using Short = Entry<2, 3>;
+  using Long = Entry<4, 7>;
+  static_assert(sizeof(Short) == 32 && sizeof(Long) == 64);
+
+  template <typename Entry, int kBits>
+  class Table {
+   public:
+    bool find(std::uint32_t owner, const typename Entry::Key& key, IdList* out) const {
+      const Entry* entry = set(owner, key);
+      for (int way = 0; way < 2; ++way, ++entry) {
+        if (entry->key == key && entry->tag >> 3U == owner) {
+          std::memcpy(out->room(), entry->ids, sizeof(entry->ids));
+          out->keep(entry->tag & 7U);
+          return true;
+        }
+      }
+      return false;
+    }
+    void insert(std::uint32_t owner, const typename Entry::Key& key, const std::int32_t* ids,
+                std::size_t count) {
+      Entry* entry = set(owner, key);
+      entry[1] = entry[0];
+      entry->key = key;
+      entry->tag = (owner << 3U) | static_cast<std::uint32_t>(count);
+      if (count > 0) std::memcpy(entry->ids, ids, count * sizeof(*ids));
+    }
+
+   private:
+    Entry* set(std::uint32_t owner, const typename Entry::Key& key) const {
+      return entries_.get() + 2 * (key.hash(owner) >> (64U - kBits));
+    }
+    std::unique_ptr<Entry[]> entries_ = std::make_unique<Entry[]>(std::size_t{2} << kBits);
+  };
+
+  // 1 MiB and 1 MiB a thread.
+  Table<Short, 14> short_;
+  Table<Long, 13> long_;
+};
+
+}  // namespace inlay::tokens
