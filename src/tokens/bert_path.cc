@@ -9,6 +9,14 @@
 
 namespace inlay::tokens {
 
+namespace {
+
+// First bytes of U+3000 .. U+9FFF: ideographs and kana, whose stretches are sentences, so that
+// looking for them as a whole is in vain.
+bool is_ideographic(char byte) { return static_cast<unsigned char>(byte) - 0xE3U <= 0xE9U - 0xE3U; }
+
+}  // namespace
+
 BertPath::BertPath(const BertNormalizerOptions& options, const Normalizer* normalizer,
                    const WordPiece* model)
     : breaks_(kWhitespace | kPunctuation | (options.handle_chinese_chars ? kCjk : 0U)),
@@ -116,7 +124,7 @@ void BertPath::encode(std::string_view text, std::size_t limit, IdList* out) con
       }
       length += length == 0 ? 1 : 0;
       const std::string_view word = text.substr(begin, length);
-      if (!find(word, text.size() - begin, cache, out))
+      if (is_ideographic(word[0]) || !find(word, text.size() - begin, cache, out))
         wide(text, begin, begin + length, &cache, out);
       if (out->size() >= limit) return;
     }

@@ -3,7 +3,8 @@
 // once a thread: sets of two entries; a new word replaces the older of its set.
 //
 // Two tables: most words of most languages have up to 15 bytes and 3 ids and fit half a cache line;
-// up to 31 bytes and 7 ids fit a whole one. Longer ones are not kept.
+// up to 47 bytes and 19 ids fit two whole ones, which matters for languages that a vocabulary
+// spells letter by letter. Longer ones are not kept.
 #pragma once
 
 #include <array>
@@ -47,7 +48,8 @@ struct WordKey {
   // Each product's upper bits depend on all bits of its word.
   std::uint64_t hash(std::uint32_t owner) const {
     constexpr std::uint64_t kMultipliers[] = {0x9E3779B97F4A7C15ULL, 0xC2B2AE3D27D4EB4FULL,
-                                              0x165667B19E3779F9ULL, 0xD6E8FEB86659FD93ULL};
+                                              0x165667B19E3779F9ULL, 0xD6E8FEB86659FD93ULL,
+                                              0x27D4EB2F165667C5ULL, 0x85EBCA77C2B2AE63ULL};
     std::uint64_t sum = owner * 0xFF51AFD7ED558CCDULL;
     for (std::size_t i = 0; i < kWords; ++i) sum += words[i] * kMultipliers[i];
     return sum;
@@ -60,18 +62,18 @@ struct WordKey {
 
  private:
   static constexpr auto kMask = [] {
-    std::array<unsigned char, 64> mask{};
-    for (std::size_t i = 0; i < 32; ++i) mask[i] = 0xFF;
+    std::array<unsigned char, 96> mask{};
+    for (std::size_t i = 0; i < 48; ++i) mask[i] = 0xFF;
     return mask;
   }();
 };
 
 class IdCache {
  public:
-  static constexpr std::size_t kMostBytes = 31, kMostIds = 7;
+  static constexpr std::size_t kMostBytes = 47, kMostIds = 19;
 
   // A number that no other path of this process has had: entries of dead ones are never found
-  // again. 2^29 paths fit.
+  // again. 2^27 paths fit.
   static std::uint32_t new_owner() {
     static std::atomic<std::uint32_t> last{0};
     return ++last;
@@ -101,17 +103,19 @@ class IdCache {
   }
 
  private:
+  static constexpr unsigned kCountBits = 5;
   template <std::size_t kWords, std::size_t kMostIdsHere>
   struct Entry {
     using Key = WordKey<kWords>;
     static constexpr std::size_t kIds = kMostIdsHere;
     Key key{};
-    std::uint32_t tag = 0;  // the owner, and the number of ids in the lowest 3 bits; 0: free
+    std::uint32_t tag = 0;  // the owner, and the number of ids in the lowest 5 bits; 0: free
     std::int32_t ids[kIds] = {};
   };
   using Short = Entry<2, 3>;
-  using Long = Entry<4, 7>;
-  static_assert(sizeof(Short) == 32 && sizeof(Long) == 64);
+  using Long = Entry<6, 19>;
+  static_assert(sizeof(Short) == 32 && sizeof(Long) == 128);
+  static_assert(Long::kIds <= IdList::kSlack && Long::Key::kMost == kMostBytes);
 
   template <typename Entry, int kBits>
   class Table {
@@ -119,9 +123,9 @@ class IdCache {
     bool find(std::uint32_t owner, const typename Entry::Key& key, IdList* out) const {
       const Entry* entry = set(owner, key);
       for (int way = 0; way < 2; ++way, ++entry) {
-        if (entry->key == key && entry->tag >> 3U == owner) {
+        if (entry->key == key && entry->tag >> kCountBits == owner) {
           std::memcpy(out->room(), entry->ids, sizeof(entry->ids));
-          out->keep(entry->tag & 7U);
+          out->keep(entry->tag & ((1U << kCountBits) - 1));
           return true;
         }
       }
@@ -132,7 +136,7 @@ class IdCache {
       Entry* entry = set(owner, key);
       entry[1] = entry[0];
       entry->key = key;
-      entry->tag = (owner << 3U) | static_cast<std::uint32_t>(count);
+      entry->tag = (owner << kCountBits) | static_cast<std::uint32_t>(count);
       if (count > 0) std::memcpy(entry->ids, ids, count * sizeof(*ids));
     }
 
@@ -145,7 +149,7 @@ class IdCache {
 
   // 1 MiB and 1 MiB a thread.
   Table<Short, 14> short_;
-  Table<Long, 13> long_;
+  Table<Long, 12> long_;
 };
 
 }  // namespace inlay::tokens

@@ -13,7 +13,7 @@ namespace inlay::tokens {
 // Not for two threads at once; clear() keeps the memory.
 class IdList {
  public:
-  static constexpr std::size_t kSlack = 8;  // what room() promises
+  static constexpr std::size_t kSlack = 20;  // what room() promises
 
   // Space for kSlack ids behind the last; keep(n) makes the first n of what was written there ids.
   std::int32_t* room() {
