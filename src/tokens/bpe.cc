@@ -291,15 +291,22 @@ void Bpe::merge_long(Scratch* scratch) const {
 }
 
 void Bpe::tokenize(std::string_view word, std::vector<TokenSpan>* out) const {
-  const std::uint64_t hash = hash_bytes(word.data(), word.size());
+  const bool cached = word.size() <= WordCache::kKeyBytes;
+  const std::uint64_t hash = cached ? hash_bytes(word.data(), word.size()) : 0;
+  if (cached && WordCache::of_thread().find(owner_, word, hash, out)) return;
+  const std::size_t first = out->size();
+  compute(word, out);
+  if (cached)
+    WordCache::of_thread().insert(owner_, word, hash, out->data() + first, out->size() - first);
+}
+
+void Bpe::compute(std::string_view word, std::vector<TokenSpan>* out) const {
   if (ignore_merges_) {
-    if (const std::int32_t whole = vocab_.find(word, hash); whole >= 0) {
+    if (const std::int32_t whole = vocab_.find(word); whole >= 0) {
       out->push_back({whole, 0, static_cast<std::uint32_t>(word.size())});
       return;
     }
   }
-  const bool cached = word.size() <= WordCache::kKeyBytes;
-  if (cached && WordCache::of_thread().find(owner_, word, hash, out)) return;
   thread_local Scratch scratch;
   split_characters(word, &scratch);
   if (scratch.symbols.size() > kShortWord) {
@@ -307,14 +314,11 @@ void Bpe::tokenize(std::string_view word, std::vector<TokenSpan>* out) const {
   } else if (scratch.symbols.size() > 1) {
     merge_short(&scratch.symbols);
   }
-  const std::size_t first = out->size();
   std::uint32_t begin = 0;
   for (const Symbol& symbol : scratch.symbols) {
     out->push_back({symbol.id, begin, begin + symbol.bytes});
     begin += symbol.bytes;
   }
-  if (cached)
-    WordCache::of_thread().insert(owner_, word, hash, out->data() + first, out->size() - first);
 }
 
 }  // namespace inlay::tokens

@@ -16,7 +16,8 @@ class Bpe final : public Model {
   // dropout.
   static std::unique_ptr<Bpe> from_json(const JsonValue& json);
 
-  void tokenize(std::string_view word, std::vector<TokenSpan>* out) const override;  // O(n log n)
+  void tokenize(std::string_view word, std::vector<TokenSpan>* out) const override;
+  void compute(std::string_view word, std::vector<TokenSpan>* out) const override;  // O(n log n)
   const Vocab& vocab() const override { return vocab_; }
   std::int32_t unk_id() const override { return unk_id_; }
 

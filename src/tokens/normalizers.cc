@@ -2,6 +2,7 @@
 // character map have files of their own; regular expressions are regex.h's.
 #include "tokens/normalizers.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,16 +21,18 @@ namespace {
 template <typename Apply>
 class Simple final : public Normalizer {
  public:
-  explicit Simple(Apply apply) : apply_(std::move(apply)) {}
+  explicit Simple(Apply apply, bool local = false) : apply_(std::move(apply)), local_(local) {}
+  bool local_at_spaces() const override { return local_; }
   void normalize(NormalizedString& text) const override { apply_(text); }
 
  private:
   Apply apply_;
+  bool local_;
 };
 
 template <typename Apply>
-std::unique_ptr<Normalizer> simple(Apply apply) {
-  return std::make_unique<Simple<Apply>>(std::move(apply));
+std::unique_ptr<Normalizer> simple(Apply apply, bool local = false) {
+  return std::make_unique<Simple<Apply>>(std::move(apply), local);
 }
 
 std::unique_ptr<Normalizer> form(NormalizationForm form) {
@@ -39,6 +42,10 @@ std::unique_ptr<Normalizer> form(NormalizationForm form) {
 class Sequence final : public Normalizer {
  public:
   explicit Sequence(std::vector<std::unique_ptr<Normalizer>> parts) : parts_(std::move(parts)) {}
+  bool local_at_spaces() const override {
+    return std::all_of(parts_.begin(), parts_.end(),
+                       [](const auto& part) { return part->local_at_spaces(); });
+  }
   void normalize(NormalizedString& text) const override {
     for (const auto& part : parts_) part->normalize(text);
   }
@@ -126,13 +133,17 @@ std::unique_ptr<Normalizer> replace(const JsonValue& json) {
     });
   }
   const JsonValue source = pattern.at("Regex");
+  // Joins spaces, which are white space before and after; other characters it does not see.
+  const bool local = source.string() == " {2,}" && content == " ";
   auto regex = std::make_shared<const Regex>(source.string(), source.where());
-  return simple([regex, content](NormalizedString& text) {
-    if (text.empty()) return;
-    auto& matches = text.scratch().matches;
-    regex->find_all(text.text(), &matches);
-    text.replace(matches, content);
-  });
+  return simple(
+      [regex, content](NormalizedString& text) {
+        if (text.empty()) return;
+        auto& matches = text.scratch().matches;
+        regex->find_all(text.text(), &matches);
+        text.replace(matches, content);
+      },
+      local);
 }
 
 std::unique_ptr<Normalizer> bert(const JsonValue& json) {

@@ -149,11 +149,36 @@ void TextPipeline::encode_words(std::string_view text, std::size_t limit, Work* 
   added.find(text, false, &work->raw_matches);
   for (const AddedMatch& raw : work->raw_matches) {
     if (out->ids.size() >= limit) break;
-    const std::string_view part = text.substr(raw.range.begin, raw.range.end - raw.range.begin);
-    if (raw.id < 0) {
-      words->encode(part, limit, &out->ids);
-    } else if (!part.empty()) {
+    std::string_view part = text.substr(raw.range.begin, raw.range.end - raw.range.begin);
+    if (part.empty()) continue;
+    if (raw.id >= 0) {
       out->ids.push_back(raw.id);
+    } else if (words->reads_normalized()) {
+      encode_normalized(part, limit, work, out);
+    } else {
+      words->encode(part, limit, &out->ids);
+    }
+  }
+}
+
+// What lies between raw added tokens: normalized whole, then the other added tokens out of it.
+void TextPipeline::encode_normalized(std::string_view text, std::size_t limit, Work* work,
+                                     TextTokens* out) const {
+  if (normalizer) {
+    work->normalized.reset(text, false);
+    normalizer->normalize(work->normalized);
+    text = work->normalized.text();
+  }
+  work->matches.clear();
+  added.find(text, true, &work->matches);
+  for (const AddedMatch& match : work->matches) {
+    if (out->ids.size() >= limit) break;
+    if (match.range.begin >= match.range.end) continue;
+    if (match.id >= 0) {
+      out->ids.push_back(match.id);
+    } else {
+      words->encode(text.substr(match.range.begin, match.range.end - match.range.begin), limit,
+                    &out->ids);
     }
   }
 }

@@ -62,6 +62,8 @@ struct TextPipeline {
   void append(const Work& work, const Piece& piece, std::size_t first, std::size_t last,
               bool offsets, TextTokens* out) const;
   void encode_words(std::string_view text, std::size_t limit, Work* work, TextTokens* out) const;
+  void encode_normalized(std::string_view text, std::size_t limit, Work* work,
+                         TextTokens* out) const;
 };
 
 }  // namespace inlay::tokens

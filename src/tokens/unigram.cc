@@ -201,9 +201,15 @@ void Unigram::tokenize(std::string_view word, std::vector<TokenSpan>* out) const
   const bool cached = word.size() <= WordCache::kKeyBytes;
   const std::uint64_t hash = cached ? hash_bytes(word.data(), word.size()) : 0;
   if (cached && WordCache::of_thread().find(owner_, word, hash, out)) return;
+  const std::size_t first = out->size();
+  compute(word, out);
+  if (cached)
+    WordCache::of_thread().insert(owner_, word, hash, out->data() + first, out->size() - first);
+}
+
+void Unigram::compute(std::string_view word, std::vector<TokenSpan>* out) const {
   thread_local Scratch scratch;
   best_path(word, &scratch);
-  const std::size_t first = out->size();
   for (auto piece = scratch.pieces.rbegin(); piece != scratch.pieces.rend(); ++piece) {
     if (piece->id == unk_id_) {
       append_unknown(word, piece->begin, piece->end, out);
@@ -211,8 +217,6 @@ void Unigram::tokenize(std::string_view word, std::vector<TokenSpan>* out) const
       out->push_back(*piece);
     }
   }
-  if (cached)
-    WordCache::of_thread().insert(owner_, word, hash, out->data() + first, out->size() - first);
 }
 
 }  // namespace inlay::tokens

@@ -18,6 +18,8 @@ namespace inlay::tokens {
 class WordPath {
  public:
   virtual ~WordPath() = default;
+  // Whether encode() takes text that the normalizers are through with, rather than raw text.
+  virtual bool reads_normalized() const { return false; }
   // Appends the ids of `text`, word by word, until there are `limit` or more.
   virtual void encode(std::string_view text, std::size_t limit, IdList* out) const = 0;
 
