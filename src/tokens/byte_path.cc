@@ -3,18 +3,10 @@
 
 #include <string>
 
-#include "base/utf8.h"
-#include "tokens/byte_alphabet.h"
-
 namespace inlay::tokens {
 
 void BytePath::compute(std::string_view word, std::vector<TokenSpan>* out) const {
-  thread_local std::string spelled;
-  spelled.clear();
-  for (const char byte : word) {
-    utf8_append(spelled, kByteCharacters[static_cast<unsigned char>(byte)]);
-  }
-  model_->compute(spelled, out);
+  model_->compute_bytes(word, out);
 }
 
 void BytePath::encode(std::string_view text, std::size_t limit, IdList* out) const {

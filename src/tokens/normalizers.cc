@@ -124,6 +124,16 @@ void byte_level(NormalizedString& text) {
   out.finish();
 }
 
+// Runs of two spaces and more.
+void find_spaces(std::string_view text, std::vector<Range>* matches) {
+  matches->clear();
+  for (std::size_t at = text.find("  "); at != std::string_view::npos; at = text.find("  ", at)) {
+    const std::size_t end = std::min(text.find_first_not_of(' ', at), text.size());
+    matches->push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(end)});
+    at = end;
+  }
+}
+
 std::unique_ptr<Normalizer> replace(const JsonValue& json) {
   std::string content(json.at("content").string());
   const JsonValue pattern = json.at("pattern");
@@ -133,17 +143,24 @@ std::unique_ptr<Normalizer> replace(const JsonValue& json) {
     });
   }
   const JsonValue source = pattern.at("Regex");
-  // Joins spaces, which are white space before and after; other characters it does not see.
-  const bool local = source.string() == " {2,}" && content == " ";
+  if (source.string() == " {2,}") {
+    // In most of SentencePiece's pipelines, so it is done without the engine. A space put in the
+    // place of spaces is white space as they are; other characters it does not see.
+    return simple(
+        [content](NormalizedString& text) {
+          auto& matches = text.scratch().matches;
+          find_spaces(text.text(), &matches);
+          text.replace(matches, content);
+        },
+        content == " ");
+  }
   auto regex = std::make_shared<const Regex>(source.string(), source.where());
-  return simple(
-      [regex, content](NormalizedString& text) {
-        if (text.empty()) return;
-        auto& matches = text.scratch().matches;
-        regex->find_all(text.text(), &matches);
-        text.replace(matches, content);
-      },
-      local);
+  return simple([regex, content](NormalizedString& text) {
+    if (text.empty()) return;
+    auto& matches = text.scratch().matches;
+    regex->find_all(text.text(), &matches);
+    text.replace(matches, content);
+  });
 }
 
 std::unique_ptr<Normalizer> bert(const JsonValue& json) {
