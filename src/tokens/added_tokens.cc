@@ -114,7 +114,7 @@ void AddedTokens::build_finder(bool normalized) {
     // two bytes and stops with a panic inside the next character of more than one byte.)
     if (pattern.empty()) continue;
     keys.emplace_back(pattern, id);
-    target.first_bytes[static_cast<unsigned char>(pattern[0])] = true;
+    target.first_bytes.add(static_cast<unsigned char>(pattern[0]));
   }
   // Two tokens that the normalizer makes the same: the lower id. (The reference takes either, by
   // chance.)
@@ -132,14 +132,14 @@ void AddedTokens::find(std::string_view text, bool normalized, std::vector<Added
     out->push_back({{0, size}, -1});
     return;
   }
+  thread_local Marks marks;
+  const std::uint64_t* firsts = marks.fill(finder.first_bytes, text);
   std::uint32_t covered = 0;  // end of the last stretch
   std::uint32_t spaces_known =
       0;  // white space was followed up to here, so that no run is walked twice
-  for (std::uint32_t at = 0; at < size;) {
-    if (!finder.first_bytes[static_cast<unsigned char>(text[at])]) {
-      ++at;
-      continue;
-    }
+  for (std::uint32_t at = 0;;) {
+    at = static_cast<std::uint32_t>(next_mark(firsts, at, size));
+    if (at == size) break;
     std::uint32_t state = ByteTrie::kRoot, end = 0;
     std::int32_t id = -1;
     for (std::uint32_t next = at; next < size && finder.trie.step(&state, text[next]);) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "tokens/byte_marks.h"
 #include "tokens/byte_trie.h"
 #include "tokens/model.h"
 #include "tokens/normalizers.h"
@@ -57,7 +58,7 @@ class AddedTokens {
  private:
   struct Finder {
     ByteTrie trie;
-    bool first_bytes[256] = {};
+    ByteSet first_bytes;
   };
   struct Hash {
     using is_transparent = void;

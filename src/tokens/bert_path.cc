@@ -1,95 +1,133 @@
 // See bert_path.h.
 #include "tokens/bert_path.h"
 
+#include <bit>
+
 #include "base/utf8.h"
 #include "tokens/normalized.h"
 #include "tokens/unicode.h"
 
 namespace inlay::tokens {
 
+namespace {
+
+// First bytes of U+3000 .. U+9FFF: ideographs and kana, whose stretches are sentences, so that
+// looking for them as a whole is in vain.
+bool is_ideographic(char byte) { return static_cast<unsigned char>(byte) - 0xE3U <= 0xE9U - 0xE3U; }
+
+}  // namespace
+
 BertPath::BertPath(const BertNormalizerOptions& options, const Normalizer* normalizer,
                    const WordPiece* model)
-    : normalizer_(normalizer), model_(model) {
+    : breaks_(kWhitespace | kPunctuation | (options.handle_chinese_chars ? kCjk : 0U)),
+      removed_(options.clean_text ? kBertRemoved : 0U),
+      normalizer_(normalizer),
+      model_(model) {
   for (unsigned byte = 0; byte < 256; ++byte) {
     const char32_t c = byte;
-    lower_[byte] = static_cast<char>(byte);
     if (byte >= 0x80) {
-      kinds_[byte] = Kind::kWide;
+      inside_.add(byte);
       continue;
     }
-    if (options.lowercase) lower_[byte] = static_cast<char>(to_lower(c).first);
-    if (options.clean_text && is_bert_removed(c)) {
-      kinds_[byte] = Kind::kRemoved;
-    } else if (is_whitespace(c)) {
-      kinds_[byte] = Kind::kSpace;
-    } else {
-      kinds_[byte] = is_bert_punctuation(c) ? Kind::kPunctuation : Kind::kWord;
+    lower_[byte] = static_cast<char>(options.lowercase ? to_lower(c).first : c);
+    const bool removed = options.clean_text && is_bert_removed(c);
+    plain_[byte] = false;
+    if (removed) {
+      inside_.add(byte);
+    } else if (is_bert_punctuation(c)) {
+      punctuation_.add(byte);
+    } else if (!is_whitespace(c)) {
+      inside_.add(byte);
+      plain_[byte] = true;
     }
   }
 }
 
-// One call's state.
-struct BertPath::Run {
-  const BertPath& path;
-  const std::size_t limit;
-  std::vector<TokenSpan>* out;
-
-  // False: there are enough.
-  bool word(std::string_view word) {
-    if (word.empty()) return true;
-    path.model_->tokenize(word, out);
-    return out->size() < limit;
+// Tokens of a stretch that no word crosses.
+void BertPath::compute(std::string_view stretch, std::vector<TokenSpan>* out) const {
+  constexpr std::size_t kMost = 128;
+  char lowered[kMost];
+  if (stretch.size() <= kMost) {
+    std::size_t at = 0;
+    for (; at < stretch.size(); ++at) {
+      const auto byte = static_cast<unsigned char>(stretch[at]);
+      if (byte >= 0x80 || !plain_[byte]) break;
+      lowered[at] = lower_[byte];
+    }
+    if (at == stretch.size()) return model_->tokenize({lowered, at}, out);
   }
-  // A stretch with characters beyond ASCII, in which no word goes on past its ends.
-  bool wide(std::string_view stretch) {
-    thread_local NormalizedString normalized;
-    normalized.reset(stretch, false);
-    path.normalizer_->normalize(normalized);
-    const std::string_view text = normalized.text();
-    std::size_t begin = 0;
-    for (std::size_t at = 0; at < text.size();) {
-      const CodePoint c = utf8_decode(text, at);
-      const std::uint32_t flags = char_record(c.value).flags;
-      if ((flags & (kWhitespace | kPunctuation)) != 0) {
-        if (!word(text.substr(begin, at - begin))) return false;
-        begin = at + c.bytes;
-        if ((flags & kWhitespace) == 0 && !word(text.substr(at, c.bytes))) return false;
-      }
-      at += c.bytes;
+  thread_local NormalizedString normalized;
+  normalized.reset(stretch, false);
+  normalizer_->normalize(normalized);
+  const std::string_view text = normalized.text();
+  std::size_t begin = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const CodePoint c = utf8_decode(text, at);
+    const std::uint32_t flags = char_record(c.value).flags;
+    if ((flags & (kWhitespace | kPunctuation)) != 0) {
+      if (begin < at) model_->tokenize(text.substr(begin, at - begin), out);
+      begin = at + c.bytes;
+      if ((flags & kWhitespace) == 0) model_->tokenize(text.substr(at, c.bytes), out);
     }
-    return word(text.substr(begin));
+    at += c.bytes;
   }
-};
+  if (begin < text.size()) model_->tokenize(text.substr(begin), out);
+}
 
-void BertPath::encode(std::string_view text, std::size_t limit, std::vector<TokenSpan>* out) const {
-  thread_local std::string lowered;
-  Run run{*this, limit, out};
-  const auto kind = [&](std::size_t at) { return kinds_[static_cast<unsigned char>(text[at])]; };
-  std::size_t at = 0;
-  while (at < text.size()) {
-    const std::size_t begin = at;
-    lowered.clear();
-    Kind stop = Kind::kSpace;
-    for (; at < text.size(); ++at) {  // one word
-      stop = kind(at);
-      if (stop == Kind::kWord) {
-        lowered += lower_[static_cast<unsigned char>(text[at])];
-      } else if (stop != Kind::kRemoved) {
-        break;
+// A stretch that is not in the cache as a whole. Every step of the normalizer but the reordering of
+// combining marks looks at one character, and no mark moves past a character at which words end
+// (none of those is a mark): what lies between such characters can be taken by itself.
+void BertPath::wide(std::string_view text, std::size_t begin, std::size_t end, IdCache* cache,
+                    IdList* out) const {
+  std::size_t done = begin;
+  for (std::size_t at = begin; at < end;) {
+    const CodePoint c = utf8_decode(text, at);
+    const std::size_t next = at + c.bytes;
+    const std::uint32_t flags = c.bytes > 1 ? char_record(c.value).flags : 0;
+    if ((flags & breaks_) != 0 && (flags & removed_) == 0) {
+      if (done < at) word(text, done, at, cache, out);
+      word(text, at, next, cache, out);
+      done = next;
+    }
+    at = next;
+  }
+  if (done == begin) {
+    miss(text.substr(begin, end - begin), cache, out);
+  } else if (done < end) {
+    word(text, done, end, cache, out);
+  }
+}
+
+void BertPath::encode(std::string_view text, std::size_t limit, IdList* out) const {
+  thread_local Marks inside_marks, punctuation_marks;
+  const std::uint64_t* inside = inside_marks.fill(inside_, text);
+  const std::uint64_t* punctuation = punctuation_marks.fill(punctuation_, text);
+  IdCache& cache = IdCache::of_thread();
+  std::uint64_t before = 0;  // whether the byte before this block is inside a word
+  for (std::size_t block = 0; block * 64 < text.size(); ++block) {
+    const std::uint64_t word_bytes = inside[block];
+    std::uint64_t starts = (word_bytes & ~((word_bytes << 1U) | before)) | punctuation[block];
+    before = word_bytes >> 63U;
+    for (; starts != 0; starts &= starts - 1) {
+      const auto bit = static_cast<unsigned>(std::countr_zero(starts));
+      const std::size_t begin = block * 64 + bit;
+      // The end: one byte for punctuation, else where the run of word bytes ends.
+      const std::uint64_t run = ~(word_bytes >> bit);
+      std::size_t length = run == 0 ? 64 : static_cast<std::size_t>(std::countr_zero(run));
+      if (length + bit >= 64) {  // it may go on in the next block
+        length = 64 - bit;
+        for (std::size_t next = block + 1; next * 64 < text.size(); ++next) {
+          const auto more = static_cast<std::size_t>(std::countr_one(inside[next]));
+          length += more;
+          if (more < 64) break;
+        }
       }
+      length += length == 0 ? 1 : 0;
+      const std::string_view word = text.substr(begin, length);
+      if (is_ideographic(word[0]) || !find(word, text.size() - begin, cache, out))
+        wide(text, begin, begin + length, &cache, out);
+      if (out->size() >= limit) return;
     }
-    if (at < text.size() && stop == Kind::kWide) {
-      // Every step of the normalizer but the reordering of combining marks looks at one character,
-      // and no mark moves past an ASCII character: up to the next ASCII space or punctuation the
-      // stretch can be taken by itself.
-      while (at < text.size() && kind(at) != Kind::kSpace && kind(at) != Kind::kPunctuation) ++at;
-      if (!run.wide(text.substr(begin, at - begin))) return;
-      continue;
-    }
-    if (!run.word(lowered)) return;
-    if (at == text.size()) break;
-    if (stop == Kind::kPunctuation && !run.word(text.substr(at, 1))) return;
-    ++at;
   }
 }
 

@@ -1,36 +1,37 @@
-// BERT's pipeline in one pass: normalize, cut and look up word by word, without offsets. Same ids
-// as the general way (BertNormalizer, BertPreTokenizer, WordPiece), which tokenizer.cc keeps for
-// everything else.
+// The quick way of BERT's pipeline: BertNormalizer, BertPreTokenizer, WordPiece.
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <memory>
-#include <string>
 #include <string_view>
 #include <vector>
 
+#include "tokens/byte_marks.h"
 #include "tokens/normalizers.h"
+#include "tokens/word_path.h"
 #include "tokens/wordpiece.h"
 
 namespace inlay::tokens {
 
-// Immutable; any thread may call.
-class BertPath {
+class BertPath final : public WordPath {
  public:
   // `normalizer` is the BertNormalizer with these options; both outlive this.
   BertPath(const BertNormalizerOptions& options, const Normalizer* normalizer,
            const WordPiece* model);
 
-  // Appends the tokens of `text`, word by word, until there are `limit` or more.
-  void encode(std::string_view text, std::size_t limit, std::vector<TokenSpan>* out) const;
+  void encode(std::string_view text, std::size_t limit, IdList* out) const override;
 
  private:
-  enum class Kind : std::uint8_t { kWord, kSpace, kPunctuation, kRemoved, kWide };
-  struct Run;
+  void compute(std::string_view word, std::vector<TokenSpan>* out) const override;
+  void wide(std::string_view text, std::size_t begin, std::size_t end, IdCache* cache,
+            IdList* out) const;
 
-  std::array<Kind, 256> kinds_;
-  std::array<char, 256> lower_;
+  ByteSet inside_;               // bytes of words: all that is neither white space nor punctuation
+  ByteSet punctuation_;          // each a word of its own
+  std::array<char, 128> lower_;  // what the normalizer makes of an ASCII character
+  std::array<bool, 128> plain_;  // characters of words that it does not remove
+  std::uint32_t breaks_;         // flags of characters beyond ASCII at which every word ends,
+  std::uint32_t removed_;        // but for those with this flag, which vanish
   const Normalizer* normalizer_;
   const WordPiece* model_;
 };

@@ -3,12 +3,11 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <limits>
-#include <queue>
+#include <functional>
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "tokens/byte_alphabet.h"
 #include "tokens/word_cache.h"
 
 namespace inlay::tokens {
@@ -17,7 +16,7 @@ namespace {
 constexpr char32_t kTableCharacters = 0x400;  // holds ASCII, Latin and the byte-level alphabet
 // Up to here a scan over all pairs beats a heap (measured break-even between 40 and 80 symbols).
 constexpr std::size_t kShortWord = 48;
-constexpr std::uint32_t kNoRank = std::numeric_limits<std::uint32_t>::max();
+constexpr std::uint32_t kNoRank = MergeTable::kNoRank;
 
 std::string byte_token(unsigned byte) {
   constexpr std::string_view kHex = "0123456789ABCDEF";
@@ -44,7 +43,6 @@ std::string optional_text(const JsonValue& json, std::string_view key) {
 struct Bpe::Scratch {
   struct Candidate {
     std::uint32_t rank, position;
-    std::int32_t id;
     bool operator>(const Candidate& other) const {
       return rank != other.rank ? rank > other.rank : position > other.position;
     }
@@ -86,6 +84,7 @@ std::unique_ptr<Bpe> Bpe::from_json(const JsonValue& json) {
       utf8_append(character, c);
       model->character_ids_[c] = model->vocab_.find(character);
     }
+    model->prepare_bytes();
   }
   if (model->byte_fallback_) {
     for (unsigned byte = 0; byte < 256; ++byte)
@@ -105,8 +104,7 @@ void Bpe::read_merges(const JsonValue& json) {
   for ([[maybe_unused]] const auto item : list) ++count;
   if (count >= kNoRank / 4)
     fail(ErrorCode::kBadInput, json.where(), "expected fewer merges. Use a smaller file.");
-  merges_.assign(std::bit_ceil(count * 2 + 2), MergeSlot{});
-  merge_mask_ = merges_.size() - 1;
+  merges_.reset(count);
   std::uint32_t rank = 0;
   std::size_t index = 0;
   for (const auto item : list) {
@@ -155,19 +153,21 @@ void Bpe::add_merge(std::string_view left, std::string_view right, std::uint32_t
   }
   std::string merged(left);
   merged += right.substr(prefix_.size());
-  const Merge merge{rank, known(merged)};
-  const std::uint64_t pair = pair_of(left_id, right_id);
-  std::size_t at = hash_bytes(reinterpret_cast<const char*>(&pair), sizeof(pair)) & merge_mask_;
-  while (merges_[at].pair != kNoPair && merges_[at].pair != pair) at = (at + 1) & merge_mask_;
-  merges_[at] = {pair, merge};  // a pair listed twice keeps the later rank
+  merges_.add(left_id, right_id, rank, known(merged));
 }
 
-const Bpe::Merge* Bpe::find_merge(std::int32_t left, std::int32_t right) const {
-  const std::uint64_t pair = pair_of(left, right);
-  std::size_t at = hash_bytes(reinterpret_cast<const char*>(&pair), sizeof(pair)) & merge_mask_;
-  for (;; at = (at + 1) & merge_mask_) {
-    if (merges_[at].pair == pair) return &merges_[at].merge;
-    if (merges_[at].pair == kNoPair) return nullptr;
+void Bpe::prepare_bytes() {
+  std::string spelled;
+  for (const char32_t c : kByteCharacters) {
+    spelled.clear();
+    utf8_append(spelled, c);
+    alphabet_ids_.push_back(vocab_.find(spelled));
+    if (alphabet_ids_.back() < 0) return alphabet_ids_.clear();
+  }
+  alphabet_ranks_.reserve(kByteCharacters.size() * kByteCharacters.size());
+  for (const std::int32_t left : alphabet_ids_) {
+    for (const std::int32_t right : alphabet_ids_)
+      alphabet_ranks_.push_back(merges_.rank(left, right));
   }
 }
 
@@ -227,28 +227,25 @@ void Bpe::split_characters(std::string_view word, Scratch* scratch) const {
   if (pending) symbols.push_back(*pending);
 }
 
-void Bpe::merge_short(std::vector<Symbol>* symbols) const {
-  std::array<Merge, kShortWord> merges;  // of symbol i with i + 1
+// `first_rank(i)` is the rank of symbols i and i + 1 as they are given.
+template <typename Rank>
+void Bpe::merge_short(std::vector<Symbol>* symbols, Rank&& first_rank) const {
+  std::array<std::uint32_t, kShortWord> ranks;  // of symbol i with i + 1
   std::size_t count = symbols->size();
-  const auto look_up = [&](std::size_t i) {
-    const Merge* merge = find_merge((*symbols)[i].id, (*symbols)[i + 1].id);
-    merges[i] = merge ? *merge : Merge{kNoRank, -1};
-  };
-  for (std::size_t i = 0; i + 1 < count; ++i) look_up(i);
+  Symbol* const symbol = symbols->data();
+  for (std::size_t i = 0; i + 1 < count; ++i) ranks[i] = first_rank(i);
   while (count > 1) {
     std::size_t best = 0;
-    for (std::size_t i = 1; i + 1 < count; ++i) {
-      if (merges[i].rank < merges[best].rank) best = i;
-    }
-    if (merges[best].rank == kNoRank) break;
-    (*symbols)[best] = {merges[best].id, (*symbols)[best].bytes + (*symbols)[best + 1].bytes};
+    for (std::size_t i = 1; i + 1 < count; ++i) best = ranks[i] < ranks[best] ? i : best;
+    if (ranks[best] == kNoRank) break;
+    symbol[best] = {merges_.merged(ranks[best]), symbol[best].bytes + symbol[best + 1].bytes};
     --count;
     for (std::size_t i = best + 1; i < count; ++i) {
-      (*symbols)[i] = (*symbols)[i + 1];
-      merges[i - 1] = merges[i];
+      symbol[i] = symbol[i + 1];
+      ranks[i - 1] = ranks[i];
     }
-    if (best > 0) look_up(best - 1);
-    if (best + 1 < count) look_up(best);
+    if (best > 0) ranks[best - 1] = merges_.rank(symbol[best - 1].id, symbol[best].id);
+    if (best + 1 < count) ranks[best] = merges_.rank(symbol[best].id, symbol[best + 1].id);
   }
   symbols->resize(count);
 }
@@ -256,31 +253,31 @@ void Bpe::merge_short(std::vector<Symbol>* symbols) const {
 void Bpe::merge_long(Scratch* scratch) const {
   std::vector<Symbol>& symbols = scratch->symbols;
   std::vector<Scratch::Link>& links = scratch->links;
+  std::vector<Scratch::Candidate>& heap = scratch->heap;
   const auto count = static_cast<std::int32_t>(symbols.size());
   links.resize(symbols.size());
-  scratch->heap.clear();
-  std::priority_queue<Scratch::Candidate, std::vector<Scratch::Candidate>, std::greater<>> queue(
-      std::greater<>{}, std::move(scratch->heap));
+  heap.clear();
   const auto push = [&](std::int32_t left, std::int32_t right) {
     if (left < 0 || right < 0) return;
-    if (const Merge* merge = find_merge(symbols[left].id, symbols[right].id)) {
-      queue.push({merge->rank, static_cast<std::uint32_t>(left), merge->id});
-    }
+    const std::uint32_t rank = merges_.rank(symbols[left].id, symbols[right].id);
+    if (rank == kNoRank) return;
+    heap.push_back({rank, static_cast<std::uint32_t>(left)});
+    std::push_heap(heap.begin(), heap.end(), std::greater<>{});
   };
   for (std::int32_t i = 0; i < count; ++i) {
     links[i] = {i - 1, i + 1 < count ? i + 1 : -1};
     push(i, links[i].next);
   }
-  while (!queue.empty()) {
-    const Scratch::Candidate top = queue.top();
-    queue.pop();
+  while (!heap.empty()) {
+    const Scratch::Candidate top = heap.front();
+    std::pop_heap(heap.begin(), heap.end(), std::greater<>{});
+    heap.pop_back();
     const auto at = static_cast<std::int32_t>(top.position);
     const std::int32_t right = links[at].next;
     if (symbols[at].bytes == 0 || right < 0) continue;
-    const Merge* merge = find_merge(symbols[at].id, symbols[right].id);
-    if (merge == nullptr || merge->id != top.id)
+    if (merges_.rank(symbols[at].id, symbols[right].id) != top.rank)
       continue;  // the pair has changed since it was queued
-    symbols[at] = {top.id, symbols[at].bytes + symbols[right].bytes};
+    symbols[at] = {merges_.merged(top.rank), symbols[at].bytes + symbols[right].bytes};
     symbols[right].bytes = 0;  // marks it merged away
     links[at].next = links[right].next;
     if (links[right].next >= 0) links[links[right].next].previous = at;
@@ -291,30 +288,69 @@ void Bpe::merge_long(Scratch* scratch) const {
 }
 
 void Bpe::tokenize(std::string_view word, std::vector<TokenSpan>* out) const {
-  const std::uint64_t hash = hash_bytes(word.data(), word.size());
+  const bool cached = word.size() <= WordCache::kKeyBytes;
+  const std::uint64_t hash = cached ? hash_bytes(word.data(), word.size()) : 0;
+  if (cached && WordCache::of_thread().find(owner_, word, hash, out)) return;
+  const std::size_t first = out->size();
+  compute(word, out);
+  if (cached)
+    WordCache::of_thread().insert(owner_, word, hash, out->data() + first, out->size() - first);
+}
+
+void Bpe::compute(std::string_view word, std::vector<TokenSpan>* out) const {
   if (ignore_merges_) {
-    if (const std::int32_t whole = vocab_.find(word, hash); whole >= 0) {
+    if (const std::int32_t whole = vocab_.find(word); whole >= 0) {
       out->push_back({whole, 0, static_cast<std::uint32_t>(word.size())});
       return;
     }
   }
-  const bool cached = word.size() <= WordCache::kKeyBytes;
-  if (cached && WordCache::of_thread().find(owner_, word, hash, out)) return;
   thread_local Scratch scratch;
   split_characters(word, &scratch);
-  if (scratch.symbols.size() > kShortWord) {
+  std::vector<Symbol>& symbols = scratch.symbols;
+  if (symbols.size() > kShortWord) {
     merge_long(&scratch);
-  } else if (scratch.symbols.size() > 1) {
-    merge_short(&scratch.symbols);
+  } else if (symbols.size() > 1) {
+    merge_short(&symbols,
+                [&](std::size_t i) { return merges_.rank(symbols[i].id, symbols[i + 1].id); });
   }
-  const std::size_t first = out->size();
+  append(symbols, out);
+}
+
+void Bpe::compute_bytes(std::string_view bytes, std::vector<TokenSpan>* out) const {
+  thread_local Scratch scratch;
+  if (ignore_merges_ || alphabet_ids_.empty()) {
+    scratch.spelled.clear();
+    for (const char byte : bytes) {
+      utf8_append(scratch.spelled, kByteCharacters[static_cast<unsigned char>(byte)]);
+    }
+    if (alphabet_ids_.empty()) return compute(scratch.spelled, out);
+    if (const std::int32_t whole = vocab_.find(scratch.spelled); whole >= 0) {
+      out->push_back({whole, 0, static_cast<std::uint32_t>(bytes.size())});
+      return;
+    }
+  }
+  std::vector<Symbol>& symbols = scratch.symbols;
+  symbols.clear();
+  for (const char byte : bytes) {
+    symbols.push_back({alphabet_ids_[static_cast<unsigned char>(byte)], 1});
+  }
+  if (symbols.size() > kShortWord) {
+    merge_long(&scratch);
+  } else if (symbols.size() > 1) {
+    merge_short(&symbols, [&](std::size_t i) {
+      return alphabet_ranks_[static_cast<unsigned char>(bytes[i]) * kByteCharacters.size() +
+                             static_cast<unsigned char>(bytes[i + 1])];
+    });
+  }
+  append(symbols, out);
+}
+
+void Bpe::append(const std::vector<Symbol>& symbols, std::vector<TokenSpan>* out) {
   std::uint32_t begin = 0;
-  for (const Symbol& symbol : scratch.symbols) {
+  for (const Symbol& symbol : symbols) {
     out->push_back({symbol.id, begin, begin + symbol.bytes});
     begin += symbol.bytes;
   }
-  if (cached)
-    WordCache::of_thread().insert(owner_, word, hash, out->data() + first, out->size() - first);
 }
 
 }  // namespace inlay::tokens

@@ -219,6 +219,15 @@ class CharsmapNormalizer final : public Normalizer {
     }
   }
 
+  bool local_at_spaces() const override {
+    // The characters at which texts are cut must stay white space.
+    for (const std::string_view space : {" ", "\t", "\n"}) {
+      const std::string_view made = map_.find(space).value_or(space);
+      if (made.empty() || made.find_first_not_of(" \t\n") != std::string_view::npos) return false;
+    }
+    return true;
+  }
+
   void normalize(NormalizedString& text) const override {
     const std::string_view old = text.text();
     NormalizedString::Transform out(text);

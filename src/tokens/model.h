@@ -25,6 +25,10 @@ class Model {
   // Appends the tokens of a non-empty word. Throws kBadInput when the word needs an unknown token
   // that the vocabulary lacks.
   virtual void tokenize(std::string_view word, std::vector<TokenSpan>* out) const = 0;
+  // The same without the thread's cache of words, for callers that have one.
+  virtual void compute(std::string_view word, std::vector<TokenSpan>* out) const {
+    tokenize(word, out);
+  }
   virtual const Vocab& vocab() const = 0;
   virtual std::int32_t unk_id() const = 0;  // -1: none
 };

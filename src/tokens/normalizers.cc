@@ -2,6 +2,7 @@
 // character map have files of their own; regular expressions are regex.h's.
 #include "tokens/normalizers.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,16 +21,18 @@ namespace {
 template <typename Apply>
 class Simple final : public Normalizer {
  public:
-  explicit Simple(Apply apply) : apply_(std::move(apply)) {}
+  explicit Simple(Apply apply, bool local = false) : apply_(std::move(apply)), local_(local) {}
+  bool local_at_spaces() const override { return local_; }
   void normalize(NormalizedString& text) const override { apply_(text); }
 
  private:
   Apply apply_;
+  bool local_;
 };
 
 template <typename Apply>
-std::unique_ptr<Normalizer> simple(Apply apply) {
-  return std::make_unique<Simple<Apply>>(std::move(apply));
+std::unique_ptr<Normalizer> simple(Apply apply, bool local = false) {
+  return std::make_unique<Simple<Apply>>(std::move(apply), local);
 }
 
 std::unique_ptr<Normalizer> form(NormalizationForm form) {
@@ -39,6 +42,10 @@ std::unique_ptr<Normalizer> form(NormalizationForm form) {
 class Sequence final : public Normalizer {
  public:
   explicit Sequence(std::vector<std::unique_ptr<Normalizer>> parts) : parts_(std::move(parts)) {}
+  bool local_at_spaces() const override {
+    return std::all_of(parts_.begin(), parts_.end(),
+                       [](const auto& part) { return part->local_at_spaces(); });
+  }
   void normalize(NormalizedString& text) const override {
     for (const auto& part : parts_) part->normalize(text);
   }
@@ -117,6 +124,16 @@ void byte_level(NormalizedString& text) {
   out.finish();
 }
 
+// Runs of two spaces and more.
+void find_spaces(std::string_view text, std::vector<Range>* matches) {
+  matches->clear();
+  for (std::size_t at = text.find("  "); at != std::string_view::npos; at = text.find("  ", at)) {
+    const std::size_t end = std::min(text.find_first_not_of(' ', at), text.size());
+    matches->push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(end)});
+    at = end;
+  }
+}
+
 std::unique_ptr<Normalizer> replace(const JsonValue& json) {
   std::string content(json.at("content").string());
   const JsonValue pattern = json.at("pattern");
@@ -126,6 +143,17 @@ std::unique_ptr<Normalizer> replace(const JsonValue& json) {
     });
   }
   const JsonValue source = pattern.at("Regex");
+  if (source.string() == " {2,}") {
+    // In most of SentencePiece's pipelines, so it is done without the engine. A space put in the
+    // place of spaces is white space as they are; other characters it does not see.
+    return simple(
+        [content](NormalizedString& text) {
+          auto& matches = text.scratch().matches;
+          find_spaces(text.text(), &matches);
+          text.replace(matches, content);
+        },
+        content == " ");
+  }
   auto regex = std::make_shared<const Regex>(source.string(), source.where());
   return simple([regex, content](NormalizedString& text) {
     if (text.empty()) return;

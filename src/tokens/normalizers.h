@@ -23,6 +23,10 @@ class Normalizer {
  public:
   virtual ~Normalizer() = default;
   virtual void normalize(NormalizedString& text) const = 0;
+  // Whether a text may be cut at a space, tab or line feed around which grapheme clusters end: what
+  // becomes of the parts, joined by some white space, is what becomes of the text, but for how much
+  // white space stands there.
+  virtual bool local_at_spaces() const { return false; }
 
   // From the "normalizer" member of tokenizer.json; nullptr when it is null. Knows BertNormalizer
   // (also spelled Bert), NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Strip, Replace, Prepend,

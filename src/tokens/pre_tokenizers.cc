@@ -109,6 +109,7 @@ class Whitespace final : public PreTokenizer {
 
 class WhitespaceSplit final : public PreTokenizer {
  public:
+  bool words_at_spaces() const override { return true; }
   void apply(Pieces* pieces) const override {
     split_at_characters(pieces, SplitBehavior::kRemoved, is_whitespace);
   }
@@ -199,6 +200,13 @@ class Split final : public PreTokenizer {
  public:
   Split(Regex regex, SplitBehavior behavior, bool invert)
       : regex_(std::move(regex)), behavior_(behavior), invert_(invert) {}
+  // The published patterns leave no gaps, so that their matches are the parts either way.
+  std::optional<ByteWords> byte_words() const override {
+    const bool keeps =
+        behavior_ == SplitBehavior::kIsolated || (behavior_ == SplitBehavior::kRemoved && invert_);
+    if (!keeps || regex_.matcher() == nullptr) return std::nullopt;
+    return ByteWords{regex_.matcher(), false};
+  }
   void apply(Pieces* pieces) const override {
     split_at(pieces, behavior_, invert_,
              [this](std::string_view text, std::vector<Range>* matches) {
@@ -241,6 +249,7 @@ class Metaspace final : public PreTokenizer {
   Metaspace(std::string replacement, PrependScheme scheme, bool split)
       : replacement_(std::move(replacement)), scheme_(scheme), split_(split) {}
   bool needs_origins() const override { return scheme_ == PrependScheme::kFirst; }
+  bool marks_every_word() const { return scheme_ != PrependScheme::kFirst; }
   void apply(Pieces* pieces) const override {
     pieces->rewrite([this](Pieces::Writer& writer) {
       const std::string_view old = writer.old();
@@ -285,6 +294,11 @@ class ByteLevel final : public PreTokenizer {
           "ByteLevel");
     }
   }
+  bool only_spells() const { return !regex_ && !add_prefix_space_; }
+  std::optional<ByteWords> byte_words() const override {
+    if (!regex_) return std::nullopt;
+    return ByteWords{regex_->matcher(), add_prefix_space_};
+  }
   void apply(Pieces* pieces) const override {
     SplitScratch& memory = scratch();
     pieces->rewrite([&](Pieces::Writer& writer) {
@@ -327,6 +341,21 @@ class Sequence final : public PreTokenizer {
       if (part->needs_origins()) return true;
     }
     return false;
+  }
+  // A Split and a ByteLevel that spells.
+  std::optional<ByteWords> byte_words() const override {
+    if (parts_.size() != 2 || dynamic_cast<const Split*>(parts_[0].get()) == nullptr) {
+      return std::nullopt;
+    }
+    const auto* spelling = dynamic_cast<const ByteLevel*>(parts_[1].get());
+    if (spelling == nullptr || !spelling->only_spells()) return std::nullopt;
+    return parts_[0]->byte_words();
+  }
+  // WhitespaceSplit, then Metaspace on each word alike.
+  bool words_at_spaces() const override {
+    if (parts_.size() != 2 || !parts_[0]->words_at_spaces()) return false;
+    const auto* metaspace = dynamic_cast<const Metaspace*>(parts_[1].get());
+    return metaspace != nullptr && metaspace->marks_every_word();
   }
   void apply(Pieces* pieces) const override {
     for (const auto& part : parts_) part->apply(pieces);

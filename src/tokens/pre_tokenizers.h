@@ -3,11 +3,19 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "base/json.h"
 #include "tokens/pieces.h"
+#include "tokens/regex_patterns.h"
 
 namespace inlay::tokens {
+
+// How a text is cut into words whose bytes are then spelled in the byte alphabet.
+struct ByteWords {
+  PatternMatcher matcher;  // its matches are the words
+  bool add_prefix_space;   // a text that begins with no space gets one
+};
 
 // Immutable; any thread may call.
 class PreTokenizer {
@@ -17,6 +25,10 @@ class PreTokenizer {
   // Whether the result depends on where pieces lie in the original, so that origins must be tracked
   // even when no offsets are asked for.
   virtual bool needs_origins() const { return false; }
+  // Where all it does is to cut as ByteWords says and to spell the words.
+  virtual std::optional<ByteWords> byte_words() const { return std::nullopt; }
+  // Whether what becomes of a text between two pieces of white space depends on nothing else.
+  virtual bool words_at_spaces() const { return false; }
   // BertPreTokenizer, which tokenizer.cc may do while it normalizes.
   virtual bool is_bert() const { return false; }
 };

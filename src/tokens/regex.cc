@@ -163,6 +163,7 @@ Regex::~Regex() = default;
 Regex::Regex(Regex&&) noexcept = default;
 Regex& Regex::operator=(Regex&&) noexcept = default;
 
+PatternMatcher Regex::matcher() const noexcept { return impl_->matcher; }
 bool Regex::hand_written() const noexcept { return impl_->matcher != nullptr; }
 
 void Regex::find_all(std::string_view text, std::vector<Range>* matches) const {

@@ -34,6 +34,10 @@ class Regex {
   // pattern).
   void find_all(std::string_view text, std::vector<Range>* matches) const;
 
+  // The hand-written matcher that recognised the pattern's exact text, which find_all() uses;
+  // nullptr: none.
+  using Matcher = void (*)(std::string_view text, std::vector<Range>* matches);
+  Matcher matcher() const noexcept;
   // True when a hand-written matcher recognised the pattern's exact text.
   bool hand_written() const noexcept;
 

@@ -23,6 +23,18 @@ constexpr std::uint32_t kUpperish = kLu | kLt | kLm | kLo | kMark;
 constexpr std::uint32_t kLowerish = kLl | kLm | kLo | kMark;
 constexpr char32_t kLongS = 0x17F;  // folds to s
 
+// Flags of ASCII characters, as far as the patterns ask; equal to char_record()'s (a test
+// compares).
+constexpr std::array<std::uint32_t, 128> kAsciiFlags = [] {
+  std::array<std::uint32_t, 128> flags{};
+  for (unsigned c = 'A'; c <= 'Z'; ++c) flags[c] = kLu;
+  for (unsigned c = 'a'; c <= 'z'; ++c) flags[c] = kLl;
+  for (unsigned c = '0'; c <= '9'; ++c) flags[c] = kNd;
+  for (unsigned c = '\t'; c <= '\r'; ++c) flags[c] = kRegexSpace;
+  flags[' '] = kRegexSpace;
+  return flags;
+}();
+
 // A place in the text and what stands there.
 class Cursor {
  public:
@@ -31,15 +43,32 @@ class Cursor {
   bool end() const { return at_ == text_.size(); }
   char byte() const { return text_[at_]; }
   CodePoint character() const { return utf8_decode(text_, at_); }
-  std::uint32_t flags() const { return char_record(character().value).flags; }
-  void advance() { at_ += character().bytes; }
+  std::uint32_t flags() const {
+    const auto first = static_cast<unsigned char>(byte());
+    return first < 0x80 ? kAsciiFlags[first] : char_record(character().value).flags;
+  }
+  void advance() {
+    // The first byte tells how many there are.
+    const auto first = static_cast<unsigned char>(byte());
+    at_ += first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+  }
   bool is(std::uint32_t flags_wanted) const { return !end() && (flags() & flags_wanted) != 0; }
   bool is_none(std::uint32_t flags_refused) const {
     return !end() && (flags() & flags_refused) == 0;
   }
   bool is_newline() const { return !end() && (byte() == '\n' || byte() == '\r'); }
   void skip(std::uint32_t wanted) {
-    while (is(wanted)) advance();
+    while (at_ < text_.size()) {
+      const auto first = static_cast<unsigned char>(text_[at_]);
+      if (first < 0x80) {
+        if ((kAsciiFlags[first] & wanted) == 0) return;
+        ++at_;
+        continue;
+      }
+      const CodePoint c = character();
+      if ((char_record(c.value).flags & wanted) == 0) return;
+      at_ += c.bytes;
+    }
   }
   void skip_none(std::uint32_t refused) {
     while (is_none(refused)) advance();

@@ -53,10 +53,10 @@ void TextPipeline::encode(std::string_view text, const TextOptions& options,
     fail(ErrorCode::kBadInput, "text",
          "expected less than 4 GiB, got more. Cut the text into parts.");
   }
-  if (bert && !options.offsets &&
+  if (words && !options.offsets &&
       (options.direction == TruncationDirection::kRight ||
        options.limit == std::numeric_limits<std::size_t>::max())) {
-    return encode_bert(text, options, &work, out);
+    return encode_words(text, options.limit, &work, out);
   }
   cut(text, options.offsets || (pre_tokenizer && pre_tokenizer->needs_origins()), &work);
   if (pre_tokenizer) pre_tokenizer->apply(&work.pieces);
@@ -143,22 +143,44 @@ void TextPipeline::tokenize_left(Work* work, const TextOptions& options, TextTok
   }
 }
 
-void TextPipeline::encode_bert(std::string_view text, const TextOptions& options, Work* work,
-                               TextTokens* out) const {
+void TextPipeline::encode_words(std::string_view text, std::size_t limit, Work* work,
+                                TextTokens* out) const {
   work->raw_matches.clear();
-  work->spans.clear();
   added.find(text, false, &work->raw_matches);
   for (const AddedMatch& raw : work->raw_matches) {
-    if (work->spans.size() >= options.limit) break;
-    const std::string_view part = text.substr(raw.range.begin, raw.range.end - raw.range.begin);
-    if (raw.id < 0) {
-      bert->encode(part, options.limit, &work->spans);
-    } else if (!part.empty()) {
-      work->spans.push_back({raw.id, 0, 0});
+    if (out->ids.size() >= limit) break;
+    std::string_view part = text.substr(raw.range.begin, raw.range.end - raw.range.begin);
+    if (part.empty()) continue;
+    if (raw.id >= 0) {
+      out->ids.push_back(raw.id);
+    } else if (words->reads_normalized()) {
+      encode_normalized(part, limit, work, out);
+    } else {
+      words->encode(part, limit, &out->ids);
     }
   }
-  out->ids.reserve(work->spans.size());
-  for (const TokenSpan& span : work->spans) out->ids.push_back(span.id);
+}
+
+// What lies between raw added tokens: normalized whole, then the other added tokens out of it.
+void TextPipeline::encode_normalized(std::string_view text, std::size_t limit, Work* work,
+                                     TextTokens* out) const {
+  if (normalizer) {
+    work->normalized.reset(text, false);
+    normalizer->normalize(work->normalized);
+    text = work->normalized.text();
+  }
+  work->matches.clear();
+  added.find(text, true, &work->matches);
+  for (const AddedMatch& match : work->matches) {
+    if (out->ids.size() >= limit) break;
+    if (match.range.begin >= match.range.end) continue;
+    if (match.id >= 0) {
+      out->ids.push_back(match.id);
+    } else {
+      words->encode(text.substr(match.range.begin, match.range.end - match.range.begin), limit,
+                    &out->ids);
+    }
+  }
 }
 
 }  // namespace inlay::tokens

@@ -5,17 +5,17 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
-#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "tokens/added_tokens.h"
-#include "tokens/bert_path.h"
+#include "tokens/id_list.h"
 #include "tokens/model.h"
 #include "tokens/normalizers.h"
 #include "tokens/pieces.h"
 #include "tokens/pre_tokenizers.h"
 #include "tokens/tokenizer.h"
+#include "tokens/word_path.h"
 
 namespace inlay::tokens {
 
@@ -25,7 +25,7 @@ struct TextTokens {
     std::uint32_t leading,
         trailing;  // white space characters at the token's ends (byte-level's spelling included)
   };
-  std::vector<std::int32_t> ids;
+  IdList ids;
   std::vector<Range> origins;
   std::vector<Blanks> blanks;
   void clear() {
@@ -49,7 +49,7 @@ struct TextPipeline {
   std::unique_ptr<PreTokenizer> pre_tokenizer;  // may be null
   std::unique_ptr<Model> model;
   AddedTokens added;
-  std::optional<BertPath> bert;  // the fast way, where it gives the same ids
+  std::unique_ptr<WordPath> words;  // the quick way, where it gives the same ids; may be null
 
   void encode(std::string_view text, const TextOptions& options, TextTokens* out) const;
 
@@ -61,8 +61,9 @@ struct TextPipeline {
   void tokenize_piece(Work* work, const Piece& piece) const;
   void append(const Work& work, const Piece& piece, std::size_t first, std::size_t last,
               bool offsets, TextTokens* out) const;
-  void encode_bert(std::string_view text, const TextOptions& options, Work* work,
-                   TextTokens* out) const;
+  void encode_words(std::string_view text, std::size_t limit, Work* work, TextTokens* out) const;
+  void encode_normalized(std::string_view text, std::size_t limit, Work* work,
+                         TextTokens* out) const;
 };
 
 }  // namespace inlay::tokens

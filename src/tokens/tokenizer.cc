@@ -8,9 +8,12 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "tokens/bert_path.h"
 #include "tokens/bpe.h"
+#include "tokens/byte_path.h"
 #include "tokens/decoders.h"
 #include "tokens/post_processors.h"
+#include "tokens/space_path.h"
 #include "tokens/special_names.h"
 #include "tokens/text_tokens.h"
 #include "tokens/truncation.h"
@@ -73,15 +76,25 @@ bool lowercases(const JsonValue& normalizer) {
   return std::any_of(parts.begin(), parts.end(), lowercases);
 }
 
-// Takes BERT's fast way where the parts are BERT's.
+// Takes a quick way where the parts allow it.
 void choose_path(TextPipeline* pipeline,
                  const std::optional<BertNormalizerOptions>& bert_normalizer) {
-  const auto* model = dynamic_cast<const WordPiece*>(pipeline->model.get());
-  if (model == nullptr || !bert_normalizer || !pipeline->pre_tokenizer ||
-      !pipeline->pre_tokenizer->is_bert() || pipeline->added.any(true)) {
-    return;
+  const Normalizer* normalizer = pipeline->normalizer.get();
+  const PreTokenizer* pre_tokenizer = pipeline->pre_tokenizer.get();
+  if (pre_tokenizer == nullptr) return;
+  if (const auto* bpe = dynamic_cast<const Bpe*>(pipeline->model.get())) {
+    if (const auto words = pre_tokenizer->byte_words())
+      pipeline->words = std::make_unique<BytePath>(*words, bpe);
   }
-  pipeline->bert.emplace(*bert_normalizer, pipeline->normalizer.get(), model);
+  // The other ways normalize word by word: no added token may be sought in a whole normalized text.
+  if (pipeline->words || pipeline->added.any(true)) return;
+  const auto* wordpiece = dynamic_cast<const WordPiece*>(pipeline->model.get());
+  if (wordpiece != nullptr && bert_normalizer && pre_tokenizer->is_bert()) {
+    pipeline->words = std::make_unique<BertPath>(*bert_normalizer, normalizer, wordpiece);
+  } else if (pre_tokenizer->words_at_spaces() &&
+             (normalizer == nullptr || normalizer->local_at_spaces())) {
+    pipeline->words = std::make_unique<SpacePath>(normalizer, pre_tokenizer, pipeline->model.get());
+  }
 }
 
 // vocab.txt: a token a line, the line's number its id; line ends as Python's text mode reads them.
@@ -217,8 +230,8 @@ void Tokenizer::Impl::append(const PlanItem& item, std::string_view text, const 
   }
   const std::size_t first =
       options.direction == TruncationDirection::kLeft ? tokens.ids.size() - kept : 0;
-  const auto begin = tokens.ids.begin() + static_cast<std::ptrdiff_t>(first);
-  out->ids.insert(out->ids.end(), begin, begin + static_cast<std::ptrdiff_t>(kept));
+  const std::int32_t* begin = tokens.ids.begin() + first;
+  out->ids.insert(out->ids.end(), begin, begin + kept);
   out->type_ids.insert(out->type_ids.end(), kept, item.type_id);
   out->special.insert(out->special.end(), kept, 0);
   if (!options.offsets) return;

@@ -2,6 +2,8 @@
 #include "tokens/unigram.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <limits>
 
 #include "base/error.h"
@@ -13,6 +15,43 @@ namespace {
 
 constexpr double kUnknownPenalty = 10.0;  // below the lowest score, as SentencePiece has it
 constexpr std::uint32_t kNowhere = std::numeric_limits<std::uint32_t>::max();
+
+double power_of_ten(int exponent) {
+  char text[16] = {'1', 'e'};
+  const char* end = std::to_chars(text + 2, text + sizeof(text), exponent).ptr;
+  double value = 0;
+  std::from_chars(text, end, value);
+  return value;
+}
+
+// A score as the reference has it. Its JSON reader rounds twice, first the digits as one integer,
+// then that times or over a power of ten, so that a number of 17 digits may come out one bit beside
+// the nearest double; where two paths tie but for that bit, tokens differ. The digits are those of
+// the shortest form, in which every writer of such files puts them.
+double read_as_reference(double value) {
+  if (value == 0 || !std::isfinite(value)) return value;
+  char text[32];
+  const char* end =
+      std::to_chars(text, text + sizeof(text), std::abs(value), std::chars_format::scientific).ptr;
+  std::uint64_t digits = 0;
+  int exponent = 0;
+  for (const char* at = text; at != end; ++at) {
+    if (*at == 'e') {
+      int written = 0;
+      std::from_chars(at + (at[1] == '+' ? 2 : 1), end, written);
+      exponent += written;
+      break;
+    }
+    if (*at == '.') continue;
+    digits = digits * 10 + static_cast<std::uint64_t>(*at - '0');  // at most 17 of them
+    exponent -= at != text ? 1 : 0;
+  }
+  constexpr int kMost = 308;  // powers beyond are no doubles
+  auto read = static_cast<double>(digits);
+  for (; exponent < -kMost; exponent += kMost) read /= power_of_ten(kMost);
+  read = exponent < 0 ? read / power_of_ten(-exponent) : read * power_of_ten(exponent);
+  return std::copysign(read, value);
+}
 
 }  // namespace
 
@@ -52,6 +91,7 @@ std::unique_ptr<Unigram> Unigram::from_json(const JsonValue& json) {
                " bytes, score], got something else. The file is damaged; fetch it again.");
     }
     model->vocab_.add(piece, static_cast<std::int32_t>(id));
+    score = read_as_reference(score);
     model->scores_.push_back(score);
     lowest = std::min(lowest, score);
   }
@@ -161,9 +201,15 @@ void Unigram::tokenize(std::string_view word, std::vector<TokenSpan>* out) const
   const bool cached = word.size() <= WordCache::kKeyBytes;
   const std::uint64_t hash = cached ? hash_bytes(word.data(), word.size()) : 0;
   if (cached && WordCache::of_thread().find(owner_, word, hash, out)) return;
+  const std::size_t first = out->size();
+  compute(word, out);
+  if (cached)
+    WordCache::of_thread().insert(owner_, word, hash, out->data() + first, out->size() - first);
+}
+
+void Unigram::compute(std::string_view word, std::vector<TokenSpan>* out) const {
   thread_local Scratch scratch;
   best_path(word, &scratch);
-  const std::size_t first = out->size();
   for (auto piece = scratch.pieces.rbegin(); piece != scratch.pieces.rend(); ++piece) {
     if (piece->id == unk_id_) {
       append_unknown(word, piece->begin, piece->end, out);
@@ -171,8 +217,6 @@ void Unigram::tokenize(std::string_view word, std::vector<TokenSpan>* out) const
       out->push_back(*piece);
     }
   }
-  if (cached)
-    WordCache::of_thread().insert(owner_, word, hash, out->data() + first, out->size() - first);
 }
 
 }  // namespace inlay::tokens

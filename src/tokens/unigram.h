@@ -15,8 +15,9 @@ class Unigram final : public Model {
   // score].
   static std::unique_ptr<Unigram> from_json(const JsonValue& json);
 
-  // O(characters x longest piece).
   void tokenize(std::string_view word, std::vector<TokenSpan>* out) const override;
+  // O(characters x longest piece).
+  void compute(std::string_view word, std::vector<TokenSpan>* out) const override;
   const Vocab& vocab() const override { return vocab_; }
   std::int32_t unk_id() const override { return unk_id_; }
 

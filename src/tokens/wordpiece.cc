@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
-#include "tokens/word_cache.h"
 
 namespace inlay::tokens {
 namespace {
@@ -29,16 +29,21 @@ WordPiece::WordPiece(Vocab vocab, std::string unk_token,
       unk_token_(std::move(unk_token)),
       where_(std::move(where)),
       unk_id_(vocab_.find(unk_token_)),
-      max_input_chars_per_word_(max_input_chars_per_word),
-      owner_(WordCache::new_owner()) {
+      max_input_chars_per_word_(max_input_chars_per_word) {
+  std::vector<std::pair<std::string_view, std::int32_t>> words, continuing;
   for (std::size_t i = 0; i < vocab_.size(); ++i) {
     const std::string_view token = vocab_.entry_token(i);
+    const std::int32_t id = vocab_.find(token);
+    if (token.empty() || id != vocab_.entry_id(i)) continue;
+    words.emplace_back(token, id);
     if (token.size() > continuing_subword_prefix.size() &&
         token.starts_with(continuing_subword_prefix)) {
-      continuing_.add(token.substr(continuing_subword_prefix.size()), vocab_.find(token));
+      continuing.emplace_back(token.substr(continuing_subword_prefix.size()), id);
     }
   }
-  continuing_.seal();
+  for (auto* keys : {&words, &continuing}) std::sort(keys->begin(), keys->end());
+  words_.build(words);
+  continuing_.build(continuing);
 }
 
 std::unique_ptr<WordPiece> WordPiece::from_json(const JsonValue& json) {
@@ -65,42 +70,29 @@ void WordPiece::append_unknown(std::string_view word, std::vector<TokenSpan>* ou
 }
 
 void WordPiece::tokenize(std::string_view word, std::vector<TokenSpan>* out) const {
-  const std::uint64_t hash = hash_bytes(word.data(), word.size());
+  if (longer_than(word, max_input_chars_per_word_)) return append_unknown(word, out);
   const auto size = static_cast<std::uint32_t>(word.size());
-  // A word that is one piece by itself needs no cache; the character limit cannot cut it below its
-  // own length unless the file sets it that low, so that is looked at first.
-  const bool too_long = longer_than(word, max_input_chars_per_word_);
-  if (!too_long) {
-    if (const std::int32_t whole = vocab_.find(word, hash); whole >= 0) {
-      out->push_back({whole, 0, size});
-      return;
-    }
-  }
-  if (too_long) return append_unknown(word, out);
-  const bool cached = size <= WordCache::kKeyBytes;
-  if (cached && WordCache::of_thread().find(owner_, word, hash, out)) return;
-
   const std::size_t first = out->size();
   for (std::uint32_t start = 0; start < size;) {
-    const Vocab& pieces = start == 0 ? vocab_ : continuing_;
-    std::uint32_t end = start + static_cast<std::uint32_t>(
-                                    std::min<std::size_t>(size - start, pieces.max_token_bytes()));
+    // The longest piece from here. Pieces are UTF-8, so they end where characters end.
+    const ByteTrie& pieces = start == 0 ? words_ : continuing_;
+    std::uint32_t end = start;
     std::int32_t id = -1;
-    for (; end > start; --end) {
-      if (end < size && continues_character(word[end])) continue;
-      id = pieces.find(word.substr(start, end - start));
-      if (id >= 0) break;
+    std::uint32_t state = ByteTrie::kRoot;
+    for (std::uint32_t at = start; at < size && !pieces.empty() && pieces.step(&state, word[at]);) {
+      ++at;
+      if (const std::int32_t value = pieces.value(state); value >= 0) {
+        id = value;
+        end = at;
+      }
     }
     if (id < 0) {
       out->resize(first);
-      append_unknown(word, out);
-      break;
+      return append_unknown(word, out);
     }
     out->push_back({id, start, end});
     start = end;
   }
-  if (cached)
-    WordCache::of_thread().insert(owner_, word, hash, out->data() + first, out->size() - first);
 }
 
 }  // namespace inlay::tokens

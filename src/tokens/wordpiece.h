@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "tokens/byte_trie.h"
 #include "tokens/model.h"
 
 namespace inlay::tokens {
@@ -23,11 +24,10 @@ class WordPiece final : public Model {
   void append_unknown(std::string_view word, std::vector<TokenSpan>* out) const;
 
   Vocab vocab_;
-  Vocab continuing_;  // the pieces that begin with the prefix, without it
+  ByteTrie words_, continuing_;  // all pieces; those that begin with the prefix, without it
   std::string unk_token_, where_;
   std::int32_t unk_id_;
   std::size_t max_input_chars_per_word_;
-  std::uint32_t owner_;
 };
 
 }  // namespace inlay::tokens

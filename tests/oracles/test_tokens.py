@@ -259,6 +259,21 @@ def test_variants(name):
     assert not differences
 
 
+def test_unigram_ties():
+    """Paths of the same pieces in another order: what decides is the last bit of scores of 17 digits."""
+    rng = random.Random(SEED)
+    for _ in range(40):
+        data = make_tokenizers.unigram_bytes()
+        data["model"]["vocab"] += [["0" * n, -rng.uniform(5, 15)] for n in (1, 2, 3, 5, 6, 7, 11, 16)]
+        reference = tokenizers.Tokenizer.from_str(json.dumps(data))
+        texts = ["0" * n for n in range(1, 120)] + ["0" * rng.randint(1, 40) + " " + "0" * n for n in range(60)]
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "tokenizer.json")
+            path.write_text(json.dumps(data))
+            got = run_driver(path, [(0, 0, text.encode(), b"") for text in texts])
+        assert got == [flatten(encoding, False) for encoding in reference.encode_batch(texts)]
+
+
 @pytest.mark.skipif(not MODEL, reason="INLAY_MODEL_DIR names no model")
 def test_real_model():
     path = pathlib.Path(MODEL, "tokenizer.json")

@@ -1,0 +1,171 @@
+// A thread's memory of what ids the words of texts became, so that a frequent word is looked up and
+// not computed. Words are raw bytes of the text, before any normalization. Bounded and allocated
+// once a thread: sets of two entries; a new word replaces the older of its set.
+//
+// Two tables: most words of most languages have up to 15 bytes and 3 ids and fit half a cache line;
+// up to 47 bytes and 19 ids fit two whole ones, which matters for languages that a vocabulary
+// spells letter by letter. Longer ones are not kept.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <string_view>
+
+#include "tokens/id_list.h"
+
+namespace inlay::tokens {
+
+// A word as 8-byte words, zeros behind it and its length in the last byte.
+template <std::size_t kWords>
+struct WordKey {
+  static constexpr std::size_t kMost = kWords * 8 - 1;
+  std::array<std::uint64_t, kWords> words;
+
+  // `text` is the word, of at most kMost bytes; `readable` bytes may be read from its start.
+  static WordKey of(std::string_view text, std::size_t readable) {
+    static_assert(std::endian::native == std::endian::little);
+    WordKey key;
+    if (readable >= sizeof(key)) {
+      std::memcpy(&key, text.data(), sizeof(key));
+      const unsigned char* mask = kMask.data() + kMask.size() / 2 - text.size();
+      for (std::size_t i = 0; i < kWords; ++i) {
+        std::uint64_t keep;
+        std::memcpy(&keep, mask + 8 * i, sizeof(keep));
+        key.words[i] &= keep;
+      }
+    } else {
+      key.words.fill(0);
+      if (!text.empty()) std::memcpy(&key, text.data(), text.size());
+    }
+    key.words[kWords - 1] |= static_cast<std::uint64_t>(text.size()) << 56U;
+    return key;
+  }
+  // Each product's upper bits depend on all bits of its word.
+  std::uint64_t hash(std::uint32_t owner) const {
+    constexpr std::uint64_t kMultipliers[] = {0x9E3779B97F4A7C15ULL, 0xC2B2AE3D27D4EB4FULL,
+                                              0x165667B19E3779F9ULL, 0xD6E8FEB86659FD93ULL,
+                                              0x27D4EB2F165667C5ULL, 0x85EBCA77C2B2AE63ULL};
+    std::uint64_t sum = owner * 0xFF51AFD7ED558CCDULL;
+    for (std::size_t i = 0; i < kWords; ++i) sum += words[i] * kMultipliers[i];
+    return sum;
+  }
+  bool operator==(const WordKey& other) const {
+    std::uint64_t differ = 0;
+    for (std::size_t i = 0; i < kWords; ++i) differ |= words[i] ^ other.words[i];
+    return differ == 0;
+  }
+
+ private:
+  static constexpr auto kMask = [] {
+    std::array<unsigned char, 96> mask{};
+    for (std::size_t i = 0; i < 48; ++i) mask[i] = 0xFF;
+    return mask;
+  }();
+};
+
+class IdCache {
+ public:
+  static constexpr std::size_t kMostBytes = 47, kMostIds = 19;
+
+  // A number that no other path of this process has had: entries of dead ones are never found
+  // again. 2^27 paths fit.
+  static std::uint32_t new_owner() {
+    static std::atomic<std::uint32_t> last{0};
+    return ++last;
+  }
+  static IdCache& of_thread() {
+    thread_local IdCache cache;
+    return cache;
+  }
+
+  // Appends the ids of `word`; false when it is not here. `readable` bytes may be read from its
+  // start.
+  bool find(std::uint32_t owner, std::string_view word, std::size_t readable, IdList* out) const {
+    if (word.size() <= Short::Key::kMost &&
+        short_.find(owner, Short::Key::of(word, readable), out)) {
+      return true;
+    }
+    return word.size() <= Long::Key::kMost && long_.find(owner, Long::Key::of(word, readable), out);
+  }
+  // Does nothing for more than kMostBytes or kMostIds.
+  void insert(std::uint32_t owner, std::string_view word, const std::int32_t* ids,
+              std::size_t count) {
+    if (word.size() <= Short::Key::kMost && count <= Short::kIds) {
+      short_.insert(owner, Short::Key::of(word, word.size()), ids, count);
+    } else if (word.size() <= Long::Key::kMost && count <= Long::kIds) {
+      long_.insert(owner, Long::Key::of(word, word.size()), ids, count);
+    }
+  }
+
+ private:
+  static constexpr unsigned kCountBits = 5;
+  template <std::size_t kWords, std::size_t kMostIdsHere>
+  struct Entry {
+    using Key = WordKey<kWords>;
+    static constexpr std::size_t kIds = kMostIdsHere;
+    Key key{};
+    std::uint32_t tag = 0;  // the owner, and the number of ids in the lowest 5 bits; 0: free
+    std::int32_t ids[kIds] = {};
+  };
+  using Short = Entry<2, 3>;
+  using Long = Entry<6, 19>;
+  static_assert(sizeof(Short) == 32 && sizeof(Long) == 128);
+  static_assert(Long::kIds <= IdList::kSlack && Long::Key::kMost == kMostBytes);
+
+  template <typename Entry, int kBits>
+  class Table {
+   public:
+    bool find(std::uint32_t owner, const typename Entry::Key& key, IdList* out) const {
+      const Entry* entry = set(owner, key);
+      for (int way = 0; way < 2; ++way, ++entry) {
+        if (entry->key == key && entry->tag >> kCountBits == owner) {
+          std::memcpy(out->room(), entry->ids, sizeof(entry->ids));
+          out->keep(entry->tag & ((1U << kCountBits) - 1));
+          return true;
+        }
+      }
+      return false;
+    }
+    void insert(std::uint32_t owner, const typename Entry::Key& key, const std::int32_t* ids,
+                std::size_t count) {
+      Entry* entry = set(owner, key);
+      entry[1] = entry[0];
+      entry->key = key;
+      entry->tag = (owner << kCountBits) | static_cast<std::uint32_t>(count);
+      if (count > 0) std::memcpy(entry->ids, ids, count * sizeof(*ids));
+    }
+
+   private:
+    Entry* set(std::uint32_t owner, const typename Entry::Key& key) const {
+      return entries_ + 2 * (key.hash(owner) >> (64U - kBits));
+    }
+    // Zeros from the system, which gives a page when it is first written to; a set is a cache line
+    // or two.
+    struct Free {
+      void operator()(void* memory) const noexcept { std::free(memory); }
+    };
+    static constexpr std::size_t kLine = 64, kBytes = (std::size_t{2} << kBits) * sizeof(Entry);
+    std::unique_ptr<void, Free> memory_{std::calloc(1, kBytes + kLine)};
+    Entry* entries_ = aligned(memory_.get());
+    static Entry* aligned(void* memory) {
+      std::size_t bytes = kBytes + kLine;
+      if (memory == nullptr) throw std::bad_alloc();
+      return static_cast<Entry*>(std::align(kLine, kBytes, memory, bytes));
+    }
+  };
+
+  // 2 MiB and 2 MiB a thread, of which only what is used becomes resident: half of that costs a
+  // tenth of BERT's speed on 10 MB of manual pages and a third of BPE's, twice as much gives
+  // nothing.
+  Table<Short, 15> short_;
+  Table<Long, 13> long_;
+};
+
+}  // namespace inlay::tokens
