@@ -64,7 +64,7 @@ class Bm42 final : public Task {
     WordVector vector;
     for (const Weighed& word : stems(encoding->ids))
       vector.set(word_index(word.stem), 1, word.stem);
-    finish(std::move(vector), index, result);
+    write(std::move(vector), index, result);
     return true;
   }
 
@@ -86,7 +86,7 @@ class Bm42 final : public Task {
     WordVector vector;
     for (const std::string_view stem : order)
       vector.set(word_index(stem), std::pow(std::log(1 + weights[stem]), alpha_), stem);
-    finish(std::move(vector), index, result);
+    write(std::move(vector), index, result);
     return true;
   }
 
@@ -105,7 +105,7 @@ class Bm42 final : public Task {
     }
     return out;
   }
-  void finish(WordVector vector, std::size_t index, Result* result) const {
+  void write(WordVector vector, std::size_t index, Result* result) const {
     result->sparse[index] = std::move(vector).take(options_.words);
     cut_sparse(options_, &result->sparse[index]);
   }
