@@ -9,14 +9,6 @@
 
 namespace inlay::tokens {
 
-namespace {
-
-// First bytes of U+3000 .. U+9FFF: ideographs and kana, whose stretches are sentences, so that
-// looking for them as a whole is in vain.
-bool is_ideographic(char byte) { return static_cast<unsigned char>(byte) - 0xE3U <= 0xE9U - 0xE3U; }
-
-}  // namespace
-
 BertPath::BertPath(const BertNormalizerOptions& options, const Normalizer* normalizer,
                    const WordPiece* model)
     : breaks_(kWhitespace | kPunctuation | (options.handle_chinese_chars ? kCjk : 0U)),
@@ -77,8 +69,8 @@ void BertPath::compute(std::string_view stretch, std::vector<TokenSpan>* out) co
 // A stretch that is not in the cache as a whole. Every step of the normalizer but the reordering of
 // combining marks looks at one character, and no mark moves past a character at which words end
 // (none of those is a mark): what lies between such characters can be taken by itself.
-void BertPath::wide(std::string_view text, std::size_t begin, std::size_t end, IdCache* cache,
-                    IdList* out) const {
+void BertPath::absent(std::string_view text, std::size_t begin, std::size_t end, IdCache* cache,
+                      IdList* out) const {
   std::size_t done = begin;
   for (std::size_t at = begin; at < end;) {
     const CodePoint c = utf8_decode(text, at);
@@ -102,7 +94,7 @@ void BertPath::encode(std::string_view text, std::size_t limit, IdList* out) con
   thread_local Marks inside_marks, punctuation_marks;
   const std::uint64_t* inside = inside_marks.fill(inside_, text);
   const std::uint64_t* punctuation = punctuation_marks.fill(punctuation_, text);
-  IdCache& cache = IdCache::of_thread();
+  Batch batch(*this, text, limit, out);
   std::uint64_t before = 0;  // whether the byte before this block is inside a word
   for (std::size_t block = 0; block * 64 < text.size(); ++block) {
     const std::uint64_t word_bytes = inside[block];
@@ -123,12 +115,10 @@ void BertPath::encode(std::string_view text, std::size_t limit, IdList* out) con
         }
       }
       length += length == 0 ? 1 : 0;
-      const std::string_view word = text.substr(begin, length);
-      if (is_ideographic(word[0]) || !find(word, text.size() - begin, cache, out))
-        wide(text, begin, begin + length, &cache, out);
-      if (out->size() >= limit) return;
+      if (!batch.add(begin, begin + length)) return;
     }
   }
+  batch.flush();
 }
 
 }  // namespace inlay::tokens

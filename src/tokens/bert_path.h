@@ -23,8 +23,8 @@ class BertPath final : public WordPath {
 
  private:
   void compute(std::string_view word, std::vector<TokenSpan>* out) const override;
-  void wide(std::string_view text, std::size_t begin, std::size_t end, IdCache* cache,
-            IdList* out) const;
+  void absent(std::string_view text, std::size_t begin, std::size_t end, IdCache* cache,
+              IdList* out) const override;
 
   ByteSet inside_;               // bytes of words: all that is neither white space nor punctuation
   ByteSet punctuation_;          // each a word of its own

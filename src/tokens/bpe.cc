@@ -250,13 +250,20 @@ void Bpe::merge_short(std::vector<Symbol>* symbols, Rank&& first_rank) const {
   symbols->resize(count);
 }
 
-void Bpe::merge_long(Scratch* scratch) const {
+template <typename Rank>
+void Bpe::merge_long(Scratch* scratch, Rank&& first_rank) const {
   std::vector<Symbol>& symbols = scratch->symbols;
   std::vector<Scratch::Link>& links = scratch->links;
   std::vector<Scratch::Candidate>& heap = scratch->heap;
   const auto count = static_cast<std::int32_t>(symbols.size());
   links.resize(symbols.size());
   heap.clear();
+  for (std::int32_t i = 0; i < count; ++i) {
+    links[i] = {i - 1, i + 1 < count ? i + 1 : -1};
+    const std::uint32_t rank = i + 1 < count ? first_rank(static_cast<std::size_t>(i)) : kNoRank;
+    if (rank != kNoRank) heap.push_back({rank, static_cast<std::uint32_t>(i)});
+  }
+  std::make_heap(heap.begin(), heap.end(), std::greater<>{});
   const auto push = [&](std::int32_t left, std::int32_t right) {
     if (left < 0 || right < 0) return;
     const std::uint32_t rank = merges_.rank(symbols[left].id, symbols[right].id);
@@ -264,10 +271,6 @@ void Bpe::merge_long(Scratch* scratch) const {
     heap.push_back({rank, static_cast<std::uint32_t>(left)});
     std::push_heap(heap.begin(), heap.end(), std::greater<>{});
   };
-  for (std::int32_t i = 0; i < count; ++i) {
-    links[i] = {i - 1, i + 1 < count ? i + 1 : -1};
-    push(i, links[i].next);
-  }
   while (!heap.empty()) {
     const Scratch::Candidate top = heap.front();
     std::pop_heap(heap.begin(), heap.end(), std::greater<>{});
@@ -285,6 +288,15 @@ void Bpe::merge_long(Scratch* scratch) const {
     push(at, links[at].next);
   }
   std::erase_if(symbols, [](const Symbol& symbol) { return symbol.bytes == 0; });
+}
+
+template <typename Rank>
+void Bpe::merge(Scratch* scratch, Rank&& first_rank) const {
+  if (scratch->symbols.size() > kShortWord) {
+    merge_long(scratch, first_rank);
+  } else if (scratch->symbols.size() > 1) {
+    merge_short(&scratch->symbols, first_rank);
+  }
 }
 
 void Bpe::tokenize(std::string_view word, std::vector<TokenSpan>* out) const {
@@ -306,13 +318,8 @@ void Bpe::compute(std::string_view word, std::vector<TokenSpan>* out) const {
   }
   thread_local Scratch scratch;
   split_characters(word, &scratch);
-  std::vector<Symbol>& symbols = scratch.symbols;
-  if (symbols.size() > kShortWord) {
-    merge_long(&scratch);
-  } else if (symbols.size() > 1) {
-    merge_short(&symbols,
-                [&](std::size_t i) { return merges_.rank(symbols[i].id, symbols[i + 1].id); });
-  }
+  const std::vector<Symbol>& symbols = scratch.symbols;
+  merge(&scratch, [&](std::size_t i) { return merges_.rank(symbols[i].id, symbols[i + 1].id); });
   append(symbols, out);
 }
 
@@ -334,14 +341,10 @@ void Bpe::compute_bytes(std::string_view bytes, std::vector<TokenSpan>* out) con
   for (const char byte : bytes) {
     symbols.push_back({alphabet_ids_[static_cast<unsigned char>(byte)], 1});
   }
-  if (symbols.size() > kShortWord) {
-    merge_long(&scratch);
-  } else if (symbols.size() > 1) {
-    merge_short(&symbols, [&](std::size_t i) {
-      return alphabet_ranks_[static_cast<unsigned char>(bytes[i]) * kByteCharacters.size() +
-                             static_cast<unsigned char>(bytes[i + 1])];
-    });
-  }
+  merge(&scratch, [&](std::size_t i) {
+    return alphabet_ranks_[static_cast<unsigned char>(bytes[i]) * kByteCharacters.size() +
+                           static_cast<unsigned char>(bytes[i + 1])];
+  });
   append(symbols, out);
 }
 

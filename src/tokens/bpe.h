@@ -40,7 +40,10 @@ class Bpe final : public Model {
   static void append(const std::vector<Symbol>& symbols, std::vector<TokenSpan>* out);
   template <typename Rank>
   void merge_short(std::vector<Symbol>* symbols, Rank&& first_rank) const;
-  void merge_long(Scratch* scratch) const;
+  template <typename Rank>
+  void merge_long(Scratch* scratch, Rank&& first_rank) const;
+  template <typename Rank>
+  void merge(Scratch* scratch, Rank&& first_rank) const;
 
   Vocab vocab_;
   MergeTable merges_;

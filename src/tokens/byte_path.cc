@@ -18,11 +18,11 @@ void BytePath::encode(std::string_view text, std::size_t limit, IdList* out) con
     text = prefixed;
   }
   words_.matcher(text, &words);
-  IdCache& cache = IdCache::of_thread();
+  Batch batch(*this, text, limit, out);
   for (const Range range : words) {
-    word(text, range.begin, range.end, &cache, out);
-    if (out->size() >= limit) return;
+    if (!batch.add(range.begin, range.end)) return;
   }
+  batch.flush();
 }
 
 }  // namespace inlay::tokens

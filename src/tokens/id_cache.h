@@ -85,6 +85,12 @@ class IdCache {
     return cache;
   }
 
+  // A look-up begun: where a short word's ids would be is on its way from memory.
+  struct Place;
+  Place prepare(std::uint32_t owner, std::string_view word, std::size_t readable) const;
+  // find() of the word that `place` was prepared for.
+  bool find(std::uint32_t owner, const Place& place, std::string_view word, std::size_t readable,
+            IdList* out) const;
   // Appends the ids of `word`; false when it is not here. `readable` bytes may be read from its
   // start.
   bool find(std::uint32_t owner, std::string_view word, std::size_t readable, IdList* out) const {
@@ -123,7 +129,10 @@ class IdCache {
   class Table {
    public:
     bool find(std::uint32_t owner, const typename Entry::Key& key, IdList* out) const {
-      const Entry* entry = set(owner, key);
+      return find(owner, key, set(owner, key), out);
+    }
+    bool find(std::uint32_t owner, const typename Entry::Key& key, const Entry* entry,
+              IdList* out) const {
       for (int way = 0; way < 2; ++way, ++entry) {
         if (entry->key == key && entry->tag >> kCountBits == owner) {
           std::memcpy(out->room(), entry->ids, sizeof(entry->ids));
@@ -142,10 +151,11 @@ class IdCache {
       if (count > 0) std::memcpy(entry->ids, ids, count * sizeof(*ids));
     }
 
-   private:
     Entry* set(std::uint32_t owner, const typename Entry::Key& key) const {
       return entries_ + 2 * (key.hash(owner) >> (64U - kBits));
     }
+
+   private:
     // Zeros from the system, which gives a page when it is first written to; a set is a cache line
     // or two.
     struct Free {
@@ -161,11 +171,32 @@ class IdCache {
     }
   };
 
-  // 2 MiB and 2 MiB a thread, of which only what is used becomes resident: half of that costs a
-  // tenth of BERT's speed on 10 MB of manual pages and a third of BPE's, twice as much gives
-  // nothing.
+  // 2 MiB and 2 MiB a thread, of which only what is used becomes resident. On 10 MB of manual
+  // pages, half of that is 4 % slower for BERT and a fifth to a third for Unigram and BPE; four
+  // times as much gains 0 to 40 % (most in texts of twelve languages), which is not worth 12 MiB
+  // more a thread.
   Table<Short, 15> short_;
   Table<Long, 13> long_;
 };
+
+struct IdCache::Place {
+  Short::Key key;
+  const Short* set;  // nullptr: the word is too long
+};
+
+inline IdCache::Place IdCache::prepare(std::uint32_t owner, std::string_view word,
+                                       std::size_t readable) const {
+  if (word.size() > Short::Key::kMost) return {{}, nullptr};
+  Place place{Short::Key::of(word, readable), nullptr};
+  place.set = short_.set(owner, place.key);
+  __builtin_prefetch(place.set);
+  return place;
+}
+
+inline bool IdCache::find(std::uint32_t owner, const Place& place, std::string_view word,
+                          std::size_t readable, IdList* out) const {
+  if (place.set != nullptr && short_.find(owner, place.key, place.set, out)) return true;
+  return word.size() <= Long::Key::kMost && long_.find(owner, Long::Key::of(word, readable), out);
+}
 
 }  // namespace inlay::tokens

@@ -53,15 +53,16 @@ void SpacePath::compute(std::string_view word, std::vector<TokenSpan>* out) cons
 void SpacePath::encode(std::string_view text, std::size_t limit, IdList* out) const {
   thread_local Marks marks;
   const std::uint64_t* spaces = marks.fill(spaces_, text);
-  IdCache& cache = IdCache::of_thread();
+  Batch batch(*this, text, limit, out);
   std::size_t begin = 0;
-  for (std::size_t at = 0; at < text.size() && out->size() < limit; ++at) {
+  for (std::size_t at = 0; at < text.size(); ++at) {
     at = next_mark(spaces, at, text.size());
     if (at < text.size() && !stands_alone(text, at)) continue;
-    if (begin < at) word(text, begin, at, &cache, out);
+    if (begin < at && !batch.add(begin, at)) return;
     begin = at + 1;
   }
-  if (begin < text.size() && out->size() < limit) word(text, begin, text.size(), &cache, out);
+  if (begin < text.size() && !batch.add(begin, text.size())) return;
+  batch.flush();
 }
 
 }  // namespace inlay::tokens

@@ -14,6 +14,7 @@ namespace inlay::tokens {
 namespace {
 
 constexpr double kUnknownPenalty = 10.0;  // below the lowest score, as SentencePiece has it
+constexpr char32_t kFirstStates = 0x10000;
 constexpr std::uint32_t kNowhere = std::numeric_limits<std::uint32_t>::max();
 
 double power_of_ten(int exponent) {
@@ -126,7 +127,23 @@ std::unique_ptr<Unigram> Unigram::from_json(const JsonValue& json) {
   }
   std::sort(keys.begin(), keys.end());
   model->trie_.build(keys);
+  model->prepare_first_states();
   return model;
+}
+
+void Unigram::prepare_first_states() {
+  first_states_.assign(kFirstStates, ByteTrie::kRoot);
+  if (trie_.empty()) return;
+  std::string character;
+  for (char32_t c = 0; c < kFirstStates; ++c) {
+    character.clear();
+    utf8_append(character, c);
+    std::uint32_t state = ByteTrie::kRoot;
+    if (std::all_of(character.begin(), character.end(),
+                    [&](char byte) { return trie_.step(&state, byte); })) {
+      first_states_[c] = state;
+    }
+  }
 }
 
 void Unigram::refuse_unknown() const {
@@ -140,21 +157,33 @@ void Unigram::best_path(std::string_view word, Scratch* scratch) const {
   const auto size = static_cast<std::uint32_t>(word.size());
   std::vector<Scratch::Node>& nodes = scratch->nodes;
   nodes.assign(size + 1, {0.0, kNowhere, 0});
+  const auto offer = [&](std::uint32_t end, std::int32_t id, std::uint32_t begin, double before) {
+    const double score = scores_[static_cast<std::size_t>(id)] + before;
+    Scratch::Node& node = nodes[end];
+    if (node.start == kNowhere || score > node.score) node = {score, begin, id};
+  };
   for (std::uint32_t begin = 0; begin < size;) {
     const double score_here = nodes[begin].score;
-    const std::uint32_t character = utf8_decode(word, begin).bytes;
+    const CodePoint c = utf8_decode(word, begin);
+    const std::uint32_t character = c.bytes;
     bool covered = false;
-    if (!trie_.empty()) {
-      std::uint32_t state = ByteTrie::kRoot;
-      for (std::uint32_t end = begin; end < size && trie_.step(&state, word[end]);) {
-        ++end;
-        const std::int32_t id = trie_.value(state);
-        if (id < 0) continue;
-        const double score = scores_[static_cast<std::size_t>(id)] + score_here;
-        if (nodes[end].start == kNowhere || score > nodes[end].score)
-          nodes[end] = {score, begin, id};
-        covered = covered || end - begin == character;
+    std::uint32_t state = ByteTrie::kRoot, end = begin;
+    bool goes_on = !trie_.empty();
+    if (goes_on && c.value < kFirstStates) {
+      state = first_states_[c.value];
+      end += character;
+      goes_on = state != ByteTrie::kRoot;
+      if (goes_on && trie_.value(state) >= 0) {
+        covered = true;
+        offer(end, trie_.value(state), begin, score_here);
       }
+    }
+    while (goes_on && end < size && trie_.step(&state, word[end])) {
+      ++end;
+      const std::int32_t id = trie_.value(state);
+      if (id < 0) continue;
+      offer(end, id, begin, score_here);
+      covered = covered || end - begin == character;
     }
     if (!covered) {
       Scratch::Node& target = nodes[begin + character];

@@ -24,12 +24,16 @@ class Unigram final : public Model {
  private:
   struct Scratch;
   [[noreturn]] void refuse_unknown() const;
+  void prepare_first_states();
   void best_path(std::string_view word, Scratch* scratch) const;
   void append_unknown(std::string_view word, std::uint32_t begin, std::uint32_t end,
                       std::vector<TokenSpan>* out) const;
 
   Vocab vocab_;
   ByteTrie trie_;
+  // The trie's state after one character, by code point below kFirstStates (256 KiB, of which text
+  // uses little); ByteTrie::kRoot: no piece begins with it.
+  std::vector<std::uint32_t> first_states_;
   std::vector<double> scores_;
   std::vector<std::int32_t> byte_ids_;  // as Bpe's
   double unk_score_ = 0;

@@ -36,6 +36,54 @@ class WordPath {
     const std::string_view word = text.substr(begin, end - begin);
     if (!find(word, text.size() - begin, *cache, out)) miss(word, cache, out);
   }
+  // Words in order, as ranges of a text, looked up a batch at a time so that the cache's memory is
+  // waited for once and not word by word.
+  class Batch {
+   public:
+    Batch(const WordPath& path, std::string_view text, std::size_t limit, IdList* out)
+        : path_(path), text_(text), limit_(limit), out_(out) {}
+    // False when there are enough ids.
+    bool add(std::size_t begin, std::size_t end) {
+      Word& word = words_[count_++];
+      word.begin = begin;
+      word.end = end;
+      word.place =
+          cache_.prepare(path_.owner_, text_.substr(begin, end - begin), text_.size() - begin);
+      return count_ < kWords || flush();
+    }
+    bool flush() {
+      for (std::size_t i = 0; i < count_; ++i) {
+        const Word& word = words_[i];
+        if (!cache_.find(path_.owner_, word.place, text_.substr(word.begin, word.end - word.begin),
+                         text_.size() - word.begin, out_)) {
+          path_.absent(text_, word.begin, word.end, &cache_, out_);
+        }
+        if (out_->size() >= limit_) return false;
+      }
+      count_ = 0;
+      return true;
+    }
+
+   private:
+    static constexpr std::size_t kWords = 16;  // more lines than a core fetches at once
+    struct Word {
+      std::size_t begin, end;
+      IdCache::Place place;
+    };
+    const WordPath& path_;
+    std::string_view text_;
+    std::size_t limit_;
+    IdList* out_;
+    IdCache& cache_ = IdCache::of_thread();
+    std::size_t count_ = 0;
+    Word words_[kWords];
+  };
+
+  // A word that is not in the cache: miss(), where the path does not know better.
+  virtual void absent(std::string_view text, std::size_t begin, std::size_t end, IdCache* cache,
+                      IdList* out) const {
+    miss(text.substr(begin, end - begin), cache, out);
+  }
   // Computes a word that is not in the cache, and keeps it there.
   void miss(std::string_view word, IdCache* cache, IdList* out) const;
   // Appends the tokens of a word, or of whatever the words in it are.

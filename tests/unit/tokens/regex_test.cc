@@ -53,6 +53,12 @@ TEST(Regex, HandWrittenMatchersAgreeWithTheEngine) {
     const Regex general(std::string("(?:") + pattern + ")", "general");
     ASSERT_TRUE(fast.hand_written()) << pattern;
     ASSERT_FALSE(general.hand_written());
+    for (unsigned c = 0; c < 128; ++c) {  // the matchers have a table of ASCII of their own
+      for (const char* around : {"", "a", "1", " ", ".", "\n"}) {
+        const std::string text = around + std::string(1, static_cast<char>(c)) + around;
+        ASSERT_EQ(matches(fast, text), matches(general, text)) << pattern << "\n" << c;
+      }
+    }
     for (int i = 0; i < 4000; ++i) {
       const std::string text = random_text(&random);
       ASSERT_EQ(matches(fast, text), matches(general, text)) << pattern << "\n"
