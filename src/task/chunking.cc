@@ -144,11 +144,21 @@ class Planner {
   std::size_t offset(std::size_t bytes) const {
     return std::min(bytes - std::min(bytes, text_.prompt_bytes), text_.text.size());
   }
+  bool inside_character(std::size_t byte) const {
+    return byte < text_.text.size() &&
+           (static_cast<unsigned char>(text_.text[byte]) & 0xC0U) == 0x80;
+  }
+  // A token of a part of a character, as byte-level vocabularies have them, stands for all of it.
   std::size_t start(std::int64_t token) const {
-    return offset(text_.encoding.offsets[static_cast<std::size_t>(first_ + token)].first);
+    std::size_t at = offset(text_.encoding.offsets[static_cast<std::size_t>(first_ + token)].first);
+    while (inside_character(at)) --at;
+    return at;
   }
   std::size_t stop(std::int64_t token) const {
-    return offset(text_.encoding.offsets[static_cast<std::size_t>(first_ + token)].second);
+    std::size_t at =
+        offset(text_.encoding.offsets[static_cast<std::size_t>(first_ + token)].second);
+    while (inside_character(at)) ++at;
+    return at;
   }
   // The first token whose last character stands at `byte` or behind it.
   std::int64_t token_at(std::size_t byte) const {

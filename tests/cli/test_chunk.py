@@ -5,8 +5,8 @@ import json
 import pytest
 from conftest import MODELS, expect
 
-TEXT = "The river bank was steep. She sat there! Did 東京 matter? 😀 Yes."
-SENTENCES = ["The river bank was steep.", "She sat there!", "Did 東京 matter?", "😀 Yes."]
+TEXT = "The river bank was steep and dark. She sat there all day! Did 東京 matter? 😀 Yes."
+SENTENCES = ["The river bank was steep and dark.", "She sat there all day!", "Did 東京 matter?", "😀 Yes."]
 
 
 def pieces(text, lines):
@@ -57,7 +57,13 @@ def test_spans_are_characters(inlay, tiny, tmp_path):
     expect(inlay("embed", "-m", tiny, "--chunk", "--chunk-by", "spans", "-i", str(file)), 65, "[text 1]", "spans")
     sentences = inlay("embed", "-m", tiny, "--chunk", "--chunk-by", "sentences", "--chunk-sentences", "1", TEXT).json
     given = inlay(
-        "embed", "-m", tiny, "--chunk", "--input-format", "jsonl", stdin=json.dumps({"text": TEXT, "spans": spans[::-1]})
+        "embed",
+        "-m",
+        tiny,
+        "--chunk",
+        "--input-format",
+        "jsonl",
+        stdin=json.dumps({"text": TEXT, "spans": spans[::-1]}),
     ).json
     assert [line["embedding"] for line in given] == [line["embedding"] for line in sentences]
 

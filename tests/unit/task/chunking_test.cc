@@ -160,6 +160,12 @@ TEST(Chunks, EndBeforeACharacterOfSeveralTokens) {
   EXPECT_EQ(rows(words.chunks(plan_of(4))), (Pairs{{0, 1}, {1, 5}, {5, 6}}));
   EXPECT_EQ(rows(words.chunks(plan_of(3))), (Pairs{{0, 1}, {1, 4}, {4, 6}}));  // no other way
   EXPECT_EQ(characters(words.chunks(plan_of(4))), (Pairs{{0, 1}, {1, 2}, {2, 3}}));
+  // Whether a token names its own byte or the whole character.
+  for (std::uint32_t i = 0; i < 4; ++i) words.encoding.offsets[i + 1] = {1 + i, 2 + i};
+  EXPECT_EQ(rows(words.chunks(plan_of(4))), (Pairs{{0, 1}, {1, 5}, {5, 6}}));
+  EXPECT_EQ(characters(words.chunks(plan_of(4))), (Pairs{{0, 1}, {1, 2}, {2, 3}}));
+  const std::vector<Span> emoji{{1, 2}, {0, 1}, {2, 3}};
+  EXPECT_EQ(rows(words.chunks(plan_of(4), &emoji)), (Pairs{{1, 5}, {0, 1}, {5, 6}}));
 }
 
 TEST(Chunks, OfSentencesAreAsManyAsFit) {
