@@ -207,6 +207,16 @@ inlay::Request make_request(const inlay_request& given) {
   inlay::Request request;
   request.texts = read_texts(given.texts, given.lengths, given.count, "text");
   request.queries = read_texts(given.queries, given.query_lengths, given.query_count, "query");
+  if (given.spans != nullptr) {
+    need(given.span_counts, "span_counts");
+    for (std::size_t i = 0; i < given.count; ++i) {
+      auto& spans = request.spans.emplace_back();
+      if (given.spans[i] == nullptr) continue;
+      spans.emplace();
+      for (std::size_t s = 0; s < given.span_counts[i]; ++s)
+        spans->push_back({given.spans[i][s].begin, given.spans[i][s].end});
+    }
+  }
   if (given.instruction != nullptr) {
     request.instruction =
         checked_text(given.instruction, std::strlen(given.instruction), "instruction");
@@ -348,6 +358,30 @@ int64_t inlay_result_dim(const inlay_result* result) {
   return result == nullptr ? 0 : result->value.dim;
 }
 
+size_t inlay_result_chunk_count(const inlay_result* result, size_t index) {
+  if (result == nullptr || index >= result->value.chunks.size()) return 0;
+  return result->value.chunks[index].chunks.size();
+}
+
+inlay_status inlay_result_chunk(const inlay_result* result, size_t index, size_t number,
+                                inlay_chunk* chunk) {
+  return guarded([&] {
+    need(result, "result");
+    need(chunk, "chunk");
+    check_index(index, result->value.chunks.size());
+    const inlay::TextChunks& text = result->value.chunks[index];
+    check_index(number, text.chunks.size());
+    inlay_chunk own = read_struct(chunk, "chunk");
+    own.begin = text.chunks[number].begin;
+    own.end = text.chunks[number].end;
+    own.byte_begin = text.chunks[number].byte_begin;
+    own.byte_end = text.chunks[number].byte_end;
+    own.tokens = text.chunks[number].tokens;
+    own.vector = text.vectors.data() + number * static_cast<std::size_t>(result->value.dim);
+    std::memcpy(chunk, &own, std::min(own.struct_size, sizeof own));
+  });
+}
+
 inlay_status inlay_result_sparse(const inlay_result* result, size_t index,
                                  inlay_sparse_vector* vector) {
   return guarded([&] {
@@ -388,6 +422,7 @@ inlay_status inlay_result_text_info(const inlay_result* result, size_t index,
     own.truncated = text.truncated ? 1 : 0;
     own.prompt = text.prompt ? text.prompt->c_str() : nullptr;
     own.error = text.error.empty() ? nullptr : text.error.c_str();
+    own.whole = text.whole ? 1 : 0;
     std::memcpy(info, &own, std::min(own.struct_size, sizeof own));
   });
 }

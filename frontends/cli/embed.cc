@@ -55,6 +55,10 @@ int run_joint(const CommandLine& line) {
          "expected no --with beside it, got both: one pass's outputs are written as float32.");
   }
   const JointOptions joint = options.joint_options();
+  if (joint.dense.chunk) {
+    fail(ErrorCode::kUsage, "--chunk",
+         "expected no --with beside it, got both. Ask for chunks alone.");
+  }
   const auto texts = open_texts(line);
   Output output(options.text("output", "-"));
   Report report(line);
@@ -86,12 +90,17 @@ int run_embed(const CommandLine& line) {
   check_calibration(options, dtype);
   const io::OutputFormat format = output_format(options);
   const bool quiet = options.flag("quiet");
+  const EmbedOptions embed = options.embed_options();
+  if (embed.chunk && format == io::OutputFormat::kNpy) {
+    fail(ErrorCode::kUsage, "--format",
+         "expected jsonl or csv beside --chunk, got npy, whose rows do not say whose they are.");
+  }
 
   const auto texts = open_texts(line);
   Output output(options.text("output", "-"));
   Report report(line);
   bring_model(options, options.text("model"));
-  Engine engine(options.engine_options(), options.embed_options());
+  Engine engine(options.engine_options(), embed);
   const auto writer = io::make_vector_writer(format, output.file(), engine.dim(),
                                              quantization(options, dtype, engine.dim()));
   const auto write = [&](Result& result, std::int64_t first_index) {

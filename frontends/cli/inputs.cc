@@ -49,6 +49,10 @@ std::unique_ptr<io::TextReader> open_texts(const CommandLine& line, const char* 
       fail(ErrorCode::kUsage, "--input",
            "expected texts as arguments or from a file, got both. Leave one of them out.");
     }
+    if (options.text("chunk-by") == "spans") {
+      fail(ErrorCode::kUsage, "--chunk-by",
+           "expected jsonl, which alone holds spans, got texts as arguments.");
+    }
     return io::read_arguments(line.texts);
   }
   const std::string path = input_path(line);
@@ -57,7 +61,14 @@ std::unique_ptr<io::TextReader> open_texts(const CommandLine& line, const char* 
   if (named == "txt") format = io::InputFormat::kTxt;
   if (named == "jsonl") format = io::InputFormat::kJsonl;
   if (named == "csv") format = io::InputFormat::kCsv;
-  return io::read_texts(open_lines(options, path), format, options.text("field", default_field));
+  const bool chunked = (line.command->bit & kCommandEmbed) != 0 && options.flag("chunk");
+  const std::string by = chunked ? options.text("chunk-by", "spans") : "";
+  if (by == "spans" && options.has("chunk-by") && format != io::InputFormat::kJsonl) {
+    fail(ErrorCode::kUsage, "--chunk-by",
+         "expected jsonl, which alone holds spans, got txt or csv.");
+  }
+  return io::read_texts(open_lines(options, path), format, options.text("field", default_field),
+                        by == "spans");
 }
 
 GetResult bring_model(const OptionValues& options, const std::string& locator, bool update) {
@@ -96,6 +107,7 @@ io::OutputFormat output_format(const OptionValues& options) {
 
 io::StreamOptions stream_options(const OptionValues& options) {
   io::StreamOptions stream;
+  stream.chunks = options.flag("chunk");
   if (options.has("prompt")) stream.prompt = options.text("prompt");
   const std::string role = options.text("as");
   if (role == "query") stream.role = Role::kQuery;

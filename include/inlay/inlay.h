@@ -135,6 +135,11 @@ INLAY_C_API inlay_status inlay_engine_embed(inlay_engine* engine, const char* co
                                             const inlay_embed_options* options,
                                             inlay_result** result);
 
+/* Characters [begin, end) of a text; a character is a Unicode code point. */
+typedef struct inlay_span {
+  int64_t begin, end;
+} inlay_span;
+
 /* Set with INLAY_INIT; what is left zero is not given. Nothing of it is kept after the call. */
 typedef struct inlay_request {
   size_t struct_size;
@@ -151,6 +156,10 @@ typedef struct inlay_request {
   int32_t role;
   int32_t priority;
   int64_t timeout_ms;
+  /* embed with "chunk": the chunks of text i are spans[i][0 .. span_counts[i]), in any order,
+   * overlapping or not; NULL spans[i]: cut as the options say. NULL, both: all so. */
+  const inlay_span* const* spans;
+  const size_t* span_counts;
 } inlay_request;
 
 /* Runs one request of any task and waits for the result; calls from many threads share batches.
@@ -167,6 +176,8 @@ typedef struct inlay_text_info {
   const char* prompt; /* name of the prompt that was added, or NULL; lives as long as the result */
   const char* error;  /* not NULL: this text has no vector or score, and why; lives as long as the
                          result */
+  int32_t whole;      /* 0: a chunked text was longer than the limit and went through in windows, so
+                         that its chunks have not seen all of it */
 } inlay_text_info;
 
 /* Number of texts, and what inlay_engine_dim() says; 0 for a NULL result. */
@@ -174,9 +185,26 @@ INLAY_C_API size_t inlay_result_count(const inlay_result* result);
 INLAY_C_API int64_t inlay_result_dim(const inlay_result* result);
 
 /* embed: the vectors, float32, row-major [count, dim], in the order of the texts. Lives as long as
- * the result; NULL for a NULL result, one without texts and one of another task. A text with an
+ * the result; NULL for a NULL result, one without texts, one of chunks and one of another task. A
+ * text with an
  * error has a row of unspecified values. */
 INLAY_C_API const float* inlay_result_vectors(const inlay_result* result);
+
+/* A chunk of a text, of an engine with "chunk" ("true"). */
+typedef struct inlay_chunk {
+  size_t struct_size;
+  int64_t begin, end;           /* characters */
+  int64_t byte_begin, byte_end; /* the same in bytes of the text */
+  int32_t tokens;               /* pooled; special tokens and prompt are the outer chunks' */
+  const float* vector;          /* [dim], zero without tokens; lives as long as the result */
+} inlay_chunk;
+
+/* embed: how many chunks a text has; 0 for a NULL result, one without chunks and index >= count. */
+INLAY_C_API size_t inlay_result_chunk_count(const inlay_result* result, size_t index);
+/* embed: a chunk of a text, in the text's order or that of its spans; its values are unspecified
+ * for a text with an error. INLAY_USAGE when there is none of that number. */
+INLAY_C_API inlay_status inlay_result_chunk(const inlay_result* result, size_t index, size_t number,
+                                            inlay_chunk* chunk);
 
 typedef struct inlay_sparse_vector {
   size_t struct_size;

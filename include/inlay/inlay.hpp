@@ -91,11 +91,31 @@ struct INLAY_API EngineOptions {
   Role role = Role::kNone;
 };
 
+// Late chunking: a text goes through the model whole, or in overlapping windows where it is longer
+// than the model's limit, and each chunk of it is the mean of its own tokens (Guenther et al. 2024,
+// arXiv:2409.04701). Nothing is cut off; Truncate::kError refuses texts that need windows.
+enum class ChunkBy {
+  kTokens,     // `tokens` each
+  kSentences,  // whole sentences, as many as fit `tokens`; a longer one is cut
+  kSpans,      // every text brings its own: Request::spans
+};
+struct INLAY_API ChunkOptions {
+  ChunkBy by = ChunkBy::kTokens;  // of texts without Request::spans
+  int tokens = 0;   // of a chunk at most, special tokens and prompt aside; 0: 256, and at most half
+                    // the length limit
+  int overlap = 0;  // tokens that a chunk shares with the one before it, at most
+  int sentences = 0;  // kSentences: of a chunk at most; 0: as many as fit
+  // Tokens of context that a window repeats of the text before its first new chunk; unset: 512, and
+  // at most a quarter of the length limit.
+  std::optional<int> window_overlap;
+};
+
 struct INLAY_API EmbedOptions {
   int dimensions = 0;             // Matryoshka: keep the first N, then normalise; 0: all
   std::optional<bool> normalize;  // unset: as the model's modules say
   std::string pooling;            // unset: as the model says; else
                         // cls|mean|max|mean_sqrt_len|weightedmean|lasttoken, several joined by '+'
+  std::optional<ChunkOptions> chunk{};  // a vector a chunk, not a text; only with mean pooling
 };
 
 struct INLAY_API SparseOptions {
@@ -147,6 +167,11 @@ class INLAY_API CancelToken {
   std::shared_ptr<void> flag_;
 };
 
+// Characters [begin, end) of a text. A character is a Unicode code point, as in Python's str.
+struct Span {
+  std::int64_t begin = 0, end = 0;
+};
+
 struct INLAY_API Request {
   std::vector<std::string> texts;  // UTF-8; an empty text is a text
   // Reranking: one query for all texts, or one a text; else empty.
@@ -161,6 +186,9 @@ struct INLAY_API Request {
   std::optional<CancelToken> cancel{};
   std::int64_t first_index =
       0;  // what error messages call texts[0] ("text 512"); results do not depend on it
+  // EmbedOptions::chunk: the chunks of texts that bring their own, in any order, overlapping or
+  // not; empty, or one a text (unset: cut as ChunkOptions say).
+  std::vector<std::optional<std::vector<Span>>> spans{};
 };
 
 // What happened to one text.
@@ -170,6 +198,24 @@ struct TextInfo {
   std::optional<std::string> prompt;  // name of the prompt that was added
   std::string
       error;  // not empty: this text has no result (non-finite values); neighbours are unharmed
+  // False: a chunked text was longer than the limit and went through in windows, so that its
+  // chunks have not seen all of it.
+  bool whole = true;
+};
+
+// A chunk of a text: where it lies, in characters and in bytes, and how many tokens were pooled
+// (those before the text's first token and behind its last, special ones and the prompt, go with
+// these). None: the vector is zero.
+struct Chunk {
+  std::int64_t begin = 0, end = 0;
+  std::int64_t byte_begin = 0, byte_end = 0;
+  int tokens = 0;
+};
+
+// Of one text, in its order or in that of Request::spans.
+struct TextChunks {
+  std::vector<Chunk> chunks;
+  std::vector<float> vectors;  // [chunks, dim]
 };
 
 // Ids ascending, weights above zero; below it only miniCOIL's, whose words have a place in space.
@@ -195,7 +241,8 @@ struct TokenVectors {
 struct INLAY_API Result {
   // embed: width of one vector; sparse: of the vocabulary, 0: hashes; late: of a token's vector
   std::int64_t dim = 0;
-  std::vector<float> vectors;        // embed: [texts, dim]
+  std::vector<float> vectors;        // embed: [texts, dim]; empty with EmbedOptions::chunk
+  std::vector<TextChunks> chunks;    // embed with EmbedOptions::chunk: [texts]
   std::vector<SparseVector> sparse;  // sparse: [texts]
   std::vector<TokenVectors> late;    // late: [texts]
   std::vector<float> scores;         // rerank: [texts, labels]

@@ -46,9 +46,9 @@ class Executable {
  public:
   virtual ~Executable() = default;
   // Writes the Program's outputs, one span each: [texts, width] in batch order, or [tokens, width]
-  // in row order for one of kTokens rows. A batch over the compiled limits throws kInternal.
-  // Bit-identical for a text whatever its neighbours, the place in the batch and the number of
-  // threads.
+  // in row order for one of kTokens rows, [spans, width] for kSpans. A batch over the compiled
+  // limits throws kInternal. Bit-identical for a text whatever its neighbours, the place in the
+  // batch and the number of threads.
   virtual void run(const PackedBatch& batch, std::span<const std::span<float>> outs) = 0;
   void run(const PackedBatch& batch, std::span<float> out) { run(batch, {&out, 1}); }
   virtual MemoryPlan memory() const = 0;

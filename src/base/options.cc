@@ -44,13 +44,13 @@ constexpr std::int64_t kIntMaximum = 2147483647;
 
 // clang-format off
 // name, letter, metavar, kind, choices, default, help, commands, environment, engine key, minimum, maximum
-constexpr std::array<OptionSpec, 49> kOptions{{
+constexpr std::array<OptionSpec, 55> kOptions{{
     {"input", 'i', "FILE", kText, "", "standard input", "read texts from FILE; - is standard input", kReads, false, false, 0, 0},
     {"input-format", 0, "FORMAT", kChoice, "txt|jsonl|csv", "by the extension of -i, else txt", "txt: one text a line; jsonl: a string or an object a line; csv: with a header row", kReads, false, false, 0, 0},
     {"field", 0, "NAME", kText, "", "text (ids with --decode)", "the jsonl member or csv column that holds the text", kReads, false, false, 0, 0},
     {"max-line", 0, "SIZE", kSize, "", "16MiB", "longest line or csv record that is accepted", kReads, true, false, 0, 0},
     {"output", 'o', "FILE", kText, "", "standard output", "write results to FILE, complete or not at all", kPrints, false, false, 0, 0},
-    {"format", 0, "FORMAT", kChoice, "jsonl|csv|npy", "by the extension of -o, else jsonl", "how results are written; csv and npy are for embed", (kComputes & ~kCommandModelCalibrate) | kCommandTokens, false, false, 0, 0},
+    {"format", 0, "FORMAT", kChoice, "jsonl|csv|npy", "by the extension of -o, else jsonl", "how results are written; csv and npy are for embed, npy without --chunk", (kComputes & ~kCommandModelCalibrate) | kCommandTokens, false, false, 0, 0},
     {"model", 'm', "MODEL", kText, "", "minilm; sparse: prithivida/Splade_PP_en_v1, else splade-tiny; late: answerdotai/answerai-colbert-small-v1; rerank: BAAI/bge-reranker-base; embed --with: BAAI/bge-m3", "a folder in Hugging Face form, org/name[@revision], or a built-in short name", kPrints & ~kCommandModelList, true, true, 0, 0},
     {"as", 0, "ROLE", kChoice, "query|document", "neither", "add the model's prompt for this role; of a model with routes or adapters, take this one; of a late-interaction model, mark and expand texts so (neither: document)", kReads, false, false, 0, 0},
     {"prompt", 0, "NAME", kText, "", "the model's default prompt, if it has one", "add the model's prompt of this name; none adds nothing", kReads, false, false, 0, 0},
@@ -71,6 +71,12 @@ constexpr std::array<OptionSpec, 49> kOptions{{
     {"output-dtype", 0, "DTYPE", kChoice, "float32|float16|int8|uint8|binary|ubinary", "float32", "how vectors are stored; int8 and uint8 need --calibration", kCommandEmbed, false, false, 0, 0},
     {"calibration", 0, "FILE", kText, "", "none", "ranges made by inlay model calibrate", kCommandEmbed, false, false, 0, 0},
     {"with", 0, "LIST", kText, "", "none", "write other outputs of the same pass beside dense vectors, of models that have them (bge-m3): sparse, late, or sparse,late", kCommandEmbed, false, false, 0, 0},
+    {"chunk", 0, "", kFlag, "", "", "late chunking: a vector for each chunk of a text that goes through the model as a whole, or in overlapping windows where it is longer than --max-length; for models that pool by mean", kCommandEmbed, false, true, 0, 0},
+    {"chunk-by", 0, "HOW", kChoice, "tokens|sentences|spans", "the \"spans\" of a jsonl line that has them, else tokens", "--chunk: --chunk-tokens each; whole sentences, as many as fit that; or [[begin,end],...] in characters from every jsonl line", kCommandEmbed, false, true, 0, 0},
+    {"chunk-tokens", 0, "N", kInteger, "", "256, and at most half of --max-length", "--chunk: tokens of a chunk at most, special tokens and prompt aside", kCommandEmbed, false, true, 1, kIntMaximum},
+    {"chunk-overlap", 0, "N", kInteger, "", "0", "--chunk: tokens that a chunk shares with the one before it, at most", kCommandEmbed, false, true, 0, kIntMaximum},
+    {"chunk-sentences", 0, "N", kInteger, "", "as many as fit", "--chunk-by sentences: sentences of a chunk at most", kCommandEmbed, false, true, 1, kIntMaximum},
+    {"window-overlap", 0, "N", kInteger, "", "512, and at most a quarter of --max-length", "--chunk: tokens of context that a window repeats before its first new chunk", kCommandEmbed, false, true, 0, kIntMaximum},
     {"top-k", 0, "N", kInteger, "", "all", "keep the largest N weights of a text", kCommandSparse, false, true, 1, kIntMaximum},
     {"min-weight", 0, "W", kText, "", "0", "drop weights below W", kCommandSparse, false, true, 0, 0},
     {"words", 0, "", kFlag, "", "", "print the tokens or words that the ids stand for, too", kCommandSparse, false, true, 0, 0},
@@ -317,6 +323,35 @@ EmbedOptions OptionValues::embed_options() const {
   if (flag("no-normalize")) options.normalize = false;
   if (flag("normalize")) options.normalize = true;
   options.pooling = text("pooling");
+  options.chunk = chunk_options();
+  return options;
+}
+
+std::optional<ChunkOptions> OptionValues::chunk_options() const {
+  const std::string by = text("chunk-by", "tokens");
+  for (const char* name :
+       {"chunk-by", "chunk-tokens", "chunk-overlap", "chunk-sentences", "window-overlap"}) {
+    if (!has(name)) continue;
+    const std::string flag_text = std::string("--") + name;
+    if (!flag("chunk")) fail(ErrorCode::kUsage, flag_text, "expected --chunk beside it, got none.");
+    const bool sentences = flag_text == "--chunk-sentences";
+    const bool sizes = flag_text == "--chunk-tokens" || flag_text == "--chunk-overlap";
+    if ((sentences && by != "sentences") || (sizes && by == "spans")) {
+      fail(ErrorCode::kUsage, flag_text,
+           std::string("expected --chunk-by ") + (sentences ? "sentences" : "tokens or sentences") +
+               " beside it, got " + by + ".");
+    }
+  }
+  if (!flag("chunk")) return std::nullopt;
+  ChunkOptions options;
+  options.by = by == "sentences" ? ChunkBy::kSentences
+               : by == "spans"   ? ChunkBy::kSpans
+                                 : ChunkBy::kTokens;
+  options.tokens = static_cast<int>(integer("chunk-tokens", 0));
+  options.overlap = static_cast<int>(integer("chunk-overlap", 0));
+  options.sentences = static_cast<int>(integer("chunk-sentences", 0));
+  if (has("window-overlap"))
+    options.window_overlap = static_cast<int>(integer("window-overlap", 0));
   return options;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -97,6 +98,7 @@ class OptionValues {
   // to it.
   EngineOptions engine_options() const;
   EmbedOptions embed_options() const;
+  std::optional<ChunkOptions> chunk_options() const;  // unset: no --chunk
   SparseOptions sparse_options() const;
   RerankOptions rerank_options() const;
   JointOptions joint_options() const;  // what --with asks for beside dense vectors

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace inlay {
@@ -20,9 +21,15 @@ struct PackedBatch {
   // [texts]: tokens from the start that attention sees as keys, at least one; those behind them
   // attend but are not seen (ColBERT's query expansion). Empty: all.
   std::span<const std::int32_t> key_counts{};
+  // Rows [begin, end) of the batch that are pooled together, ascending by text: the spans of text t
+  // are [span_offsets[t], span_offsets[t + 1]) and lie inside it, each of at least one row; no more
+  // of them than the text has tokens. Empty, both: none.
+  std::span<const std::pair<std::int32_t, std::int32_t>> spans{};
+  std::span<const std::int32_t> span_offsets{};  // [texts + 1]
 
   std::int64_t texts() const { return static_cast<std::int64_t>(offsets.size()) - 1; }
   std::int64_t tokens() const { return offsets.empty() ? 0 : offsets.back(); }
+  std::int64_t span_count() const { return static_cast<std::int64_t>(spans.size()); }
 };
 
 }  // namespace inlay

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 namespace inlay::batch {
@@ -16,9 +17,11 @@ struct ReadyText {
   std::int32_t pool_begin = 0;
   std::int32_t key_count = 0;  // tokens seen as keys (PackedBatch); 0: all
   int priority = 0;
-  std::uint64_t order = 0;      // arrival
-  std::shared_ptr<void> owner;  // the request, for whoever pushed it
-  std::size_t index = 0;        // of the text in its request
+  std::uint64_t order = 0;                                     // arrival
+  std::shared_ptr<void> owner;                                 // the request, for whoever pushed it
+  std::size_t index = 0;                                       // of the text in its request
+  std::vector<std::pair<std::int32_t, std::int32_t>> spans{};  // PackedBatch, from the first token
+  std::vector<std::uint32_t> chunks{};  // which of the text's chunks each span is
 };
 
 // Thread-safe.

@@ -68,7 +68,7 @@ std::int64_t output_bytes(const Program& program, const backend::CompileOptions&
   std::int64_t floats = 0;
   for (const ValueId id : program.outputs()) {
     const Value& value = program.value(id);
-    floats += value.width * (value.rows == Rows::kTokens ? limits.max_tokens : limits.max_texts);
+    floats += value.width * (value.rows == Rows::kTexts ? limits.max_texts : limits.max_tokens);
   }
   return floats * std::int64_t{sizeof(float)};
 }
@@ -126,8 +126,10 @@ void warm_up(LoadedModel* model) {
   const std::vector<std::int32_t> offsets{0, static_cast<std::int32_t>(ids.size())};
   std::vector<std::vector<float>> outs;
   for (const LoadedModel::Output& output : model->outputs)
-    outs.emplace_back(output.tokens ? ids.size() * static_cast<std::size_t>(output.width)
-                                    : static_cast<std::size_t>(output.width));
+    outs.emplace_back((output.rows == Rows::kTokens  ? ids.size()
+                       : output.rows == Rows::kTexts ? 1
+                                                     : 0) *
+                      static_cast<std::size_t>(output.width));
   const std::vector<std::span<float>> spans(outs.begin(), outs.end());
   model->executable->run({ids, {}, offsets, {}}, spans);
 }
@@ -254,6 +256,9 @@ void load_program(const EngineOptions& options, LoadedModel* model) {
       resolve_length(options, lengths, model->tokenizer.special_tokens_added(pairs));
   const backend::Choice choice =
       backend::select({options.device, options.dtype, options.disable}, program, &limits);
+  model->task->set_limit(
+      limits.max_text_tokens,
+      model->files.is_static_table() ? 0 : model->tokenizer.special_tokens_added(false));
   fit_memory(options, *choice.backend, program, model->files.weight_bytes(), &limits);
   if (!options.allow_nonfinite) check_finite(program);
   model->executable = choice.backend->compile(program, limits);
@@ -266,7 +271,7 @@ void load_program(const EngineOptions& options, LoadedModel* model) {
   model->type_count = model->files.tokenizer().token_types ? program.type_count() : 0;
   for (const ValueId id : program.outputs()) {
     const Value& value = program.value(id);
-    model->outputs.push_back({value.rows == Rows::kTokens, value.width});
+    model->outputs.push_back({value.rows, value.width});
   }
   program = Program();  // lets go of the file map: what the room needs it has packed
   warm_up(model);

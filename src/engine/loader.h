@@ -31,7 +31,7 @@ struct LoadedModel {
   bool max_length_given = false;     // by the caller
   std::int64_t vocab_size = 0, type_count = 0;  // type_count 0: types are not given
   struct Output {
-    bool tokens = false;  // a row a token, not a text
+    Rows rows = Rows::kTexts;
     std::int64_t width = 0;
   };
   std::vector<Output> outputs{};  // of the Program

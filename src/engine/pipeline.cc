@@ -40,6 +40,36 @@ std::string text_name(const Request& request, std::size_t index) {
   return "text " + std::to_string(request.first_index + static_cast<std::int64_t>(index));
 }
 
+void check_spans(const Request& request, const task::Task& task) {
+  if (request.spans.empty()) return;
+  if (!task.chunks()) {
+    fail(ErrorCode::kUsage, "request",
+         "expected no spans, got some: the model is not loaded to chunk texts (--chunk).");
+  }
+  if (request.spans.size() != request.texts.size()) {
+    fail(ErrorCode::kUsage, "request",
+         "expected spans of every text, or of none, got " + std::to_string(request.spans.size()) +
+             " for " + std::to_string(request.texts.size()) + " texts.");
+  }
+}
+
+// Leaves out every token `id`.
+void drop(std::int32_t id, tokens::Encoding* encoding) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < encoding->ids.size(); ++i) {
+    if (encoding->ids[i] == id) continue;
+    encoding->ids[kept] = encoding->ids[i];
+    encoding->type_ids[kept] = encoding->type_ids[i];
+    encoding->special[kept] = encoding->special[i];
+    if (!encoding->offsets.empty()) encoding->offsets[kept] = encoding->offsets[i];
+    ++kept;
+  }
+  encoding->ids.resize(kept);
+  encoding->type_ids.resize(kept);
+  encoding->special.resize(kept);
+  if (!encoding->offsets.empty()) encoding->offsets.resize(kept);
+}
+
 std::int64_t since(Clock::time_point begin) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count();
 }
@@ -138,6 +168,7 @@ std::future<Result> Pipeline::submit(Request request) {
   for (const std::string& query : r.queries) check_utf8(query, "query");
   state->task = model_.task.get();
   model_.task->check(r);
+  check_spans(r, *model_.task);
   task::check_role(model_.files, model_.adapter, r.role);
   if (r.role == Role::kNone) state->request.role = model_.task->default_role();
   state->prompt = task::choose_prompt(model_.files, r.prompt, r.role, model_.adapter);
@@ -245,6 +276,22 @@ void Pipeline::check_ids(const tokens::Encoding& encoding, const std::string& wh
   }
 }
 
+// Under Truncate::kError. A text that is chunked loses nothing in windows, but sight of its whole.
+void Pipeline::check_length(const State& state, std::size_t index,
+                            const tokens::Encoding& encoding) const {
+  if (truncate_ != Truncate::kError) return;
+  const Request& request = state.request;
+  std::int64_t most = state.options.max_length;
+  const bool windows =
+      model_.task->chunks() && static_cast<std::int64_t>(encoding.ids.size()) > most;
+  if (!encoding.truncated && !windows) return;
+  if (index >= request.texts.size()) most = model_.task->own_limit(Role::kQuery).value_or(most);
+  fail(ErrorCode::kBadInput, text_name(request, index),
+       "expected at most " + std::to_string(most) +
+           " tokens under --truncate error, got more. Shorten the text, raise --max-length or " +
+           (windows ? "allow windows (--truncate right)." : "allow the cut."));
+}
+
 void Pipeline::encode_text(const std::shared_ptr<State>& state, std::size_t index,
                            tokens::Encoding* scratch) {
   const auto begin = Clock::now();
@@ -253,16 +300,15 @@ void Pipeline::encode_text(const std::shared_ptr<State>& state, std::size_t inde
   model_.task->encode(source, state->shared.get(), index, scratch);
   if (const auto unknown = model_.tokenizer.special_ids().unk;
       unknown && model_.files.drops_unknown_tokens())
-    std::erase(scratch->ids, *unknown);
-  if (scratch->truncated && truncate_ == Truncate::kError) {
-    std::int64_t most = state->options.max_length;
-    if (index >= request.texts.size()) most = model_.task->own_limit(Role::kQuery).value_or(most);
-    fail(ErrorCode::kBadInput, text_name(request, index),
-         "expected at most " + std::to_string(most) +
-             " tokens under --truncate error, got more. Shorten the text, raise --max-length or "
-             "allow the cut.");
-  }
+    drop(*unknown, scratch);
+  check_length(*state, index, *scratch);
   const bool looked_up = model_.task->look_up(source, index, scratch, &state->result);
+  std::vector<task::Window> windows;
+  if (model_.task->chunks()) {
+    windows = model_.task->windows(source, index, *scratch, state->pool_begin, &state->result);
+  } else if (!looked_up && !scratch->ids.empty()) {
+    windows.push_back({0, static_cast<std::int32_t>(scratch->ids.size())});
+  }
   counters_.tokenize_ns += since(begin);
   if (!looked_up) check_ids(*scratch, text_name(request, index));
   TextInfo& info = state->result.texts[index];
@@ -272,21 +318,46 @@ void Pipeline::encode_text(const std::shared_ptr<State>& state, std::size_t inde
   counters_.texts += index < request.texts.size() ? 1 : 0;
   counters_.tokens += info.tokens;
   counters_.truncated += info.truncated ? 1 : 0;
-  if (looked_up || scratch->ids.empty()) {  // done, or nothing to read: the zero vector
+  if (windows.empty()) {  // done, or nothing to read: the zero vector
     ready_.withdraw(1);
     state->finish(1);
     return;
   }
-  batch::ReadyText ready;
-  ready.ids = scratch->ids;
-  if (model_.type_count > 1) ready.type_ids = scratch->type_ids;
-  ready.pool_begin = std::min(state->pool_begin, static_cast<std::int32_t>(scratch->ids.size()));
-  ready.key_count = scratch->key_count;
-  ready.priority = state->request.priority;
-  ready.order = (state->order << 20U) + index;
-  ready.owner = state;
-  ready.index = index;
-  ready_.push(std::move(ready));
+  const auto count = static_cast<std::int32_t>(scratch->ids.size());
+  info.whole = windows[0].begin == 0 && windows[0].end == count;
+  push(state, index, *scratch, std::move(windows));
+}
+
+// Each window of an item is computed as a text of its own.
+void Pipeline::push(const std::shared_ptr<State>& state, std::size_t index,
+                    const tokens::Encoding& encoding, std::vector<task::Window> windows) {
+  std::size_t more = windows.size() - 1;  // than the one that was announced
+  state->remaining += more;
+  ready_.expect(static_cast<std::int64_t>(more));
+  try {
+    for (task::Window& window : windows) {
+      batch::ReadyText ready;
+      const auto cut = [&](const std::vector<std::int32_t>& all) {
+        return std::vector<std::int32_t>(all.begin() + window.begin, all.begin() + window.end);
+      };
+      ready.ids = cut(encoding.ids);
+      if (model_.type_count > 1) ready.type_ids = cut(encoding.type_ids);
+      ready.pool_begin = std::min(state->pool_begin, window.end - window.begin);
+      ready.key_count = encoding.key_count;
+      ready.priority = state->request.priority;
+      ready.order = (state->order << 20U) + index;
+      ready.owner = state;
+      ready.index = index;
+      ready.spans = std::move(window.spans);
+      ready.chunks = std::move(window.chunks);
+      ready_.push(std::move(ready));
+      if (more > 0) --more;
+    }
+  } catch (...) {  // out of memory: the last one is the caller's to withdraw
+    ready_.withdraw(static_cast<std::int64_t>(more));
+    state->finish(more);
+    throw;
+  }
 }
 
 void Pipeline::compute_loop() {
@@ -314,33 +385,41 @@ void Pipeline::compute(std::vector<batch::ReadyText>* texts) {
   const auto begin = Clock::now();
   buffer_.clear();
   for (const batch::ReadyText& text : *texts)
-    buffer_.add(text.ids, text.type_ids, text.pool_begin, text.key_count);
+    buffer_.add(text.ids, text.type_ids, text.pool_begin, text.key_count, text.spans);
   const PackedBatch batch = buffer_.view();
   std::vector<std::span<float>> spans;
   outputs_.resize(model_.outputs.size());
   for (std::size_t o = 0; o < outputs_.size(); ++o) {
     const LoadedModel::Output& output = model_.outputs[o];
-    const std::int64_t rows = output.tokens ? batch.tokens() : batch.texts();
+    const std::int64_t rows = output.rows == Rows::kTokens  ? batch.tokens()
+                              : output.rows == Rows::kTexts ? batch.texts()
+                                                            : batch.span_count();
     outputs_[o].resize(static_cast<std::size_t>(rows * output.width));
     spans.emplace_back(outputs_[o]);
   }
   model_.executable->run(batch, spans);
   counters_.compute_ns += since(begin);
   std::vector<std::span<const float>> mine(outputs_.size());
+  std::size_t span = 0;
   for (std::size_t i = 0; i < texts->size(); ++i) {
+    const batch::ReadyText& text = (*texts)[i];
     for (std::size_t o = 0; o < outputs_.size(); ++o) {
       const auto width = static_cast<std::size_t>(model_.outputs[o].width);
       const auto first = static_cast<std::size_t>(batch.offsets[i]);
       const std::size_t count = static_cast<std::size_t>(batch.offsets[i + 1]) - first;
-      mine[o] = model_.outputs[o].tokens ? spans[o].subspan(first * width, count * width)
-                                         : spans[o].subspan(i * width, width);
+      const Rows rows = model_.outputs[o].rows;
+      mine[o] = rows == Rows::kTokens  ? spans[o].subspan(first * width, count * width)
+                : rows == Rows::kTexts ? spans[o].subspan(i * width, width)
+                                       : spans[o].subspan(span * width, text.spans.size() * width);
     }
-    auto* state = static_cast<State*>((*texts)[i].owner.get());
-    if (model_.task->read({mine, (*texts)[i].ids, state->request}, (*texts)[i].index,
+    span += text.spans.size();
+    auto* state = static_cast<State*>(text.owner.get());
+    if (model_.task->read({mine, text.ids, state->request, text.chunks}, text.index,
                           &state->result))
       continue;
-    state->result.texts[(*texts)[i].index].error =
-        "expected finite values, got NaN or infinity: the model overflows on this text";
+    std::string& error = state->result.texts[text.index].error;
+    if (!error.empty()) continue;  // another window of it
+    error = "expected finite values, got NaN or infinity: the model overflows on this text";
     counters_.nonfinite += 1;
   }
 }

@@ -48,10 +48,13 @@ class Pipeline {
   void encode(const Job& job, tokens::Encoding* scratch);
   void encode_text(const std::shared_ptr<State>& state, std::size_t index,
                    tokens::Encoding* scratch);
+  void push(const std::shared_ptr<State>& state, std::size_t index,
+            const tokens::Encoding& encoding, std::vector<task::Window> windows);
   void compute_loop();
   void compute(std::vector<batch::ReadyText>* texts);
   std::int32_t prompt_tokens(const std::string& prompt) const;
   tokens::EncodeOptions encode_options(Role role) const;
+  void check_length(const State& state, std::size_t index, const tokens::Encoding& encoding) const;
   void check_ids(const tokens::Encoding& encoding, const std::string& where) const;
 
   LoadedModel model_;

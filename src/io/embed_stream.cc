@@ -12,6 +12,9 @@ namespace {
 constexpr std::size_t kInFlight = 4;
 constexpr std::size_t kRequestTexts = 512;
 constexpr std::size_t kRequestBytes = std::size_t{1} << 20U;
+// Of texts in chunks, whose vectors may be larger than they are: one of 384 floats for every token
+// of a request at the very most.
+constexpr std::size_t kChunkedBytes = std::size_t{1} << 18U;
 constexpr int kPauseMilliseconds = 20;  // input silent for longer is a pause
 
 class Stream {
@@ -37,8 +40,10 @@ class Stream {
         pending_queries_.emplace_back(reader_.query());
         pending_bytes_ += reader_.query().size();
       }
+      if (options_.chunks) pending_spans_.push_back(reader_.take_spans());
       pending_.push_back(std::move(text));
-      if (pending_.size() == kRequestTexts || pending_bytes_ >= kRequestBytes) submit();
+      const std::size_t most = options_.chunks ? kChunkedBytes : kRequestBytes;
+      if (pending_.size() == kRequestTexts || pending_bytes_ >= most) submit();
     }
     if (going_) submit();
     while (going_ && !under_way_.empty()) hand_out();
@@ -58,6 +63,7 @@ class Stream {
     Request request;
     request.texts = std::exchange(pending_, {});
     request.queries = std::exchange(pending_queries_, {});
+    request.spans = std::exchange(pending_spans_, {});
     if (options_.query) request.queries = {*options_.query};
     request.instruction = options_.instruction;
     request.prompt = options_.prompt;
@@ -87,6 +93,7 @@ class Stream {
   Progress& progress_;
   CancelToken cancel_;
   std::vector<std::string> pending_, pending_queries_;
+  std::vector<std::optional<std::vector<Span>>> pending_spans_;
   std::size_t pending_bytes_ = 0;
   std::deque<UnderWay> under_way_;
   std::int64_t submitted_ = 0, handed_out_ = 0, tokens_ = 0;

@@ -18,6 +18,7 @@ struct StreamOptions {
   Role role = Role::kNone;
   std::optional<std::string> query{};        // reranking: of all texts
   std::optional<std::string> instruction{};  // as in Request
+  bool chunks = false;                       // of texts; the reader's spans go along
   bool pairs = false;  // reranking: each text brings its own (TextReader::query)
 };
 

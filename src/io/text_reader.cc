@@ -1,6 +1,8 @@
 // txt, jsonl and argument readers; the csv reader is in csv_reader.cc.
 #include "io/text_reader.h"
 
+#include <utility>
+
 #include "base/error.h"
 #include "base/json.h"
 #include "io/checked_text.h"
@@ -42,8 +44,8 @@ class TxtReader final : public LineTextReader {
 
 class JsonlReader final : public LineTextReader {
  public:
-  JsonlReader(LineReader lines, std::string field)
-      : LineTextReader(std::move(lines)), field_(std::move(field)) {}
+  JsonlReader(LineReader lines, std::string field, bool spans)
+      : LineTextReader(std::move(lines)), field_(std::move(field)), reads_spans_(spans) {}
   bool next(std::string* text) override {
     std::string_view line;
     do {
@@ -64,10 +66,29 @@ class JsonlReader final : public LineTextReader {
                "\", got an object without it. Name the member with --field.");
     }
     text->assign(root.is_string() ? root.string() : member(root));
+    spans_.reset();
+    if (reads_spans_ && root.is_object()) read_spans(root);
     return true;
+  }
+  std::optional<std::vector<Span>> take_spans() override {
+    return std::exchange(spans_, std::nullopt);
   }
 
  private:
+  void read_spans(const JsonValue& root) {
+    const auto list = root.find("spans");
+    if (!list) return;
+    spans_.emplace();
+    for (const JsonValue& pair : list->items()) {
+      const std::vector<JsonValue> ends = pair.items();
+      if (ends.size() != 2) {
+        fail(ErrorCode::kBadInput, where(),
+             "expected [begin, end] in \"spans\", got an array of " + std::to_string(ends.size()) +
+                 ".");
+      }
+      spans_->push_back({ends[0].integer(), ends[1].integer()});
+    }
+  }
   std::string_view member(const JsonValue& root) const {
     const auto value = root.find(field_);
     if (!value || !value->is_string()) {
@@ -78,6 +99,8 @@ class JsonlReader final : public LineTextReader {
     return value->string();
   }
   std::string field_;
+  const bool reads_spans_;
+  std::optional<std::vector<Span>> spans_;
 };
 
 class PairReader final : public LineTextReader {
@@ -119,10 +142,11 @@ InputFormat input_format_of(std::string_view path) {
   return InputFormat::kTxt;
 }
 
-std::unique_ptr<TextReader> read_texts(LineReader lines, InputFormat format, std::string field) {
+std::unique_ptr<TextReader> read_texts(LineReader lines, InputFormat format, std::string field,
+                                       bool spans) {
   switch (format) {
     case InputFormat::kJsonl:
-      return std::make_unique<JsonlReader>(std::move(lines), std::move(field));
+      return std::make_unique<JsonlReader>(std::move(lines), std::move(field), spans);
     case InputFormat::kCsv:
       return std::make_unique<CsvReader>(std::move(lines), std::move(field));
     case InputFormat::kTxt:

@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "inlay/inlay.hpp"
 #include "io/line_reader.h"
 
 namespace inlay::io {
@@ -37,6 +39,8 @@ class TextReader {
   virtual std::string where() const = 0;  // of the text last returned
   // The query that came with the text last returned; empty unless pairs are read.
   virtual std::string_view query() const { return {}; }
+  // Moves out the chunks that came with it; unset: none came, or they are not read.
+  virtual std::optional<std::vector<Span>> take_spans() { return std::nullopt; }
 };
 
 // What readers over lines have in common.
@@ -52,8 +56,10 @@ class LineTextReader : public TextReader {
   LineReader lines_;
 };
 
-// `field` names the csv column or jsonl member.
-std::unique_ptr<TextReader> read_texts(LineReader lines, InputFormat format, std::string field);
+// `field` names the csv column or jsonl member. `spans`: of a jsonl object the member "spans", if
+// it has one that is not null, is [[begin, end], ...] and read too.
+std::unique_ptr<TextReader> read_texts(LineReader lines, InputFormat format, std::string field,
+                                       bool spans = false);
 // Pairs: a jsonl line is [query, text], or an object with "query" and "text".
 std::unique_ptr<TextReader> read_pairs(LineReader lines);
 std::unique_ptr<TextReader> read_arguments(std::vector<std::string> texts);

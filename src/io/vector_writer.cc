@@ -51,13 +51,20 @@ class JsonlWriter final : public VectorWriter {
   void finish() override {}
 
  private:
-  void write_row(std::string_view row, const TextInfo& text, std::int64_t index) override {
-    scratch_ = "{\"index\":" + std::to_string(index) + ",\"embedding\":[";
+  void write_row(std::string_view row, const TextInfo& text, const RowOf& of) override {
+    scratch_ = "{\"index\":" + std::to_string(of.index);
+    if (of.chunk != nullptr) {
+      scratch_ += ",\"chunk\":" + std::to_string(of.number) +
+                  ",\"begin\":" + std::to_string(of.chunk->begin) +
+                  ",\"end\":" + std::to_string(of.chunk->end);
+    }
+    scratch_ += ",\"embedding\":[";
     for (std::int64_t i = 0; i < width_; ++i) {
       if (i > 0) scratch_ += ',';
       append_element(scratch_, row, i);
     }
     scratch_ += ']';
+    if (of.chunk != nullptr) scratch_ += text.whole ? ",\"whole\":true" : ",\"whole\":false";
     append_line_end(scratch_, text);
     out_.write(scratch_);
   }
@@ -75,15 +82,19 @@ class CsvWriter final : public VectorWriter {
   void finish() override {}
 
  private:
-  void write_row(std::string_view row, const TextInfo&, std::int64_t index) override {
+  void write_row(std::string_view row, const TextInfo&, const RowOf& of) override {
     scratch_.clear();
     if (!began_) {
-      scratch_ = "index";
+      scratch_ = of.chunk != nullptr ? "index,chunk,begin,end" : "index";
       for (std::int64_t i = 0; i < width_; ++i) scratch_ += ",v" + std::to_string(i);
       scratch_ += '\n';
       began_ = true;
     }
-    scratch_ += std::to_string(index);
+    scratch_ += std::to_string(of.index);
+    if (of.chunk != nullptr) {
+      for (const std::int64_t number : {of.number, of.chunk->begin, of.chunk->end})
+        scratch_ += "," + std::to_string(number);
+    }
     for (std::int64_t i = 0; i < width_; ++i) {
       scratch_ += ',';
       append_element(scratch_, row, i);
@@ -114,7 +125,11 @@ class NpyWriter final : public VectorWriter {
   }
 
  private:
-  void write_row(std::string_view row, const TextInfo&, std::int64_t) override {
+  void write_row(std::string_view row, const TextInfo&, const RowOf& of) override {
+    if (of.chunk != nullptr) {
+      fail(ErrorCode::kUsage, "--format",
+           "expected jsonl or csv for chunks, got npy, whose rows do not say whose they are.");
+    }
     if (spool_ == nullptr) {
       out_.write(row);
     } else {
@@ -187,34 +202,46 @@ void VectorWriter::write_error(const std::string& error, const TextInfo&, std::i
            " Leave the text out, or write jsonl, where it gets a line of its own.");
 }
 
-void VectorWriter::write(Result& result, std::int64_t first_index) {
-  const auto dim = static_cast<std::size_t>(dim_);
-  std::vector<std::string> errors(result.texts.size());
-  for (std::size_t text = 0; text < result.texts.size(); ++text) {
-    errors[text] = result.texts[text].error;
-    const std::span<float> row(result.vectors.data() + text * dim, dim);
-    if (errors[text].empty() && how_.dtype == OutputDtype::kFloat16) {
-      for (const float value : row) {
-        if (std::fabs(value) >= 65520.0F) errors[text] = "a value beyond the range of float16.";
-      }
+void VectorWriter::write_text(std::span<float> vectors, const std::vector<Chunk>* chunks,
+                              const TextInfo& text, std::int64_t index) {
+  std::string error = text.error;
+  if (error.empty() && how_.dtype == OutputDtype::kFloat16) {
+    for (const float value : vectors) {
+      if (std::fabs(value) >= 65520.0F) error = "a value beyond the range of float16.";
     }
-    // What has no result may hold anything; zeros are safe to convert.
-    if (!errors[text].empty()) std::fill(row.begin(), row.end(), 0.0F);
   }
+  if (!error.empty()) {  // what has no result may hold anything
+    write_error(error, text, index);
+    return;
+  }
+  std::string_view bytes(reinterpret_cast<const char*>(vectors.data()),
+                         vectors.size() * sizeof(float));
   std::vector<std::uint8_t> converted;
-  std::string_view bytes(reinterpret_cast<const char*>(result.vectors.data()),
-                         result.vectors.size() * sizeof(float));
   if (how_.dtype != OutputDtype::kFloat32) {
-    converted = quantize(result.vectors, dim_, how_);
+    converted = quantize(vectors, dim_, how_);
     bytes = std::string_view(reinterpret_cast<const char*>(converted.data()), converted.size());
   }
+  if (chunks == nullptr) {
+    write_row(bytes, text, {index});
+    return;
+  }
   const auto row_bytes = static_cast<std::size_t>(width_ * dtype_info(how_.dtype).bytes);
-  for (std::size_t text = 0; text < result.texts.size(); ++text) {
-    const std::int64_t index = first_index + static_cast<std::int64_t>(text);
-    if (errors[text].empty()) {
-      write_row(bytes.substr(text * row_bytes, row_bytes), result.texts[text], index);
+  TextInfo info = text;
+  for (std::size_t i = 0; i < chunks->size(); ++i) {
+    info.tokens = (*chunks)[i].tokens;
+    write_row(bytes.substr(i * row_bytes, row_bytes), info,
+              {index, static_cast<std::int64_t>(i), &(*chunks)[i]});
+  }
+}
+
+void VectorWriter::write(Result& result, std::int64_t first_index) {
+  const auto dim = static_cast<std::size_t>(dim_);
+  for (std::size_t t = 0; t < result.texts.size(); ++t) {
+    const std::int64_t index = first_index + static_cast<std::int64_t>(t);
+    if (result.chunks.empty()) {
+      write_text(std::span(result.vectors).subspan(t * dim, dim), nullptr, result.texts[t], index);
     } else {
-      write_error(errors[text], result.texts[text], index);
+      write_text(result.chunks[t].vectors, &result.chunks[t].chunks, result.texts[t], index);
     }
   }
 }

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "inlay/inlay.hpp"
 #include "io/output_file.h"
@@ -14,7 +16,7 @@ namespace inlay::io {
 
 enum class OutputFormat {
   kJsonl,  // {"index":0,"embedding":[...],"tokens":7,"truncated":false,"prompt":null}
-  kCsv,    // index,v0,v1,...
+  kCsv,    // index,v0,v1,...; of chunks: index,chunk,begin,end,v0,v1,...
   kNpy,    // one array [texts, width], version 1.0, little endian
 };
 
@@ -26,7 +28,9 @@ void append_line_end(std::string& out, const TextInfo& text);
 
 // Takes results in order. Not thread-safe. write() and finish() throw kCannotWrite; csv and npy
 // throw kBadInput for a text that has no result, jsonl writes {"index":3,"error":"...",...} in its
-// place.
+// place. A text in chunks has a row a chunk: in jsonl {"index":0,"chunk":1,"begin":40,"end":97,
+// "embedding":[...],"whole":true,...}, its "tokens" those that the chunk pools; npy, whose rows say
+// not whose they are, throws kUsage.
 class VectorWriter {
  public:
   VectorWriter(OutputFile& out, std::int64_t dim, Quantization how);
@@ -37,7 +41,13 @@ class VectorWriter {
   virtual void finish() = 0;  // the output still has to be committed
 
  protected:
-  virtual void write_row(std::string_view row, const TextInfo& text, std::int64_t index) = 0;
+  // Where a row belongs.
+  struct RowOf {
+    std::int64_t index = 0;  // of the text
+    std::int64_t number = 0;
+    const Chunk* chunk = nullptr;  // of the text, `number` in order; null: all of it
+  };
+  virtual void write_row(std::string_view row, const TextInfo& text, const RowOf& of) = 0;
   virtual void write_error(const std::string& error, const TextInfo& text, std::int64_t index);
   // Appends element `i` of a row as text: the shortest form that reads back the same.
   void append_element(std::string& out, std::string_view row, std::int64_t i) const;
@@ -47,6 +57,11 @@ class VectorWriter {
   const Quantization how_;
   std::int64_t width_;  // elements of a stored row; dim/8 for binary types
   std::string scratch_;
+
+ private:
+  // The rows of one text; `vectors` of one without a result may be changed.
+  void write_text(std::span<float> vectors, const std::vector<Chunk>* chunks, const TextInfo& text,
+                  std::int64_t index);
 };
 
 // `dim` is the engine's. Throws kUsage when the storage type does not fit it.

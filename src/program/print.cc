@@ -93,7 +93,7 @@ struct Describe {
   std::string operator()(const PoolStep& s) const {
     std::string text = value_name(s.input);
     for (const PoolMode mode : s.modes) text += std::string(", ") + mode_name(mode);
-    return text;
+    return s.spans ? text + ", spans" : text;
   }
   std::string operator()(const NormalizeStep& s) const { return value_name(s.input); }
   std::string operator()(const TruncateStep& s) const {
@@ -108,8 +108,7 @@ std::string Program::text() const {
   for (const Step& step : steps_) {
     const Value& result = value(step.output);
     out += value_name(step.output) + " = " + step_kind_name(step.args) + "(" +
-           std::visit(Describe{}, step.args) + ")  [" +
-           (result.rows == Rows::kTokens ? "tokens" : "texts") + ", " +
+           std::visit(Describe{}, step.args) + ")  [" + rows_name(result.rows) + ", " +
            std::to_string(result.width) + "]  # " + step.name + "\n";
   }
   out += "return";

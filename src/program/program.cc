@@ -81,6 +81,11 @@ std::int64_t relative_row(std::int64_t span, std::int64_t buckets, std::int64_t 
   return std::clamp<std::int64_t>(bucket + span, 0, 2 * span - 1);
 }
 
+const char* rows_name(Rows rows) noexcept {
+  static constexpr const char* kNames[] = {"tokens", "texts", "spans"};
+  return kNames[static_cast<std::size_t>(rows)];
+}
+
 const char* step_kind_name(const StepArgs& args) noexcept {
   static constexpr const char* kNames[] = {"embed",   "norm",           "linear",    "gated_linear",
                                            "experts", "attention",      "residual",  "select_rows",
@@ -112,7 +117,10 @@ const Value& input_of(const Program& program, const std::string& step, ValueId i
 }
 const Value& token_input(const Program& program, const std::string& step, ValueId id) {
   const Value& value = input_of(program, step, id);
-  if (value.rows != Rows::kTokens) bad_step(step, "expected one row a token, got one row a text.");
+  if (value.rows != Rows::kTokens) {
+    bad_step(step,
+             std::string("expected one row a token, got [") + rows_name(value.rows) + ", width].");
+  }
   return value;
 }
 }  // namespace
@@ -288,7 +296,8 @@ ValueId Program::pool(std::string name, PoolStep args) {
   const std::int64_t width = token_input(*this, name, args.input).width;
   if (args.modes.empty()) bad_step(name, "expected at least one pooling mode, got none.");
   const auto modes = static_cast<std::int64_t>(args.modes.size());
-  return add(std::move(name), std::move(args), Rows::kTexts, width * modes);
+  const Rows rows = args.spans ? Rows::kSpans : Rows::kTexts;
+  return add(std::move(name), std::move(args), rows, width * modes);
 }
 
 ValueId Program::vocabulary_max(std::string name, VocabularyMaxStep args) {

@@ -5,6 +5,7 @@
 // A value is a matrix [rows, width]. Its rows are one of:
 //   kTokens  one row per token of the batch, texts one after the other
 //   kTexts   one row per text
+//   kSpans   one row per span of tokens that the batch asks for (PackedBatch::spans)
 // A step reads earlier values and weights and defines one new value. Widths and weight shapes are
 // checked when a step is added, so a Program that exists is well-formed.
 #pragma once
@@ -23,7 +24,9 @@
 
 namespace inlay {
 
-enum class Rows { kTokens, kTexts };
+enum class Rows { kTokens, kTexts, kSpans };
+const char* rows_name(Rows rows) noexcept;  // "tokens"
+
 using ValueId = std::int32_t;
 inline constexpr ValueId kNoValue = -1;
 
@@ -171,11 +174,13 @@ struct SelectRowsStep {
 // tokens -> texts. Modes are concatenated in the order given. Rows before the batch's
 // pool_begin[text] are left out of every mode (kCls takes the first row that remains; kWeightedMean
 // still counts positions from the text's first row); a text with no row left pools to zeros.
-// Formulas: sentence-transformers, modules/pooling.py.
+// Formulas: sentence-transformers, modules/pooling.py. With `spans`: tokens -> spans, each pooled
+// as if its rows were a text (Guenther et al. 2024, arXiv:2409.04701); pool_begin has no say then.
 enum class PoolMode { kCls, kMax, kMean, kMeanSqrtLen, kWeightedMean, kLastToken };
 struct PoolStep {
   ValueId input = kNoValue;
   std::vector<PoolMode> modes;
+  bool spans = false;
 };
 
 // The SPLADE head: tokens -> texts [vocabulary] without a [tokens, vocabulary] buffer. With l the

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "files/known_models.h"
+#include "task/chunking.h"
 
 namespace inlay::task {
 namespace {
@@ -147,6 +148,12 @@ EmbedHead plan_head(const files::ModelFiles& model, const EmbedOptions& options)
     head.normalize = true;
   }
   head.normalize = options.normalize.value_or(head.normalize);
+  head.spans = options.chunk.has_value();
+  if (head.spans && head.modes != std::vector{PoolMode::kMean}) {
+    fail(ErrorCode::kUsage, "--chunk",
+         "expected a model that pools by mean, as late chunking does, got one that pools "
+         "otherwise. Add --pooling mean to chunk it nevertheless.");
+  }
   head.dimensions = options.dimensions != 0 ? options.dimensions : model.truncate_dim().value_or(0);
   return head;
 }
@@ -183,7 +190,8 @@ ValueId append_dense(Program* program, ValueId input, const files::DenseConfig& 
 
 void append_head(Program* program, ValueId hidden, const EmbedHead& head) {
   ValueId x = hidden;
-  if (program->value(x).rows == Rows::kTokens) x = program->pool("pool", {x, head.modes});
+  if (program->value(x).rows == Rows::kTokens)
+    x = program->pool("pool", {x, head.modes, head.spans});
   for (const EmbedHead::Module& module : head.modules) {
     if (module.normalize) {
       x = program->normalize(module.name, {x});
@@ -228,7 +236,8 @@ namespace {
 
 class Embed final : public Task {
  public:
-  explicit Embed(EmbedHead head) : head_(std::move(head)) {}
+  Embed(EmbedHead head, const std::optional<ChunkOptions>& chunk)
+      : head_(std::move(head)), chunk_(chunk) {}
   std::optional<Reads> reads() const override { return Reads{Head::kHidden, head_.read_row()}; }
   void append(Program* program, const Ending& ending) override {
     append_head(program, ending.hidden, head_);
@@ -236,19 +245,68 @@ class Embed final : public Task {
   }
   std::int64_t dim() const override { return dim_; }
   void begin(std::size_t texts, Result* result) const override {
+    if (chunk_) {
+      result->chunks.resize(texts);
+      return;
+    }
     result->vectors.resize(texts * static_cast<std::size_t>(dim_));
   }
   bool include_prompt() const override { return head_.include_prompt; }
   bool read(const Computed& item, std::size_t index, Result* result) const override {
     if (!all_finite(item.outputs[0])) return false;
+    if (chunk_) {
+      const auto dim = static_cast<std::size_t>(dim_);
+      std::vector<float>& vectors = result->chunks[index].vectors;
+      for (std::size_t i = 0; i < item.chunks.size(); ++i) {
+        const std::span<const float> row = item.outputs[0].subspan(i * dim, dim);
+        std::copy(row.begin(), row.end(),
+                  vectors.begin() + static_cast<std::ptrdiff_t>(item.chunks[i] * dim));
+      }
+      return true;
+    }
     std::copy(
         item.outputs[0].begin(), item.outputs[0].end(),
         result->vectors.begin() + static_cast<std::ptrdiff_t>(index * item.outputs[0].size()));
     return true;
   }
 
+  bool chunks() const override { return chunk_.has_value(); }
+  void set_limit(std::int64_t max_length, int special_tokens) override {
+    if (chunk_) plan_ = plan_chunking(*chunk_, max_length, special_tokens);
+  }
+  void encode(const Source& source, const Shared* shared, std::size_t index,
+              tokens::Encoding* out) const override {
+    tokens::EncodeOptions options = source.options;
+    if (chunk_) {
+      options.offsets = true;
+      options.max_length = 0;
+    }
+    Task::encode({source.request, source.tokenizer, source.prompt, options}, shared, index, out);
+  }
+  std::vector<Window> windows(const Source& source, std::size_t index,
+                              const tokens::Encoding& encoding, std::int32_t pool_begin,
+                              Result* result) const override {
+    const Request& request = source.request;
+    const std::string where =
+        "text " + std::to_string(request.first_index + static_cast<std::int64_t>(index));
+    const std::vector<Span>* spans = nullptr;
+    if (!request.spans.empty() && request.spans[index]) spans = &*request.spans[index];
+    if (spans == nullptr && plan_.by == ChunkBy::kSpans) {
+      fail(ErrorCode::kBadInput, where,
+           "expected its spans, got none. Give them, or choose another --chunk-by.");
+    }
+    const ChunkedText text{encoding, request.texts[index], source.prompt.size(), pool_begin};
+    const std::vector<PlannedChunk> chunks = plan_chunks(text, plan_, spans, where);
+    TextChunks& out = result->chunks[index];
+    for (const PlannedChunk& chunk : chunks) out.chunks.push_back(chunk.chunk);
+    out.vectors.resize(chunks.size() * static_cast<std::size_t>(dim_));
+    return plan_windows(chunks, static_cast<std::int64_t>(encoding.ids.size()), plan_);
+  }
+
  private:
   EmbedHead head_;
+  std::optional<ChunkOptions> chunk_;
+  ChunkPlan plan_;
   std::int64_t dim_ = 0;
 };
 
@@ -272,7 +330,7 @@ std::unique_ptr<Task> make_embed(const files::ModelFiles& model, const EmbedOpti
                "\". Dense models with routes are not built in.");
     }
   }
-  return std::make_unique<Embed>(plan_head(model, options));
+  return std::make_unique<Embed>(plan_head(model, options), options.chunk);
 }
 
 }  // namespace inlay::task

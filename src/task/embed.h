@@ -26,6 +26,7 @@ struct EmbedHead {
   std::vector<Module> modules;
   std::int64_t dimensions = 0;  // 0: all
   bool normalize = false;       // the last thing done, after dimensions
+  bool spans = false;           // pools spans of tokens, not texts
 
   // Set when pooling reads a single row, so that the body may compute its last layer for that row
   // only.

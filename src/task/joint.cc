@@ -42,6 +42,11 @@ class Joint final : public Task {
 }  // namespace
 
 std::unique_ptr<Task> make_joint(const files::ModelFiles& model, const JointOptions& options) {
+  if (options.dense.chunk) {
+    fail(ErrorCode::kUsage, "--chunk",
+         "expected no other output of the pass beside chunks, got some (--with). Ask for them "
+         "alone.");
+  }
   std::vector<std::unique_ptr<Task>> parts;
   parts.push_back(make_embed(model, options.dense));  // refuses a folder that is made for another
   if (options.sparse) parts.push_back(make_token_weights(model, *options.sparse));

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "files/model_files.h"
@@ -52,11 +53,22 @@ struct Source {
   const tokens::EncodeOptions& options;
 };
 
+// Tokens [begin, end) of an item that go through the model at once, the spans of them that are
+// pooled (counted from `begin`, none empty, no more than tokens), and which of the text's chunks
+// each span is.
+struct Window {
+  std::int32_t begin = 0, end = 0;
+  std::vector<std::pair<std::int32_t, std::int32_t>> spans{};
+  std::vector<std::uint32_t> chunks{};
+};
+
 // What the model made of one item.
 struct Computed {
   std::span<const std::span<const float>> outputs;  // its rows of each of the Program's outputs
   std::span<const std::int32_t> ids;                // its tokens
   const Request& request;                           // that it is of
+  std::span<const std::uint32_t>
+      chunks{};  // of a window: Window::chunks; outputs have as many rows
 };
 
 class Task {
@@ -68,6 +80,9 @@ class Task {
   // Appends the head's steps and sets the outputs. Once, while loading. Throws kUsage or kBadInput.
   virtual void append(Program* program, const Ending& ending) = 0;
   virtual std::int64_t dim() const = 0;  // Result::dim; 0: indices are hashes of words
+  // Once, while loading: the most tokens of a text, and how many the tokenizer adds to it. Throws
+  // kUsage for options that do not fit.
+  virtual void set_limit(std::int64_t /*max_length*/, int /*special_tokens*/) {}
 
   // Throws kUsage for a request that this task cannot take.
   virtual void check(const Request& request) const;
@@ -94,6 +109,15 @@ class Task {
   // threads at a time.
   virtual bool look_up(const Source& source, std::size_t index, tokens::Encoding* encoding,
                        Result* result) const;
+  // True: encode() cuts nothing and tracks offsets, and windows() says what is computed.
+  virtual bool chunks() const { return false; }
+  // What of an encoded item goes through the model; fills in what the result has of it before.
+  // Called for different items by several threads at a time. Throws kBadInput.
+  virtual std::vector<Window> windows(const Source& /*source*/, std::size_t /*index*/,
+                                      const tokens::Encoding& /*encoding*/,
+                                      std::int32_t /*pool_begin*/, Result* /*result*/) const {
+    return {};
+  }
   // Stats::notes.
   virtual std::vector<std::string> notes() const { return {}; }
   // False: a prompt's tokens are left out of pooling.

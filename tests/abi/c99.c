@@ -158,6 +158,62 @@ static void check_embed(inlay_engine* engine) {
   inlay_result_destroy(NULL);
 }
 
+static void check_chunks(const char* model) {
+  const char* keys[] = {"model", "device", "chunk", "chunk_tokens"};
+  const char* values[] = {NULL, "cpu", "true", "3"};
+  /* "The ferry \xc3\xa9t\xc3\xa9 leaves.": 17 characters to the end of its third word. */
+  const char* texts[] = {"The ferry \xc3\xa9t\xc3\xa9 leaves.", "short", ""};
+  const size_t lengths[] = {23, 5, 0};
+  const inlay_span mine[] = {{10, 13}, {0, 9}};
+  const inlay_span outside[] = {{0, 6}};
+  const inlay_span* spans[] = {mine, NULL, NULL};
+  size_t counts[] = {2, 0, 0};
+  inlay_request request = INLAY_INIT(inlay_request);
+  inlay_chunk chunk = INLAY_INIT(inlay_chunk);
+  inlay_text_info info = INLAY_INIT(inlay_text_info);
+  inlay_engine* engine = NULL;
+  inlay_result* cut = NULL;
+  inlay_result* given = NULL;
+  inlay_result* none = NULL;
+
+  values[0] = model;
+  CHECK(inlay_engine_create(keys, values, 4, &engine) == INLAY_OK);
+  if (engine == NULL) return;
+  request.texts = texts;
+  request.lengths = lengths;
+  request.count = 3;
+  CHECK(inlay_engine_run(engine, &request, &cut) == INLAY_OK);
+  CHECK(inlay_result_count(cut) == 3 && inlay_result_vectors(cut) == NULL);
+  CHECK(inlay_result_chunk_count(cut, 0) > 1 && inlay_result_chunk_count(cut, 2) == 1);
+  CHECK(inlay_result_chunk_count(cut, 3) == 0 && inlay_result_chunk_count(NULL, 0) == 0);
+  CHECK(inlay_result_text_info(cut, 0, &info) == INLAY_OK && info.whole == 1);
+  CHECK(inlay_result_chunk(cut, 0, 99, &chunk) == INLAY_USAGE);
+  CHECK(inlay_result_chunk(cut, 3, 0, &chunk) == INLAY_USAGE);
+  CHECK(inlay_result_chunk(cut, 0, 0, NULL) == INLAY_USAGE);
+
+  request.spans = spans;
+  request.span_counts = counts;
+  CHECK(inlay_engine_run(engine, &request, &given) == INLAY_OK);
+  CHECK(inlay_result_chunk_count(given, 0) == 2);
+  CHECK(inlay_result_chunk(given, 0, 0, &chunk) == INLAY_OK);
+  CHECK(chunk.begin == 10 && chunk.end == 13 && chunk.byte_begin == 10 && chunk.byte_end == 15);
+  CHECK(chunk.tokens > 0 && chunk.vector != NULL && isfinite(chunk.vector[0]));
+  /* A caller of an older version. */
+  chunk.struct_size = offsetof(inlay_chunk, tokens);
+  chunk.tokens = -7;
+  CHECK(inlay_result_chunk(given, 0, 1, &chunk) == INLAY_OK && chunk.end == 9);
+  CHECK(chunk.tokens == -7);
+  spans[1] = outside;
+  counts[1] = 1;
+  CHECK(inlay_engine_run(engine, &request, &none) == INLAY_BAD_INPUT);
+  CHECK(strstr(inlay_last_error(), "text 1") != NULL);
+  request.span_counts = NULL;
+  CHECK(inlay_engine_run(engine, &request, &none) == INLAY_USAGE && none == NULL);
+  inlay_result_destroy(cut);
+  inlay_result_destroy(given);
+  inlay_engine_destroy(engine);
+}
+
 static void check_engine(const char* model) {
   const char* keys[] = {"model", "device", "threads", "max_length"};
   const char* values[] = {NULL, "cpu", "2", "40"};
@@ -178,6 +234,7 @@ static void check_engine(const char* model) {
   if (engine == NULL) return;
   check_embed(engine);
   inlay_engine_destroy(engine);
+  check_chunks(model);
   inlay_engine_destroy(NULL);
 }
 

@@ -37,7 +37,6 @@ def test_unknown_commands_name_the_known_ones(inlay, words):
     [
         (["embed", "a", "--bogus"], "--bogus"),
         (["embed", "a", "--bogus=1"], "--bogus=1"),
-        (["embed", "a", "--chunk", "3"], "--chunk"),
         (["status", "--measure"], "--measure"),
         (["status", "--html", "f"], "--html"),
         (["embed", "a", "-m"], "--model"),

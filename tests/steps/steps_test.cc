@@ -7,12 +7,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
-#include <memory>
 #include <ostream>
-#include <random>
 
 #include "backend/backend.h"
 #include "inlay/inlay.hpp"
+#include "small_programs.h"
 
 namespace inlay {
 namespace {
@@ -27,41 +26,6 @@ struct Tolerance {
   double relative, cosine;
 };
 constexpr Tolerance kTolerances[] = {{"fp32", 1e-5, 0.9999999}};
-
-// Random weights that live as long as the Program.
-class Maker {
- public:
-  explicit Maker(unsigned seed) : random_(seed) {}
-  WeightRef weight(Shape shape, float scale = 0.2F, float offset = 0) {
-    std::int64_t count = 0;
-    EXPECT_TRUE(element_count(shape, &count));
-    auto values = std::make_shared<std::vector<float>>(static_cast<std::size_t>(count));
-    std::normal_distribution<float> normal(offset, scale);
-    for (float& v : *values) v = normal(random_);
-    const std::string name = "w" + std::to_string(next_++);
-    auto weights = std::make_shared<Weights>();
-    TensorView view{DType::kF32, std::move(shape), values->data()};
-    weights->keep_alive(values);
-    program.hold(weights);
-    return {name, view};
-  }
-  // Rows to work on: an embedding of `width`.
-  ValueId input(std::int64_t width, float scale = 1.0F) {
-    return program.embed("input" + std::to_string(next_),
-                         {weight({kVocab, width}, scale), {}, {}, 0, -1});
-  }
-  static constexpr std::int64_t kVocab = 97;
-  Program program;
-
- private:
-  std::mt19937 random_;
-  int next_ = 0;
-};
-
-struct StepCase {
-  std::string name;
-  std::function<void(Maker*)> build;
-};
 
 // Attention with each thing that may go with it, over all rows and over one row a text.
 void add_attention_extras(std::vector<StepCase>* all) {
@@ -302,6 +266,28 @@ std::vector<StepCase> step_cases() {
       m->program.pool("p", {m->input(37), {static_cast<PoolMode>(mode)}});
     });
   }
+  for (int mode = 0; mode <= static_cast<int>(PoolMode::kLastToken); ++mode) {
+    add("spans_" + std::to_string(mode), [mode](Maker* m) {
+      m->program.pool("p", {m->input(37), {static_cast<PoolMode>(mode)}, true});
+    });
+  }
+  add("spans_dense_truncate_normalize", [](Maker* m) {  // wider than it ends, and in slots
+    const ValueId pooled = m->program.pool("p", {m->input(32), {PoolMode::kMean}, true});
+    const ValueId dense = m->program.linear(
+        "l", {pooled, {m->weight({48, 32})}, {m->weight({48})}, Activation::kTanh});
+    m->program.normalize("n", {m->program.truncate("t", {dense, 21})});
+  });
+  add("spans_truncate_normalize", [](Maker* m) {
+    m->program.normalize(
+        "n", {m->program.truncate(
+                 "t", {m->program.pool("p", {m->input(40), {PoolMode::kMean}, true}), 13})});
+  });
+  add("spans_beside_texts", [](Maker* m) {
+    const ValueId x = m->input(24);
+    const ValueId spans = m->program.pool("s", {x, {PoolMode::kMax, PoolMode::kMean}, true});
+    const ValueId texts = m->program.pool("p", {x, {PoolMode::kMean}});
+    m->program.set_outputs({m->program.normalize("n", {spans}), x, texts, spans});
+  });
   add("pool_several_normalize", [](Maker* m) {
     m->program.normalize(
         "n",
@@ -420,36 +406,6 @@ void close(Maker* m) {
   }
 }
 
-struct Batch {
-  std::vector<std::int32_t> ids, types, offsets{0}, pool_begin, key_counts;
-  PackedBatch view(bool extras) const {
-    PackedBatch batch{ids, {}, offsets, {}};
-    if (extras) {
-      batch.type_ids = types;
-      batch.pool_begin = pool_begin;
-      batch.key_counts = key_counts;
-    }
-    return batch;
-  }
-};
-
-Batch make_batch() {
-  Batch batch;
-  std::mt19937 random(5);
-  std::int32_t index = 0;
-  for (const int length :
-       {1, 2, 3, 5, 7, 13, 14, 15, 16, 17, 28, 31, 32, 33, 63, 64, 65, 127, 130, 255, 257, 600}) {
-    for (int i = 0; i < length; ++i) {
-      batch.ids.push_back(static_cast<std::int32_t>(random() % Maker::kVocab));
-      batch.types.push_back(static_cast<std::int32_t>(random() % 2));
-    }
-    batch.offsets.push_back(static_cast<std::int32_t>(batch.ids.size()));
-    batch.pool_begin.push_back(std::min(index++ % 4, length));
-    batch.key_counts.push_back(index % 3 == 0 ? length : 1 + length / 2);
-  }
-  return batch;
-}
-
 struct RoomCase {
   const Backend* room;
   std::string isa;
@@ -474,29 +430,6 @@ std::vector<RoomCase> room_cases() {
   ::unsetenv("INLAY_CPU_ISA");
   return all;
 }
-
-// Room for every output of a Program over a batch, filled with NaN.
-struct Outputs {
-  std::vector<std::vector<float>> values;
-  std::vector<std::size_t> widths;
-  std::vector<bool> tokens;
-  std::vector<std::span<float>> views;
-
-  Outputs() = default;
-  Outputs(const Program& program, const PackedBatch& batch) {
-    for (const ValueId id : program.outputs()) {
-      const Value& value = program.value(id);
-      tokens.push_back(value.rows == Rows::kTokens);
-      widths.push_back(static_cast<std::size_t>(value.width));
-      const auto rows = static_cast<std::size_t>(tokens.back() ? batch.tokens() : batch.texts());
-      values.emplace_back(rows * widths.back(), NAN);
-    }
-  }
-  std::span<const std::span<float>> spans() {
-    views.assign(values.begin(), values.end());
-    return views;
-  }
-};
 
 void expect_close(const Outputs& got, const Outputs& expected, std::size_t output) {
   const Tolerance& tolerance = kTolerances[0];
@@ -539,6 +472,10 @@ TEST_P(Steps, AgreeWithRefAndDoNotDependOnNeighbours) {
   if (!types) packed.type_ids = {};
   if (!pools) packed.pool_begin = {};
   if (!unseen) packed.key_counts = {};
+  if (c.step.name.starts_with("spans")) {
+    packed.spans = batch.spans;
+    packed.span_offsets = batch.span_offsets;
+  }
   const Outputs shape(maker.program, packed);
 
   backend::CompileOptions options;
@@ -576,10 +513,27 @@ TEST_P(Steps, AgreeWithRefAndDoNotDependOnNeighbours) {
         one.pool_begin = packed.pool_begin.subspan(static_cast<std::size_t>(t), 1);
       if (!packed.key_counts.empty())
         one.key_counts = packed.key_counts.subspan(static_cast<std::size_t>(t), 1);
+      std::vector<std::pair<std::int32_t, std::int32_t>> spans;
+      std::vector<std::int32_t> span_offsets;
+      std::size_t first_span = 0;
+      if (!packed.spans.empty()) {
+        const auto text = static_cast<std::size_t>(t);
+        first_span = static_cast<std::size_t>(packed.span_offsets[text]);
+        const auto end_span = static_cast<std::size_t>(packed.span_offsets[text + 1]);
+        const std::int32_t row = packed.offsets[text];
+        for (std::size_t s = first_span; s < end_span; ++s)
+          spans.emplace_back(packed.spans[s].first - row, packed.spans[s].second - row);
+        span_offsets = {0, static_cast<std::int32_t>(spans.size())};
+        one.spans = spans;
+        one.span_offsets = span_offsets;
+      }
       Outputs alone(maker.program, one);
       executable->run(one, alone.spans());
       for (std::size_t i = 0; i < alone.values.size(); ++i) {
-        const std::size_t row = got.tokens[i] ? begin : static_cast<std::size_t>(t);
+        if (alone.values[i].empty()) continue;  // a text without spans
+        const std::size_t row = got.rows[i] == Rows::kTokens  ? begin
+                                : got.rows[i] == Rows::kTexts ? static_cast<std::size_t>(t)
+                                                              : first_span;
         ASSERT_EQ(0, std::memcmp(alone.values[i].data(), &got.values[i][row * got.widths[i]],
                                  alone.values[i].size() * sizeof(float)))
             << "output " << i << " of text " << t << " alone differs, " << threads << " threads";

@@ -94,19 +94,36 @@ class CpuExecutable final : public Executable {
   fail(ErrorCode::kInternal, "cpu", message);
 }
 
+void check_spans(const PackedBatch& batch, std::size_t text) {
+  const std::int32_t first = batch.span_offsets[text];
+  const std::int32_t end = batch.span_offsets[text + 1];
+  const std::int32_t begin_row = batch.offsets[text];
+  const std::int32_t end_row = batch.offsets[text + 1];
+  bool fits =
+      first >= 0 && end >= first && end - first <= end_row - begin_row && end <= batch.span_count();
+  for (std::int32_t s = first; fits && s < end; ++s) {
+    const auto& [begin, behind] = batch.spans[static_cast<std::size_t>(s)];
+    fits = begin >= begin_row && begin < behind && behind <= end_row;
+  }
+  if (!fits) bad_batch("expected spans inside their texts, no more than they have tokens.");
+}
+
 void CpuExecutable::check(const PackedBatch& batch, std::span<const std::span<float>> outs) const {
   const std::int64_t tokens = batch.tokens();
   const std::int64_t texts = std::max<std::int64_t>(batch.texts(), 0);
   bool fits = outs.size() == plan_.outputs.size();
   for (std::size_t i = 0; fits && i < outs.size(); ++i) {
     const Slot& slot = plan_.outputs[i];
-    const Index rows = slot.rows == Rows::kTokens ? tokens : texts;
+    const Index rows = slot.rows == Rows::kTokens  ? tokens
+                       : slot.rows == Rows::kTexts ? texts
+                                                   : batch.span_count();
     fits = static_cast<Index>(outs[i].size()) == rows * slot.width;
   }
-  if (!fits) bad_batch("expected outputs of [texts or tokens, width].");
+  if (!fits) bad_batch("expected outputs of [texts, tokens or spans, width].");
   if (tokens > options_.max_tokens || texts > options_.max_texts ||
       static_cast<std::int64_t>(batch.ids.size()) < tokens ||
       (!batch.type_ids.empty() && static_cast<std::int64_t>(batch.type_ids.size()) < tokens) ||
+      (!batch.spans.empty() && static_cast<std::int64_t>(batch.span_offsets.size()) <= texts) ||
       (!batch.pool_begin.empty() && static_cast<std::int64_t>(batch.pool_begin.size()) < texts)) {
     bad_batch("expected a batch within the compiled limits, got " + std::to_string(texts) +
               " texts of " + std::to_string(tokens) + " tokens.");
@@ -121,6 +138,7 @@ void CpuExecutable::check(const PackedBatch& batch, std::span<const std::span<fl
       bad_batch("expected texts of 1 to " + std::to_string(longest) + " tokens, got " +
                 std::to_string(length) + ".");
     }
+    if (!batch.spans.empty()) check_spans(batch, i);
     if (!batch.pool_begin.empty() && batch.pool_begin[i] < 0)
       bad_batch("expected pool_begin of at least 0.");
     if (!batch.key_counts.empty() &&

@@ -128,7 +128,7 @@ struct AttentionArgs {
   float* scratch = nullptr;                 // attention_scratch() floats, at a 64-byte boundary
 };
 
-// tokens [rows, width] of one text to one row: rows before `begin` are left out.
+// tokens [rows, width] of one text or span to one row: rows before `begin` are left out.
 struct PoolArgs {
   const float* input = nullptr;
   Index ldi = 0;

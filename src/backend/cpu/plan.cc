@@ -178,7 +178,7 @@ Plan Planner::make() {
     plan_.outputs.push_back({value.rows, value.width});
   }
   for (const Slot& slot : plan_.slots) {
-    (slot.rows == Rows::kTokens ? plan_.token_width : plan_.text_width) += slot.width;
+    (slot.rows == Rows::kTexts ? plan_.text_width : plan_.token_width) += slot.width;
   }
   return std::move(plan_);
 }

@@ -97,6 +97,7 @@ struct RowAction {
 struct PoolOp {
   Place in, out;
   std::vector<PoolMode> modes;
+  bool spans = false;
   Index width = 0;                 // of the input
   std::vector<RowAction> actions;  // the first row buffer has width * modes columns
   int work_slot = kNoSlot;         // a row wider than the result is built there
@@ -187,7 +188,7 @@ struct Plan {
   // What a batch may hold, over all embed steps; -1: any number.
   std::int64_t vocab_size = -1, type_count = -1, max_positions = -1;
 
-  Index token_width = 0;  // floats of all kTokens slots, a row
+  Index token_width = 0;  // floats of all kTokens slots, a row; kSpans, which are fewer, likewise
   Index text_width = 0;   // of all kTexts slots
 };
 

@@ -278,6 +278,7 @@ void Planner::emit(std::size_t i, const PoolStep& step) {
   PoolOp op;
   op.in = place(step.input);
   op.modes = step.modes;
+  op.spans = step.spans;
   op.width = program_.value(step.input).width;
   const Index pooled = op.width * static_cast<Index>(step.modes.size());
   for (const std::size_t action : actions_[i]) {
@@ -287,7 +288,7 @@ void Planner::emit(std::size_t i, const PoolStep& step) {
   op.out = place_result(result_of(i), {}, i);
   if (program_.value(result_of(i)).width < pooled) {
     op.work_ld = leading_dimension(pooled);
-    op.work_slot = take_slot(Rows::kTexts, op.work_ld);
+    op.work_slot = take_slot(program_.value(result_of(i)).rows, op.work_ld);
     busy_[static_cast<std::size_t>(op.work_slot)] = false;  // for this operation alone
   }
   plan_.ops.emplace_back(std::move(op));

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <tuple>
 
 #include "backend/cpu/runner.h"
 
@@ -233,15 +234,23 @@ void Runner::operator()(const SelectOp& op) const {
 }
 
 void Runner::operator()(const PoolOp& op) const {
-  const Range texts = share(texts_);
-  for (Index t = texts.begin; t < texts.end; ++t) {
+  const Range rows = share(op.spans ? spans_ : texts_);
+  for (Index t = rows.begin; t < rows.end; ++t) {
     float* result = at(op.out) + t * op.out.ld;
     float* row = op.work_slot == kNoSlot ? result : slot(op.work_slot) + t * op.work_ld;
     PoolArgs args;
-    args.input = at(op.in) + (offset(t) - token_begin_) * op.in.ld;
+    Index first = 0;
+    Index end = 0;
+    if (op.spans) {
+      std::tie(first, end) = run_.batch.spans[static_cast<std::size_t>(span_begin_ + t)];
+    } else {
+      first = offset(t);
+      end = offset(t + 1);
+    }
+    args.input = at(op.in) + (first - token_begin_) * op.in.ld;
     args.ldi = op.in.ld;
-    args.rows = offset(t + 1) - offset(t);
-    if (!run_.batch.pool_begin.empty())
+    args.rows = end - first;
+    if (!op.spans && !run_.batch.pool_begin.empty())
       args.begin = run_.batch.pool_begin[static_cast<std::size_t>(text_begin_ + t)];
     args.width = op.width;
     args.out = row;

@@ -19,6 +19,10 @@ class Runner {
     texts_ = run.chunk.text_end - text_begin_;
     token_begin_ = offset(0);
     tokens_ = offset(texts_) - token_begin_;
+    if (!run.batch.spans.empty()) {
+      span_begin_ = run.batch.span_offsets[static_cast<std::size_t>(text_begin_)];
+      spans_ = run.batch.span_offsets[static_cast<std::size_t>(text_begin_ + texts_)] - span_begin_;
+    }
   }
 
   void operator()(const EmbedOp& op) const;
@@ -37,7 +41,9 @@ class Runner {
   Index offset(Index text) const {
     return run_.batch.offsets[static_cast<std::size_t>(text_begin_ + text)];
   }
-  Index rows_of(Rows rows) const { return rows == Rows::kTokens ? tokens_ : texts_; }
+  Index rows_of(Rows rows) const {
+    return rows == Rows::kTokens ? tokens_ : rows == Rows::kTexts ? texts_ : spans_;
+  }
   // This thread's share of `count` equal pieces.
   Range share(Index count) const {
     return {count * run_.rank / run_.team, count * (run_.rank + 1) / run_.team};
@@ -46,13 +52,15 @@ class Runner {
     Index offset = 0;
     for (int s = 0; s < index; ++s) {
       const Slot& before = run_.plan.slots[static_cast<std::size_t>(s)];
-      offset += before.width * (before.rows == Rows::kTokens ? run_.token_rows : run_.text_rows);
+      offset += before.width * (before.rows == Rows::kTexts ? run_.text_rows : run_.token_rows);
     }
     return run_.slots + offset;
   }
   float* at(const Place& place) const {
     if (place.slot < 0) {
-      const Index row = place.rows == Rows::kTokens ? token_begin_ : text_begin_;
+      const Index row = place.rows == Rows::kTokens  ? token_begin_
+                        : place.rows == Rows::kTexts ? text_begin_
+                                                     : span_begin_;
       return run_.outs[static_cast<std::size_t>(-1 - place.slot)].data() + row * place.ld +
              place.column;
     }
@@ -79,7 +87,7 @@ class Runner {
   void combine(const ExpertsOp& op) const;
 
   const ChunkRun& run_;
-  Index text_begin_ = 0, texts_ = 0, token_begin_ = 0, tokens_ = 0;
+  Index text_begin_ = 0, texts_ = 0, token_begin_ = 0, tokens_ = 0, span_begin_ = 0, spans_ = 0;
 };
 
 }  // namespace inlay::backend::cpu

@@ -38,7 +38,7 @@ class RefExecutable final : public Executable {
     program_.release_weights();
     for (std::size_t i = 0; i < values_.size(); ++i) {
       const Value& value = program.values()[i];
-      const std::int64_t rows = value.rows == Rows::kTokens ? options.max_text_tokens : 1;
+      const std::int64_t rows = value.rows == Rows::kTexts ? 1 : options.max_text_tokens;
       values_[i].data.reserve(static_cast<std::size_t>(rows * value.width));
       values_[i].width = value.width;
     }
@@ -52,8 +52,12 @@ class RefExecutable final : public Executable {
       for (std::size_t i = 0; i < outs.size(); ++i) {
         const ValueId id = program_.outputs()[i];
         const Matrix& result = values_[static_cast<std::size_t>(id)];
-        const bool tokens = program_.value(id).rows == Rows::kTokens;
-        const std::int64_t row = tokens ? batch.offsets[static_cast<std::size_t>(t)] : t;
+        const Rows rows = program_.value(id).rows;
+        const auto text = static_cast<std::size_t>(t);
+        const std::int64_t row = rows == Rows::kTexts    ? t
+                                 : rows == Rows::kTokens ? batch.offsets[text]
+                                 : batch.spans.empty()   ? 0
+                                                         : batch.span_offsets[text];
         std::copy(result.data.begin(), result.data.end(), outs[i].begin() + row * result.width);
       }
     }
@@ -66,10 +70,13 @@ class RefExecutable final : public Executable {
     bool fits = outs.size() == program_.outputs().size();
     for (std::size_t i = 0; fits && i < outs.size(); ++i) {
       const Value& value = program_.value(program_.outputs()[i]);
-      const std::int64_t rows = value.rows == Rows::kTokens ? batch.tokens() : batch.texts();
+      const std::int64_t rows = value.rows == Rows::kTokens  ? batch.tokens()
+                                : value.rows == Rows::kTexts ? batch.texts()
+                                                             : batch.span_count();
       fits = static_cast<std::int64_t>(outs[i].size()) == rows * value.width;
     }
-    if (!fits) fail(ErrorCode::kInternal, "ref", "expected outputs of [texts or tokens, width].");
+    if (!fits)
+      fail(ErrorCode::kInternal, "ref", "expected outputs of [texts, tokens or spans, width].");
   }
 
   void run_text(const ref::Text& text) {
@@ -79,8 +86,10 @@ class RefExecutable final : public Executable {
     }
     for (const Step& step : program_.steps()) {
       Matrix& result = values_[static_cast<std::size_t>(step.output)];
-      const bool tokens = program_.value(step.output).rows == Rows::kTokens;
-      result.rows = tokens ? static_cast<std::int64_t>(text.ids.size()) : 1;
+      const Rows rows = program_.value(step.output).rows;
+      result.rows = rows == Rows::kTokens  ? static_cast<std::int64_t>(text.ids.size())
+                    : rows == Rows::kTexts ? 1
+                                           : static_cast<std::int64_t>(text.spans.size());
       result.data.assign(static_cast<std::size_t>(result.rows * result.width), 0.0F);
       const ref::Context context{text, program_, weights_, values_, step.name};
       std::visit([&](const auto& args) { ref::run_step(context, args, &result); }, step.args);
@@ -116,7 +125,7 @@ class RefBackend final : public Backend {
     MemoryPlan memory;
     memory.packed = weight_bytes(program);
     for (const Value& value : program.values()) {
-      const std::int64_t rows = value.rows == Rows::kTokens ? options.max_text_tokens : 1;
+      const std::int64_t rows = value.rows == Rows::kTexts ? 1 : options.max_text_tokens;
       memory.arena += rows * value.width * static_cast<std::int64_t>(sizeof(float));
     }
     return memory;

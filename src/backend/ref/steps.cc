@@ -17,15 +17,18 @@ double gelu(double x) { return 0.5 * x * (1.0 + std::erf(x / std::sqrt(2.0))); }
 double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 double softplus(double x) { return x > 20.0 ? x : std::log1p(std::exp(x)); }  // torch's threshold
 
-void pool_into(const Matrix& x, std::int64_t begin, PoolMode mode, float* out) {
-  const std::int64_t kept = x.rows - begin;
+// Rows [begin, end) to one; positions count from `first`.
+void pool_into(const Matrix& x, std::int64_t first, std::int64_t begin, std::int64_t end,
+               PoolMode mode, float* out) {
+  const std::int64_t kept = end - begin;
   if (kept < 1) return;  // nothing left to pool: zeros
   for (std::int64_t d = 0; d < x.width; ++d) {
     double sum = 0;
     double weights = 0;
     float largest = x.row(begin)[d];
-    for (std::int64_t r = begin; r < x.rows; ++r) {
-      const double weight = mode == PoolMode::kWeightedMean ? static_cast<double>(r + 1) : 1.0;
+    for (std::int64_t r = begin; r < end; ++r) {
+      const double weight =
+          mode == PoolMode::kWeightedMean ? static_cast<double>(r - first + 1) : 1.0;
       sum += weight * x.row(r)[d];
       weights += weight;
       largest = std::max(largest, x.row(r)[d]);
@@ -35,7 +38,7 @@ void pool_into(const Matrix& x, std::int64_t begin, PoolMode mode, float* out) {
         out[d] = x.row(begin)[d];
         break;
       case PoolMode::kLastToken:
-        out[d] = x.row(x.rows - 1)[d];
+        out[d] = x.row(end - 1)[d];
         break;
       case PoolMode::kMax:
         out[d] = largest;
@@ -61,6 +64,12 @@ Text text_of(const PackedBatch& batch, std::int64_t index) {
   if (!batch.type_ids.empty()) text.type_ids = batch.type_ids.subspan(begin, count);
   if (!batch.pool_begin.empty()) text.pool_begin = batch.pool_begin[t];
   if (!batch.key_counts.empty()) text.key_count = batch.key_counts[t];
+  text.first_row = batch.offsets[t];
+  if (!batch.spans.empty()) {
+    const auto first = static_cast<std::size_t>(batch.span_offsets[t]);
+    text.spans =
+        batch.spans.subspan(first, static_cast<std::size_t>(batch.span_offsets[t + 1]) - first);
+  }
   return text;
 }
 
@@ -267,8 +276,17 @@ void run_step(const Context& c, const SelectRowsStep& step, Matrix* out) {
 void run_step(const Context& c, const PoolStep& step, Matrix* out) {
   const Matrix& x = c.value(step.input);
   for (std::size_t m = 0; m < step.modes.size(); ++m) {
-    pool_into(x, c.text.pool_begin, step.modes[m],
-              out->row(0) + static_cast<std::int64_t>(m) * x.width);
+    const std::int64_t column = static_cast<std::int64_t>(m) * x.width;
+    if (!step.spans) {
+      pool_into(x, 0, c.text.pool_begin, x.rows, step.modes[m], out->row(0) + column);
+      continue;
+    }
+    for (std::int64_t s = 0; s < out->rows; ++s) {
+      const auto& span = c.text.spans[static_cast<std::size_t>(s)];
+      const std::int64_t begin = span.first - c.text.first_row;
+      pool_into(x, begin, begin, span.second - c.text.first_row, step.modes[m],
+                out->row(s) + column);
+    }
   }
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "batch/packed_batch.h"
@@ -23,6 +24,8 @@ struct Text {
   std::span<const std::int32_t> ids, type_ids;  // type_ids may be empty: all zero
   std::int64_t pool_begin = 0;
   std::int64_t key_count = 0;
+  std::int64_t first_row = 0;  // of the batch; spans count from the batch's first
+  std::span<const std::pair<std::int32_t, std::int32_t>> spans{};
 };
 Text text_of(const PackedBatch& batch, std::int64_t index);
 

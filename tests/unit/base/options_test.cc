@@ -131,6 +131,31 @@ TEST(OptionValues, BecomeEngineOptions) {
   EXPECT_FALSE(values.embed_options().normalize.has_value());
 }
 
+TEST(OptionValues, ChunkOptionsNeedChunk) {
+  OptionValues values;
+  const auto set = [&](const char* name, const char* value) {
+    values.set(*find_option(name), value, name);
+  };
+  EXPECT_FALSE(values.embed_options().chunk.has_value());
+  set("chunk-tokens", "7");
+  EXPECT_THROW(values.embed_options(), Error);
+  set("chunk", "true");
+  set("chunk-overlap", "3");
+  set("window-overlap", "0");
+  ChunkOptions chunk = values.embed_options().chunk.value();
+  EXPECT_EQ(chunk.by, ChunkBy::kTokens);
+  EXPECT_EQ(chunk.tokens, 7);
+  EXPECT_EQ(chunk.overlap, 3);
+  EXPECT_EQ(chunk.window_overlap, 0);
+  set("chunk-sentences", "2");
+  EXPECT_THROW(values.embed_options(), Error);
+  set("chunk-by", "sentences");
+  EXPECT_EQ(values.embed_options().chunk->by, ChunkBy::kSentences);
+  EXPECT_EQ(values.embed_options().chunk->sentences, 2);
+  set("chunk-by", "spans");
+  EXPECT_THROW(values.embed_options(), Error);
+}
+
 TEST(OptionValues, TheEnvironmentFillsWhatIsNotGiven) {
   ::setenv("INLAY_DEVICE", "ref", 1);
   ::setenv("INLAY_THREADS", "5", 1);

@@ -30,6 +30,25 @@ TEST(BatchBuffer, PacksWithoutPadding) {
   EXPECT_TRUE(buffer.view().pool_begin.empty());
 }
 
+TEST(BatchBuffer, SpansBecomeRowsOfTheBatch) {
+  BatchBuffer buffer;
+  const std::vector<std::int32_t> three{1, 2, 3};
+  using Spans = std::vector<std::pair<std::int32_t, std::int32_t>>;
+  buffer.add(three, {}, 0);
+  EXPECT_TRUE(buffer.view().spans.empty());
+  EXPECT_TRUE(buffer.view().span_offsets.empty());
+  buffer.add(three, {}, 0, 0, Spans{{0, 3}, {1, 2}});
+  buffer.add(three, {}, 0, 0, Spans{{2, 3}});
+  const PackedBatch batch = buffer.view();
+  EXPECT_EQ(batch.span_count(), 3);
+  EXPECT_EQ(Spans(batch.spans.begin(), batch.spans.end()), (Spans{{3, 6}, {4, 5}, {8, 9}}));
+  EXPECT_EQ(std::vector<std::int32_t>(batch.span_offsets.begin(), batch.span_offsets.end()),
+            (std::vector<std::int32_t>{0, 0, 2, 3}));
+  buffer.clear();
+  buffer.add(three, {}, 0, 0, Spans{{0, 1}});
+  EXPECT_EQ(buffer.view().span_count(), 1);
+}
+
 ReadyText text(std::size_t length, int priority, std::uint64_t order) {
   ReadyText t;
   t.ids.assign(length, 7);

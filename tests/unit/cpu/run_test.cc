@@ -253,6 +253,34 @@ TEST(Batches, OutsideTheLimitsAreRefused) {
   EXPECT_FALSE(refused(bad, width)) << "nothing left to pool is zeros, not an error";
 }
 
+TEST(Batches, SpansOutsideTheirTextsAreRefused) {
+  Encoder encoder(shapes()[1]);
+  const auto executable = cpu_backend().compile(encoder.program, options_for(1));
+  const auto width = static_cast<std::size_t>(encoder.program.output_width());
+  const TestBatch batch({3, 4});
+  using Spans = std::vector<std::pair<std::int32_t, std::int32_t>>;
+  const auto refused = [&](const Spans& spans, const std::vector<std::int32_t>& offsets) {
+    PackedBatch packed = batch.view();
+    packed.spans = spans;
+    packed.span_offsets = offsets;
+    std::vector<float> out(2 * width);
+    try {
+      executable->run(packed, out);
+    } catch (const Error& error) {
+      return error.code() == ErrorCode::kInternal;
+    }
+    return false;
+  };
+  EXPECT_FALSE(refused({{0, 3}, {3, 7}}, {0, 1, 2}));
+  EXPECT_TRUE(refused({{0, 3}, {2, 7}}, {0, 1, 2})) << "begins in the text before";
+  EXPECT_TRUE(refused({{0, 4}, {3, 7}}, {0, 1, 2})) << "ends in the next text";
+  EXPECT_TRUE(refused({{0, 3}, {3, 3}}, {0, 1, 2})) << "empty";
+  EXPECT_TRUE(refused({{0, 3}, {3, 8}}, {0, 1, 2})) << "past the batch";
+  EXPECT_TRUE(refused({{0, 3}, {3, 7}}, {0, 1})) << "offsets of fewer texts";
+  EXPECT_TRUE(refused({{0, 3}, {3, 7}}, {0, 1, 3})) << "offsets past the spans";
+  EXPECT_TRUE(refused({{0, 3}, {0, 1}, {0, 1}, {0, 1}}, {0, 4, 4})) << "more than tokens";
+}
+
 TEST(Programs, ThatCannotRunAreRefusedWithReasons) {
   Encoder encoder(shapes()[0]);
   EXPECT_TRUE(cpu_backend().supports(encoder.program, options_for(1)).empty());

@@ -19,6 +19,43 @@ TEST(JsonlReader, StringsAndObjects) {
   EXPECT_THAT(read_all("\"\"\n", kJsonl), ElementsAre(""));
 }
 
+TEST(JsonlReader, SpansComeWithTheirText) {
+  const auto open = [](const std::string& bytes, bool spans) {
+    return read_texts(LineReader(open_memory(bytes), "in", 1000), kJsonl, "text", spans);
+  };
+  const std::string bytes =
+      "{\"text\":\"abc\",\"spans\":[[0,1],[1,3]]}\n\"plain\"\n{\"text\":\"x\",\"spans\":null}\n"
+      "{\"text\":\"y\",\"spans\":[]}\n";
+  const auto reader = open(bytes, true);
+  std::string text;
+  ASSERT_TRUE(reader->next(&text));
+  const auto spans = reader->take_spans();
+  ASSERT_TRUE(spans);
+  ASSERT_EQ(spans->size(), 2U);
+  EXPECT_EQ((*spans)[1].begin, 1);
+  EXPECT_EQ((*spans)[1].end, 3);
+  EXPECT_FALSE(reader->take_spans());
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(reader->next(&text));
+    EXPECT_FALSE(reader->take_spans());
+  }
+  ASSERT_TRUE(reader->next(&text));
+  EXPECT_TRUE(reader->take_spans()->empty());
+  const auto blind = open("{\"text\":\"a\",\"spans\":\"of another kind\"}\n", false);
+  ASSERT_TRUE(blind->next(&text));
+  EXPECT_FALSE(blind->take_spans());
+  for (const char* bad : {"5", "[5]", "[[1]]", "[[1,2,3]]", "[[\"0\",1]]", "[[0,1.5]]", "{}"}) {
+    const auto broken = open(std::string("{\"text\":\"a\",\"spans\":") + bad + "}\n", true);
+    try {
+      broken->next(&text);
+      ADD_FAILURE() << bad;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kBadInput);
+      EXPECT_THAT(error.what(), HasSubstr("in line 1"));
+    }
+  }
+}
+
 TEST(JsonlReader, BlankLinesHoldNoText) {
   EXPECT_THAT(read_all("\"a\"\n\n  \r\n\"b\"\n\n", kJsonl), ElementsAre("a", "b"));
   EXPECT_THAT(read_all("", kJsonl), IsEmpty());

@@ -66,6 +66,43 @@ TEST_F(VectorWriterTest, Csv) {
   EXPECT_EQ(write(OutputFormat::kCsv, {}), "");
 }
 
+Result chunked_texts() {
+  Result result;
+  result.dim = 8;
+  result.texts.resize(3);
+  result.texts[0].tokens = 30;
+  result.texts[0].whole = false;
+  result.texts[2].error = "overflow";
+  result.chunks.resize(3);
+  result.chunks[0].chunks = {{0, 5, 0, 9, 12}, {6, 11, 10, 20, 18}};
+  result.chunks[0].vectors = two_texts().vectors;
+  result.chunks[2].chunks = {{0, 1, 0, 1, 3}};
+  result.chunks[2].vectors.resize(8);
+  return result;
+}
+
+TEST_F(VectorWriterTest, ChunksAreRowsOfTheirOwn) {
+  EXPECT_EQ(
+      write(OutputFormat::kJsonl, chunked_texts(), {}, 4),
+      "{\"index\":4,\"chunk\":0,\"begin\":0,\"end\":5,\"embedding\":[0.5,-0.25,1,0.1,-0,"
+      "3e-07,16777216,-1],\"whole\":false,\"tokens\":12,\"truncated\":false,\"prompt\":null}\n"
+      "{\"index\":4,\"chunk\":1,\"begin\":6,\"end\":11,\"embedding\":[1,2,3,4,5,6,7,8],"
+      "\"whole\":false,\"tokens\":18,\"truncated\":false,\"prompt\":null}\n"
+      "{\"index\":6,\"error\":\"overflow\",\"tokens\":0,\"truncated\":false,\"prompt\":"
+      "null}\n");
+  Result two = chunked_texts();
+  two.texts.pop_back();
+  two.chunks.pop_back();
+  EXPECT_EQ(write(OutputFormat::kCsv, two),
+            "index,chunk,begin,end,v0,v1,v2,v3,v4,v5,v6,v7\n"
+            "0,0,0,5,0.5,-0.25,1,0.1,-0,3e-07,16777216,-1\n0,1,6,11,1,2,3,4,5,6,7,8\n");
+  EXPECT_THROW(write(OutputFormat::kNpy, two), Error);
+  Quantization bits;
+  bits.dtype = OutputDtype::kUbinary;
+  EXPECT_EQ(write(OutputFormat::kCsv, two, bits),
+            "index,chunk,begin,end,v0\n0,0,0,5,182\n0,1,6,11,255\n");
+}
+
 TEST_F(VectorWriterTest, NpyHeaderAndData) {
   const std::string bytes = write(OutputFormat::kNpy, two_texts());
   ASSERT_EQ(bytes.size(), 128U + 2 * 8 * 4);

@@ -122,6 +122,12 @@ TEST(Program, RowsFollowSelectionAndPooling) {
   const ValueId both = p.pool("pool", {x, {PoolMode::kCls, PoolMode::kMax}});
   EXPECT_EQ(p.value(both).width, 8);
   expect_bad_input([&] { p.truncate("cut", {both, 9}); }, "1 to 8");
+  const ValueId spans = p.pool("spans", {x, {PoolMode::kMean}, true});
+  EXPECT_EQ(p.value(spans).rows, Rows::kSpans);
+  EXPECT_EQ(p.value(p.normalize("unit", {spans})).rows, Rows::kSpans);
+  expect_bad_input([&] { p.residual("sum", {first, spans}); }, "one shape");
+  expect_bad_input([&] { p.select_rows("row", {spans, SelectKind::kFirst}); }, "[spans, width]");
+  p.set_output(both);
   EXPECT_EQ(p.output(), both);
 }
 
@@ -135,6 +141,9 @@ TEST(Program, PrintsOneLineAStep) {
             "%1 = pool(%0, mean)  [texts, 4]  # pool\n"
             "%2 = normalize(%1)  [texts, 4]  # unit\n"
             "return %2\n");
+  p.pool("chunks", {x, {PoolMode::kMean}, true});
+  EXPECT_NE(p.text().find("%3 = pool(%0, mean, spans)  [spans, 4]  # chunks\nreturn %3\n"),
+            std::string::npos);
 }
 
 TEST(Activation, NamesRoundTrip) {
