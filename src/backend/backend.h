@@ -52,6 +52,9 @@ class Executable {
   virtual void run(const PackedBatch& batch, std::span<const std::span<float>> outs) = 0;
   void run(const PackedBatch& batch, std::span<float> out) { run(batch, {&out, 1}); }
   virtual MemoryPlan memory() const = 0;
+  // The instruction set that run() uses, which may depend on the dtype; empty where it means
+  // nothing.
+  virtual std::string_view isa() const { return {}; }
   virtual double padded_share() const { return 0; }  // padding tokens over computed tokens, so far
 };
 

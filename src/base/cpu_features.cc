@@ -38,6 +38,7 @@ void read_cpuid(CpuFeatures* features) {
   // opmask, upper halves of zmm0-15, zmm16-31
   features->avx512 = (state & 0xE0U) == 0xE0U && features->avx2_fma && bit(b, 16) && bit(b, 17) &&
                      bit(b, 30) && bit(b, 31);
+  features->avx512_vnni = features->avx512 && bit(c, 11);
 }
 #endif
 

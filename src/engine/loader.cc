@@ -263,7 +263,7 @@ void load_program(const EngineOptions& options, LoadedModel* model) {
   if (!options.allow_nonfinite) check_finite(program);
   model->executable = choice.backend->compile(program, limits);
   model->device = model->backend = choice.backend->name();
-  model->isa = choice.backend->probe().isa;
+  model->isa = model->executable->isa();
   model->dtype = choice.dtype;
   model->refusals = choice.refusals;
   model->max_length = limits.max_text_tokens;

@@ -1,4 +1,4 @@
-// The doors of the cpu room: Inlay's own engine, fp32, on whatever instruction set the machine has.
+// The doors of the cpu room: Inlay's own engine, fp32 and int8, on whatever instruction set the machine has.
 #include "backend/backend.h"
 
 #include "backend/cpu/executable.h"
@@ -9,6 +9,8 @@
 namespace inlay::backend {
 namespace {
 
+constexpr std::string_view kInt8 = "int8";
+
 class CpuBackend final : public Backend {
  public:
   std::string_view name() const override { return "cpu"; }
@@ -16,7 +18,7 @@ class CpuBackend final : public Backend {
   Probe probe() const override {
     Probe probe;
     probe.version = version();
-    probe.dtypes = {"fp32"};
+    probe.dtypes = {"fp32", "int8"};
     try {
       probe.isa = cpu::choose_isa().name;
     } catch (const Error& error) {
@@ -31,8 +33,8 @@ class CpuBackend final : public Backend {
   std::vector<std::string> supports(const Program& program,
                                     const CompileOptions& options) const override {
     std::vector<std::string> reasons;
-    if (options.dtype != "fp32")
-      reasons.push_back("dtype: cpu computes in fp32 only, not " + options.dtype);
+    if (options.dtype != "fp32" && options.dtype != kInt8)
+      reasons.push_back("dtype: cpu computes in fp32 or int8, not " + options.dtype);
     if (program.steps().empty()) reasons.emplace_back("program: it has no steps");
     for (const Step& step : program.steps()) {
       const auto* experts = std::get_if<ExpertsStep>(&step.args);
@@ -53,8 +55,10 @@ class CpuBackend final : public Backend {
   }
 
   MemoryPlan plan(const Program& program, const CompileOptions& options) const override {
-    return cpu::plan_sizes(cpu::make_plan(program, cpu::choose_isa(), options.max_text_tokens),
-                           options)
+    const bool int8 = options.dtype == kInt8;
+    const cpu::Kernels& kernels = int8 ? cpu::choose_int8_isa() : cpu::choose_isa();
+    return cpu::plan_sizes(
+               cpu::make_plan(program, kernels, options.max_text_tokens, true, int8), options)
         .memory;
   }
 
@@ -64,9 +68,10 @@ class CpuBackend final : public Backend {
         options.max_text_tokens < 1) {
       fail(ErrorCode::kInternal, "cpu", "expected positive limits and threads.");
     }
-    const cpu::Kernels& kernels = cpu::choose_isa();
-    return cpu::make_executable(cpu::make_plan(program, kernels, options.max_text_tokens), kernels,
-                                options);
+    const bool int8 = options.dtype == kInt8;
+    const cpu::Kernels& kernels = int8 ? cpu::choose_int8_isa() : cpu::choose_isa();
+    return cpu::make_executable(
+        cpu::make_plan(program, kernels, options.max_text_tokens, true, int8), kernels, options);
   }
 };
 

@@ -64,6 +64,7 @@ class CpuExecutable final : public Executable {
   }
 
   MemoryPlan memory() const override { return sizes_.memory; }
+  std::string_view isa() const override { return kernels_.name; }
 
  private:
   void check(const PackedBatch& batch, std::span<const std::span<float>> outs) const;

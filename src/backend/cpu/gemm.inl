@@ -53,10 +53,65 @@ static void tile_kernel(const float* a, Index lda, const float* b, Index k, floa
   }
 }
 
+// The same for int8: a row is ceil(k / 4) words of 4 bytes, then its scale; a panel is as many rows
+// of kPanel words, then the scales and the first sums of its columns. The sums are exact whatever
+// their order; every instruction set turns them into floats by the same three roundings.
+template <int kRows, bool kFetch>
+static void int8_kernel(const float* a, Index lda, const float* b, Index words, float* c,
+                        Index ldc) {
+  constexpr int kBases = (kRows + 2) / 3;
+  const float* base[kBases];
+#pragma GCC unroll 8
+  for (int g = 0; g < kBases; ++g) {
+    base[g] = a + 3 * g * lda;
+    asm("" : "+r"(base[g]));
+  }
+  const float* scales = b + words * kPanel;
+  V::Int acc[kRows][kTileRegs];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kTileRegs; ++v) {
+      acc[r][v] = V::load_int(reinterpret_cast<const std::int32_t*>(scales + kPanel) +
+                              v * V::kWidth);
+    }
+  }
+  for (Index i = 0; i < words; ++i) {
+    V::Bytes column[kTileRegs];
+#pragma GCC unroll 4
+    for (int v = 0; v < kTileRegs; ++v) column[v] = V::load_bytes(b + v * V::kWidth);
+    if constexpr (kFetch) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kPanel; v += 16) __builtin_prefetch(b + kFetchAhead + v);
+    }
+    b += kPanel;
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      std::int32_t bytes = 0;
+      __builtin_memcpy(&bytes, base[r / 3] + (r % 3) * lda, sizeof bytes);
+      const V::Word value = V::word(bytes);
+#pragma GCC unroll 4
+      for (int v = 0; v < kTileRegs; ++v) V::dot(acc[r][v], value, column[v]);
+    }
+#pragma GCC unroll 8
+    for (int g = 0; g < kBases; ++g) ++base[g];
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    const Reg scale = V::set1(a[r * lda + words]);
+#pragma GCC unroll 4
+    for (int v = 0; v < kTileRegs; ++v) {
+      const Reg x = V::mul(V::to_float(acc[r][v]), V::load(scales + v * V::kWidth));
+      V::store(c + r * ldc + v * V::kWidth, V::mul(x, scale));
+    }
+  }
+}
+
 using TileKernel = void (*)(const float*, Index, const float*, Index, float*, Index);
 template <bool kFetch, int... kRows>
 struct TileTable {
   static constexpr TileKernel kKernels[] = {nullptr, tile_kernel<kRows, kFetch>...};
+  static constexpr TileKernel kInt8[] = {nullptr, int8_kernel<kRows, kFetch>...};
 };
 template <bool kFetch, int kCount, int... kRows>
 struct MakeTileTable : MakeTileTable<kFetch, kCount - 1, kCount, kRows...> {};
@@ -68,6 +123,19 @@ template <bool kFetch = false>
 static inline void tile_product(Index rows, const float* a, Index lda, const float* b, Index k,
                                 float* c, Index ldc) {
   MakeTileTable<kFetch, kTileRows>::kKernels[rows](a, lda, b, k, c, ldc);
+}
+
+// The same of fp32 or int8 rows and panels, as `args` (GemmArgs or VocabularyArgs) says.
+template <bool kFetch, typename Args>
+static inline void panel_product(const Args& args, Index rows, Index row, const float* b, float* c) {
+  const auto* kernels = args.int8 ? MakeTileTable<kFetch, kTileRows>::kInt8
+                                  : MakeTileTable<kFetch, kTileRows>::kKernels;
+  kernels[rows](args.a + row * args.lda, args.lda, b, args.int8 ? int8_words(args.k) : args.k, c,
+                kPanel);
+}
+template <typename Args>
+static inline Index panel_floats(const Args& args) {
+  return (args.int8 ? int8_words(args.k) + 2 : args.k) * kPanel;
 }
 
 // The tile's sums, in cache, to c: bias, activation, residual. `columns` of the panel exist.
@@ -143,7 +211,7 @@ static void finish_gated(const GemmArgs& args, float* gate, float* partner, Inde
 
 static void gemm_gated(const GemmArgs& args, Index begin, Index end) {
   const Index panels = args.panels(kPanel);
-  const Index stride = args.k * kPanel;
+  const Index stride = panel_floats(args);
   alignas(64) float gate[kTileRows * kPanel];
   alignas(64) float partner[kTileRows * kPanel];
   for (Index unit = begin; unit < end; ++unit) {
@@ -155,13 +223,12 @@ static void gemm_gated(const GemmArgs& args, Index begin, Index end) {
     const Index columns = args.n - column < kPanel ? args.n - column : kPanel;
     for (Index row = first; row < last; row += kTileRows) {
       const Index rows = last - row < kTileRows ? last - row : kTileRows;
-      const float* a = args.a + row * args.lda;
       if (row == first) {
-        tile_product<true>(rows, a, args.lda, weights, args.k, gate, kPanel);
-        tile_product<true>(rows, a, args.lda, weights + stride, args.k, partner, kPanel);
+        panel_product<true>(args, rows, row, weights, gate);
+        panel_product<true>(args, rows, row, weights + stride, partner);
       } else {
-        tile_product<false>(rows, a, args.lda, weights, args.k, gate, kPanel);
-        tile_product<false>(rows, a, args.lda, weights + stride, args.k, partner, kPanel);
+        panel_product<false>(args, rows, row, weights, gate);
+        panel_product<false>(args, rows, row, weights + stride, partner);
       }
       finish_gated(args, gate, partner, row, rows, column, columns);
     }
@@ -177,16 +244,15 @@ static void gemm(const GemmArgs& args, Index begin, Index end) {
     const Index panel = unit % panels;
     const Index first = unit / panels * args.row_block;
     const Index last = first + args.row_block < args.m ? first + args.row_block : args.m;
-    const float* weights = args.weights + panel * args.k * kPanel;
+    const float* weights = args.weights + panel * panel_floats(args);
     const Index column = panel * kPanel;
     const Index columns = args.n - column < kPanel ? args.n - column : kPanel;
     for (Index row = first; row < last; row += kTileRows) {
       const Index rows = last - row < kTileRows ? last - row : kTileRows;
-      const float* a = args.a + row * args.lda;
       if (row == first) {
-        tile_product<true>(rows, a, args.lda, weights, args.k, tile, kPanel);
+        panel_product<true>(args, rows, row, weights, tile);
       } else {
-        tile_product<false>(rows, a, args.lda, weights, args.k, tile, kPanel);
+        panel_product<false>(args, rows, row, weights, tile);
       }
       switch (args.activation) {
         case Activation::kNone:

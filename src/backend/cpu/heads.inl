@@ -107,14 +107,14 @@ static void vocabulary_max(const VocabularyArgs& args, Index panel_begin, Index 
   const Index first = args.offsets[0];
   const Index tokens = args.offsets[args.texts] - first;
   for (Index panel = panel_begin; panel < panel_end; ++panel) {
-    const float* weights = args.weights + panel * args.k * kPanel;
+    const float* weights = args.weights + panel * panel_floats(args);
     const Index column = panel * kPanel;
     VocabularyColumns columns;
     columns.start(args.sum);
     Index text = 0;
     for (Index row = 0; row < tokens; row += kTileRows) {
       const Index rows = tokens - row < kTileRows ? tokens - row : Index{kTileRows};
-      tile_product<false>(rows, args.a + row * args.lda, args.lda, weights, args.k, tile, kPanel);
+      panel_product<false>(args, rows, row, weights, tile);
       for (Index r = 0; r < rows; ++r) {
         float* logits = tile + r * kPanel;
         if (args.sum) {

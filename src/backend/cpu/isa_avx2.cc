@@ -72,6 +72,35 @@ struct V {
       store(out + (4 + j) * ldo, _mm256_permute2f128_ps(x[j], x[4 + j], 0x31));
     }
   }
+
+  // Integers: 8 sums of 32 bits; a weight register has 4 bytes (consecutive in k) for each. Products
+  // of |w| with a, its sign turned by w's: pairs of them fit 16 bits, as no byte is -128.
+  using Int = __m256i;
+  static constexpr int kOffset = 0;
+  struct Bytes {
+    Int size, all;
+  };
+  using Word = Int;
+  static inline Int load_int(const std::int32_t* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static inline Reg to_float(Int x) { return _mm256_cvtepi32_ps(x); }
+  static inline Bytes load_bytes(const void* p) {
+    const Int all = _mm256_loadu_si256(static_cast<const __m256i*>(p));
+    return {_mm256_abs_epi8(all), all};
+  }
+  static inline Word word(std::int32_t x) { return _mm256_set1_epi32(x); }
+  static inline void dot(Int& sum, const Word& a, const Bytes& w) {
+    const Int pairs = _mm256_maddubs_epi16(w.size, _mm256_sign_epi8(a, w.all));
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  }
+  // The low byte of each lane's bits.
+  static inline void store_bytes(std::uint8_t* p, Reg x) {
+    const Int low = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(255));
+    const __m128i words =
+        _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
+  }
 };
 constexpr int kTileRows = 6;
 constexpr int kTileRegs = 2;

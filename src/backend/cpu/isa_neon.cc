@@ -52,6 +52,29 @@ struct V {
     store(out + 2 * ldo, vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0])));
     store(out + 3 * ldo, vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1])));
   }
+
+  // Integers: 4 sums of 32 bits; a weight register has 4 bytes (consecutive in k) for each.
+  using Int = int32x4_t;
+  using Bytes = int8x16_t;
+  using Word = int8x16_t;
+  static constexpr int kOffset = 0;
+  static inline Int load_int(const std::int32_t* p) { return vld1q_s32(p); }
+  static inline Reg to_float(Int x) { return vcvtq_f32_s32(x); }
+  static inline Bytes load_bytes(const void* p) {
+    return vld1q_s8(static_cast<const std::int8_t*>(p));
+  }
+  static inline Word word(std::int32_t x) { return vreinterpretq_s8_s32(vdupq_n_s32(x)); }
+  static inline void dot(Int& sum, const Word& a, const Bytes& w) {
+    const int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(a), vget_low_s8(w)));
+    const int32x4_t high = vpaddlq_s16(vmull_s8(vget_high_s8(a), vget_high_s8(w)));
+    sum = vaddq_s32(sum, vpaddq_s32(low, high));
+  }
+  // The low byte of each lane's bits.
+  static inline void store_bytes(std::uint8_t* p, Reg x) {
+    const uint16x4_t words = vmovn_u32(vreinterpretq_u32_f32(x));
+    const uint8x8_t bytes = vmovn_u16(vcombine_u16(words, words));
+    vst1_lane_u32(reinterpret_cast<std::uint32_t*>(p), vreinterpret_u32_u8(bytes), 0);
+  }
 };
 constexpr int kTileRows = 6;
 constexpr int kTileRegs = 4;

@@ -18,6 +18,15 @@ using Index = std::int64_t;
 // have one order: 16 partial sums, then lanes i and i + 8, i + 4, i + 2, i + 1.
 inline constexpr Index kLanes = 16;
 
+// int8. Activations: each row has a scale of its own (its largest size / 127) and bytes
+// round(x / scale) in [-127, 127], plus Kernels::int8_offset; stored as int8_words(width) words of
+// 4 bytes, then the scale, all in floats. Weights: a scale for each output column, panels
+// [panels][int8_words(k) + 2][panel] of words: the columns' bytes, 4 of consecutive k a word, then
+// their scales, then the 32-bit sums to start from, which take the offset's share off. A sum of
+// kInt8Most products stays within 32 bits.
+inline constexpr Index kInt8Most = 65536;
+constexpr Index int8_words(Index width) { return (width + 3) / 4; }
+
 // A weight matrix [n, k] as panels of `panel` output columns: [panels][k][panel], zero in the
 // columns past n. `panel` is the instruction set's.
 struct GemmArgs {
@@ -34,6 +43,7 @@ struct GemmArgs {
   // Panels come in pairs, a gate's and its partner's, bias likewise; c = activation(gate) * partner
   // of n columns, without a residual.
   bool gated = false;
+  bool int8 = false;    // a: quantised rows, weights: int8 panels
   Index row_block = 0;  // rows that one unit of work covers, at least 1
   Index panels(Index panel) const { return (n + panel - 1) / panel; }
   Index units(Index panel) const { return (m + row_block - 1) / row_block * panels(panel); }
@@ -94,6 +104,7 @@ struct VocabularyArgs {
   const std::int32_t* offsets = nullptr;
   Index texts = 0;
   bool sum = false, twice = false;  // log1p taken twice
+  bool int8 = false;                // as in GemmArgs
   float* out = nullptr;             // [texts, n]
   Index ldo = 0;
 };
@@ -152,6 +163,10 @@ struct Kernels {
   void (*normalize)(float* row, Index width);  // row / max(|row|, 1e-12)
   void (*add)(const float* a, const float* b, float* out, Index count);
   void (*activate)(Activation activation, float* values, Index count);
+  // A row of `width` floats to int8 (above); `out` takes int8_words(width) + 1 floats. A row with an
+  // element that is not finite gets the scale NaN.
+  void (*quantize)(const float* row, Index width, float* out);
+  int int8_offset;
   // Fused multiply-adds on registers alone, `rounds` of them in a row of independent ones; returns
   // the floating-point operations done. The ceiling that benchmarks compare with. `sink` holds 64
   // floats, all different.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 namespace inlay::backend::cpu {
@@ -39,6 +40,50 @@ void pack_panels(const WeightSpec& spec, Index panel, float* out) {
         float* to = base + column / panel * stride + column % panel;
         const float* from = rows.data() + r * spec.k;
         for (Index k = 0; k < spec.k; ++k) to[k * panel] = from[k];
+      }
+    }
+  }
+}
+
+// Stacked parts, or two parts whose panels take turns, as int8: a scale for each row of the
+// checkpoint, its largest size / 127.
+void pack_int8(const WeightSpec& spec, const Kernels& kernels, float* out) {
+  std::fill(out, out + spec.floats, 0.0F);
+  const Index panel = kernels.panel;
+  const Index words = int8_words(spec.k);
+  const Index stride = (words + 2) * panel;
+  const bool pairs = spec.kind == WeightSpec::Kind::kInt8Pairs;
+  std::vector<float> rows(static_cast<std::size_t>(kRowsAtOnce * spec.k));
+  Index column = 0;
+  for (std::size_t i = 0; i < spec.parts.size(); ++i) {
+    const WeightRef& part = spec.parts[i];
+    if (pairs) column = 0;
+    const Index count = part.present() ? part.tensor.shape[0] : 0;
+    for (Index begin = 0; begin < count; begin += kRowsAtOnce) {
+      const Index n = std::min(kRowsAtOnce, count - begin);
+      read_rows(part, spec.k, begin, n, rows.data());
+      for (Index r = 0; r < n; ++r, ++column) {
+        const Index at = column / panel;
+        float* base = out + (pairs ? 2 * at + static_cast<Index>(i) : at) * stride + column % panel;
+        const float* from = rows.data() + r * spec.k;
+        float top = 0;
+        bool finite = true;
+        for (Index k = 0; k < spec.k; ++k) {
+          top = std::max(top, std::fabs(from[k]));
+          finite = finite && std::isfinite(from[k]);
+        }
+        // What is not finite in the checkpoint must show in the result, as it does in fp32.
+        const float scale = finite ? top / 127.0F : NAN;
+        std::int32_t sum = 0;
+        for (Index k = 0; k < spec.k; ++k) {
+          const float q = scale > 0 ? std::nearbyint(from[k] / scale) : 0.0F;
+          const auto byte = static_cast<std::int8_t>(std::clamp(q, -127.0F, 127.0F));
+          reinterpret_cast<std::int8_t*>(base + k / 4 * panel)[k % 4] = byte;
+          sum += byte;
+        }
+        base[words * panel] = scale;
+        const std::int32_t start = -kernels.int8_offset * sum;
+        std::memcpy(base + (words + 1) * panel, &start, sizeof start);
       }
     }
   }
@@ -141,6 +186,10 @@ Buffer pack_weights(const Plan& plan, const Kernels& kernels) {
       case WeightSpec::Kind::kPanels:
       case WeightSpec::Kind::kPairs:
         pack_panels(spec, kernels.panel, out);
+        break;
+      case WeightSpec::Kind::kInt8Panels:
+      case WeightSpec::Kind::kInt8Pairs:
+        pack_int8(spec, kernels, out);
         break;
       case WeightSpec::Kind::kTurnedPanels:
         pack_turned_panels(spec, kernels.panel, out);

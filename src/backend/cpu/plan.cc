@@ -150,6 +150,9 @@ void Planner::release_inputs(std::size_t op) {
     if (last_read_[v] == op && places_[v].slot >= 0)
       busy_[static_cast<std::size_t>(places_[v].slot)] = false;
   }
+  for (const auto& [value, copy] : quantized_) {
+    if (copy.last_read == op) busy_[static_cast<std::size_t>(copy.place.slot)] = false;
+  }
 }
 
 Plan Planner::make() {
@@ -189,8 +192,9 @@ Index leading_dimension(Index width) {
   return lines % kSet == 0 ? lines + kLanes : lines;
 }
 
-Plan make_plan(const Program& program, const Kernels& kernels, Index positions, bool fuse) {
-  return Planner(program, kernels, positions, fuse).make();
+Plan make_plan(const Program& program, const Kernels& kernels, Index positions, bool fuse,
+               bool int8) {
+  return Planner(program, kernels, positions, fuse, int8).make();
 }
 
 }  // namespace inlay::backend::cpu

@@ -52,7 +52,12 @@ struct GemmOp {  // activation(in W^T + b) + residual; gated: activation(in G^T 
   WeightId weights = kNoWeight, bias = kNoWeight;
   Activation activation = Activation::kNone;
   bool gated = false;
+  bool int8 = false;  // in: quantised rows
   Index n = 0, k = 0;
+};
+struct QuantizeOp {  // rows to int8 (kernels.h)
+  Place in, out;
+  Index width = 0;
 };
 // Norms and turns the heads of a query or key, in place where nothing else reads it.
 struct PrepareOp {
@@ -113,6 +118,7 @@ struct VocabularyOp {
   WeightId weights = kNoWeight, bias = kNoWeight;
   Index n = 0, k = 0;
   bool sum = false, twice = false;
+  bool int8 = false;  // in: quantised rows
 };
 // Each row with each of its experts is a pair; pairs stand expert after expert, in row order within
 // one. The work slots hold, for each row: its router logits, then its routes; and top_k pairs each
@@ -134,7 +140,7 @@ inline constexpr Index kMostExperts = 256;
 // A route: the expert, the number of the pair (both as the bits of a float), the expert's share.
 inline constexpr Index kRouteFloats = 3;
 using Op = std::variant<EmbedOp, NormOp, GemmOp, PrepareOp, AttentionOp, AddOp, SelectOp, PoolOp,
-                        VocabularyOp, RowOp, ExpertsOp>;
+                        VocabularyOp, RowOp, ExpertsOp, QuantizeOp>;
 
 // A weight to be stored: how, and from what. Identical ones (a tied matrix) are stored once.
 struct WeightSpec {
@@ -142,6 +148,8 @@ struct WeightSpec {
     kPanels,          // [n, k], parts stacked by rows
     kTurnedPanels,    // one part [k, n], turned into panels of [n, k]
     kPairs,           // two parts [n, k]: a panel of the first, then one of the second
+    kInt8Panels,      // kPanels as int8 (kernels.h)
+    kInt8Pairs,       // kPairs as int8
     kPadded,          // n values, parts one after the other
     kTable,           // [n, k]
     kColumns,         // [n, k] as k columns of n, times factor
@@ -193,8 +201,11 @@ struct Plan {
 };
 
 // `positions`: tokens of a text at most. `fuse` false keeps every step an operation of its own: the
-// plain twin that tests compare with.
-Plan make_plan(const Program& program, const Kernels& kernels, Index positions, bool fuse = true);
+// plain twin that tests compare with. `int8`: matrix products over a text's tokens in int8; what
+// works on one row a text (heads, the last layer where one row is read), experts, attention and all
+// else stay in fp32.
+Plan make_plan(const Program& program, const Kernels& kernels, Index positions, bool fuse = true,
+               bool int8 = false);
 
 // A leading dimension: whole 64-byte lines, and never a multiple of 4096 bytes, at which all rows
 // of a tile would fall into the same few lines of an L1 cache (3072 columns: 86 % of peak instead

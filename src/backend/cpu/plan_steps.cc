@@ -60,14 +60,33 @@ WeightId Planner::vector(const WeightRef& ref, Index width, float fill) {
   return weight(std::move(spec));
 }
 
-WeightId Planner::panels(const std::vector<WeightRef>& parts, Index n, Index k) {
+WeightId Planner::panels(const std::vector<WeightRef>& parts, Index n, Index k, bool int8) {
   WeightSpec spec;
-  spec.kind = WeightSpec::Kind::kPanels;
+  spec.kind = int8 ? WeightSpec::Kind::kInt8Panels : WeightSpec::Kind::kPanels;
   spec.parts = parts;
   spec.n = n;
   spec.k = k;
-  spec.floats = round_up(n, kernels_.panel) * k;
+  spec.floats = round_up(n, kernels_.panel) * (int8 ? int8_words(k) + 2 : k);
   return weight(std::move(spec));
+}
+
+bool Planner::goes_in_int8(ValueId value) const {
+  const Value& rows = program_.value(value);
+  return int8_ && rows.rows == Rows::kTokens && rows.width <= kInt8Most;
+}
+
+Place Planner::quantized(ValueId value) {
+  const auto found = quantized_.find(value);
+  if (found != quantized_.end()) return found->second.place;
+  QuantizeOp op;
+  op.in = place(value);
+  op.width = program_.value(value).width;
+  op.out.rows = op.in.rows;
+  op.out.ld = leading_dimension(int8_words(op.width) + 1);
+  op.out.slot = take_slot(op.out.rows, op.out.ld);
+  quantized_[value] = {op.out, last_read_[static_cast<std::size_t>(value)]};
+  plan_.ops.emplace_back(op);
+  return op.out;
 }
 
 // As many values as the stacked weights have rows, and zeros up to a whole panel.
@@ -196,11 +215,12 @@ void Planner::emit(std::size_t i, const NormStep& step) {
 
 void Planner::emit(std::size_t i, const LinearStep& step) {
   GemmOp op;
-  op.in = place(step.input);
+  op.int8 = goes_in_int8(step.input);
+  op.in = op.int8 ? quantized(step.input) : place(step.input);
   op.k = program_.value(step.input).width;
   op.n = program_.value(program_.steps()[i].output).width;
   op.activation = step.activation;
-  op.weights = panels(step.weights, op.n, op.k);
+  op.weights = panels(step.weights, op.n, op.k, op.int8);
   op.bias = panel_bias(step.weights, step.biases);
   Values overwritable;
   if (residual_[i] != kNoValue) {
@@ -297,16 +317,17 @@ void Planner::emit(std::size_t i, const PoolStep& step) {
 void Planner::emit(std::size_t i, const GatedLinearStep& step) {
   GemmOp op;
   op.gated = true;
-  op.in = place(step.input);
+  op.int8 = goes_in_int8(step.input);
+  op.in = op.int8 ? quantized(step.input) : place(step.input);
   op.k = program_.value(step.input).width;
   op.n = program_.value(program_.steps()[i].output).width;
   op.activation = step.activation;
   WeightSpec pairs;
-  pairs.kind = WeightSpec::Kind::kPairs;
+  pairs.kind = op.int8 ? WeightSpec::Kind::kInt8Pairs : WeightSpec::Kind::kPairs;
   pairs.parts = {step.gate, step.up};
   pairs.n = op.n;
   pairs.k = op.k;
-  pairs.floats = 2 * round_up(op.n, kernels_.panel) * op.k;
+  pairs.floats = 2 * round_up(op.n, kernels_.panel) * (op.int8 ? int8_words(op.k) + 2 : op.k);
   op.weights = weight(std::move(pairs));
   WeightSpec bias;
   bias.kind = WeightSpec::Kind::kPairs;
@@ -358,10 +379,11 @@ void Planner::emit(std::size_t i, const ExpertsStep& step) {
 
 void Planner::emit(std::size_t i, const VocabularyMaxStep& step) {
   VocabularyOp op;
-  op.in = place(step.input);
+  op.int8 = goes_in_int8(step.input);
+  op.in = op.int8 ? quantized(step.input) : place(step.input);
   op.n = step.weight.tensor.shape[0];
   op.k = step.weight.tensor.shape[1];
-  op.weights = panels({step.weight}, op.n, op.k);
+  op.weights = panels({step.weight}, op.n, op.k, op.int8);
   op.bias = panel_bias({step.weight}, {step.bias});
   op.sum = step.sum;
   op.twice = step.activation == SparseActivation::kLog1pLog1pRelu;

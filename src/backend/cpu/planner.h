@@ -14,8 +14,8 @@ inline constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
 class Planner {
  public:
-  Planner(const Program& program, const Kernels& kernels, Index positions, bool fuse)
-      : program_(program), kernels_(kernels), positions_(positions), fuse_(fuse) {}
+  Planner(const Program& program, const Kernels& kernels, Index positions, bool fuse, bool int8)
+      : program_(program), kernels_(kernels), positions_(positions), fuse_(fuse), int8_(int8) {}
 
   Plan make();
 
@@ -47,7 +47,10 @@ class Planner {
   WeightId weight(WeightSpec spec);
   WeightId table(const WeightRef& ref);
   WeightId vector(const WeightRef& ref, Index width, float fill);
-  WeightId panels(const std::vector<WeightRef>& parts, Index n, Index k);
+  WeightId panels(const std::vector<WeightRef>& parts, Index n, Index k, bool int8 = false);
+  // Whether a product of this value's rows goes in int8, and its quantised rows, made once.
+  bool goes_in_int8(ValueId value) const;
+  Place quantized(ValueId value);
   WeightId panel_bias(const std::vector<WeightRef>& weights, const std::vector<WeightRef>& biases);
   WeightId turns(const Rope& rope);
   WeightId position_panels(const AttentionStep& step, const WeightRef& weight,
@@ -72,7 +75,7 @@ class Planner {
   const Program& program_;
   const Kernels& kernels_;
   const Index positions_;
-  const bool fuse_;
+  const bool fuse_, int8_;
   Plan plan_;
   std::vector<int> uses_;               // of each value, by live steps
   std::vector<bool> live_, swallowed_;  // of each step; swallowed: another step does its work
@@ -83,6 +86,11 @@ class Planner {
   std::vector<std::size_t> last_read_;             // of each value: the last step that reads it
   std::vector<Place> places_;
   std::vector<bool> busy_;  // of each slot
+  struct Quantized {
+    Place place;
+    std::size_t last_read;  // its slot is free after this step
+  };
+  std::map<ValueId, Quantized> quantized_;
   std::map<std::string, WeightId> known_;
 };
 

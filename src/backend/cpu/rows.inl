@@ -228,3 +228,44 @@ static void activate(Activation activation, float* x, Index count) {
   if (activation == Activation::kRelu) return activate_row<A::kRelu>(x, count);
   activate_scalar(activation, x, count);
 }
+
+struct LargestOfRow {
+  const float* x;
+  Row16 largest, poison;  // poison: zeros, or NaN once an element was not finite
+  inline void take(const Row16& v) {
+    for (int j = 0; j < Row16::kRegs; ++j) {
+      largest.reg[j] = V::max(V::abs(v.reg[j]), largest.reg[j]);
+      poison.reg[j] = V::fma(v.reg[j], V::zero(), poison.reg[j]);
+    }
+  }
+  inline void whole(Index i) { take(Row16::load(x + i)); }
+  inline void rest(Index i, Index n) { take(Row16::load_some(x + i, n)); }
+};
+struct QuantizeRow {
+  const float* x;
+  std::uint8_t* out;
+  Reg inverse;
+  inline void apply(const Row16& v, std::uint8_t* to) const {
+    for (int j = 0; j < Row16::kRegs; ++j) {
+      const Reg q = V::add(V::mul(v.reg[j], inverse), V::set1(kRoundMagic));
+      V::store_bytes(to + j * V::kWidth, q);
+    }
+  }
+  inline void whole(Index i) { apply(Row16::load(x + i), out + i); }
+  inline void rest(Index i, Index n) {  // bytes past the row, to a whole word, meet zero weights
+    alignas(64) std::uint8_t bytes[kLanes];
+    apply(Row16::load_some(x + i, n), bytes);
+    for (Index j = 0; j < (n + 3) / 4 * 4; ++j) out[i + j] = bytes[j];
+  }
+};
+
+static void quantize(const float* row, Index width, float* out) {
+  LargestOfRow largest{row, Row16::set1(0), Row16::set1(0)};
+  for_each_16(width, largest);
+  const float top = max_of(largest.largest);
+  // Below the least normal number times 127 the inverse would be infinite: such a row is zeros.
+  const bool some = top > 1e-35F;
+  QuantizeRow bytes{row, reinterpret_cast<std::uint8_t*>(out), V::set1(some ? 127.0F / top : 0.0F)};
+  for_each_16(width, bytes);
+  out[int8_words(width)] = (some ? top / 127.0F : 0.0F) + sum_of(largest.poison);
+}

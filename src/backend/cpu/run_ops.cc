@@ -74,6 +74,7 @@ void Runner::operator()(const GemmOp& op) const {
   args.bias = weight(op.bias);
   args.activation = op.activation;
   args.gated = op.gated;
+  args.int8 = op.int8;
   args.residual = op.has_residual ? at(op.residual) : nullptr;
   args.ldr = op.residual.ld;
   args.c = at(op.out);
@@ -83,6 +84,13 @@ void Runner::operator()(const GemmOp& op) const {
   args.row_block = gemm_rows(args.m);
   const Range units = share(args.units(run_.kernels.panel));
   run_.kernels.gemm(args, units.begin, units.end);
+}
+
+void Runner::operator()(const QuantizeOp& op) const {
+  const Range rows = share(rows_of(op.out.rows));
+  for (Index r = rows.begin; r < rows.end; ++r) {
+    run_.kernels.quantize(at(op.in) + r * op.in.ld, op.width, at(op.out) + r * op.out.ld);
+  }
 }
 
 void Runner::operator()(const PrepareOp& op) const {
@@ -283,6 +291,7 @@ void Runner::operator()(const VocabularyOp& op) const {
   args.texts = texts_;
   args.sum = op.sum;
   args.twice = op.twice;
+  args.int8 = op.int8;
   args.out = at(op.out);
   args.ldo = op.out.ld;
   const Index panel = run_.kernels.panel;

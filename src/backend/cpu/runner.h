@@ -28,6 +28,7 @@ class Runner {
   void operator()(const EmbedOp& op) const;
   void operator()(const NormOp& op) const;
   void operator()(const GemmOp& op) const;
+  void operator()(const QuantizeOp& op) const;
   void operator()(const PrepareOp& op) const;
   void operator()(const AttentionOp& op) const;
   void operator()(const AddOp& op) const;

@@ -64,6 +64,7 @@ class RefExecutable final : public Executable {
   }
 
   MemoryPlan memory() const override { return memory_; }
+  std::string_view isa() const override { return "generic"; }
 
  private:
   void check_outputs(const PackedBatch& batch, std::span<const std::span<float>> outs) const {

@@ -1,0 +1,116 @@
+// 16 floats in a register. Included twice: with INLAY_AVX512_VNNI for the table that has it.
+struct V {
+  using Reg = __m512;
+  static constexpr int kWidth = 16;
+  static inline Reg load(const float* p) { return _mm512_loadu_ps(p); }
+  static inline void store(float* p, Reg x) { _mm512_storeu_ps(p, x); }
+  static inline Reg set1(float x) { return _mm512_set1_ps(x); }
+  static inline Reg zero() { return _mm512_setzero_ps(); }
+  static inline Reg add(Reg a, Reg b) { return _mm512_add_ps(a, b); }
+  static inline Reg sub(Reg a, Reg b) { return _mm512_sub_ps(a, b); }
+  static inline Reg mul(Reg a, Reg b) { return _mm512_mul_ps(a, b); }
+  static inline Reg div(Reg a, Reg b) { return _mm512_div_ps(a, b); }
+  static inline Reg fma(Reg a, Reg b, Reg c) { return _mm512_fmadd_ps(a, b, c); }
+  static inline Reg min(Reg a, Reg b) { return _mm512_min_ps(a, b); }
+  static inline Reg max(Reg a, Reg b) { return _mm512_max_ps(a, b); }
+  static inline Reg abs(Reg a) { return _mm512_abs_ps(a); }
+  static inline Reg scale_by(Reg p, Reg t) {
+    return _mm512_castsi512_ps(
+        _mm512_add_epi32(_mm512_castps_si512(p), _mm512_slli_epi32(_mm512_castps_si512(t), 23)));
+  }
+  // The sum (largest) of 16 floats: lanes i and i + 8, then i + 4, i + 2, i + 1.
+  static inline float sum16(const Reg (&x)[1]) {
+    const __m256 eight =
+        _mm256_add_ps(_mm512_castps512_ps256(x[0]), _mm512_extractf32x8_ps(x[0], 1));
+    const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
+  }
+  static inline float max16(const Reg (&x)[1]) {
+    const __m256 eight =
+        _mm256_max_ps(_mm512_castps512_ps256(x[0]), _mm512_extractf32x8_ps(x[0], 1));
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+  }
+  static inline void touch(Reg& x) { asm volatile("" : "+v"(x)); }
+  // out[j][i] = in[i][j] * factor for a square of kWidth: pairs of rows, then of pairs, then of
+  // quarters.
+  static inline void transpose_scaled(const float* in, Index ldi, float* out, Index ldo,
+                                      float factor) {
+    Reg x[16];
+    Reg y[16];
+#pragma GCC unroll 16
+    for (int i = 0; i < 16; ++i) x[i] = mul(load(in + i * ldi), set1(factor));
+#pragma GCC unroll 8
+    for (int i = 0; i < 16; i += 2) {
+      y[i] = _mm512_unpacklo_ps(x[i], x[i + 1]);
+      y[i + 1] = _mm512_unpackhi_ps(x[i], x[i + 1]);
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < 16; i += 4) {
+      x[i] = pairs<0x44>(y[i], y[i + 2]);
+      x[i + 1] = pairs<0xEE>(y[i], y[i + 2]);
+      x[i + 2] = pairs<0x44>(y[i + 1], y[i + 3]);
+      x[i + 3] = pairs<0xEE>(y[i + 1], y[i + 3]);
+    }
+    // x[4 g + j] holds in its quarter q the rows 4 g .. 4 g + 3 of column 4 q + j.
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+      const Reg low = _mm512_shuffle_f32x4(x[j], x[4 + j], 0x88);  // quarters 0, 2
+      const Reg high = _mm512_shuffle_f32x4(x[8 + j], x[12 + j], 0x88);
+      const Reg low_odd = _mm512_shuffle_f32x4(x[j], x[4 + j], 0xDD);  // quarters 1, 3
+      const Reg high_odd = _mm512_shuffle_f32x4(x[8 + j], x[12 + j], 0xDD);
+      store(out + j * ldo, _mm512_shuffle_f32x4(low, high, 0x88));
+      store(out + (4 + j) * ldo, _mm512_shuffle_f32x4(low_odd, high_odd, 0x88));
+      store(out + (8 + j) * ldo, _mm512_shuffle_f32x4(low, high, 0xDD));
+      store(out + (12 + j) * ldo, _mm512_shuffle_f32x4(low_odd, high_odd, 0xDD));
+    }
+  }
+
+  // Integers: 16 sums of 32 bits; a weight register has 4 bytes (consecutive in k) for each.
+  using Int = __m512i;
+  static inline Int load_int(const std::int32_t* p) { return _mm512_loadu_si512(p); }
+  static inline Reg to_float(Int x) { return _mm512_cvtepi32_ps(x); }
+#if defined(INLAY_AVX512_VNNI)
+  static constexpr int kOffset = 128;  // activations are unsigned bytes: x + 128
+  struct Bytes {
+    Int all;
+  };
+  using Word = Int;
+  static inline Bytes load_bytes(const void* p) { return {_mm512_loadu_si512(p)}; }
+  static inline Word word(std::int32_t x) { return _mm512_set1_epi32(x); }
+  // An instruction of its own: g++ 12 keeps an intrinsic's sums in memory.
+  static inline void dot(Int& sum, const Word& a, const Bytes& w) {
+    asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(w.all));
+  }
+#else
+  // Without VNNI: even and odd bytes as 16-bit pairs, whose products and sums are exact.
+  static constexpr int kOffset = 0;
+  struct Bytes {
+    Int even, odd;
+  };
+  using Word = Bytes;
+  static inline Bytes split(Int x) {
+    return {_mm512_srai_epi16(_mm512_slli_epi16(x, 8), 8), _mm512_srai_epi16(x, 8)};
+  }
+  static inline Bytes load_bytes(const void* p) { return split(_mm512_loadu_si512(p)); }
+  static inline Word word(std::int32_t x) { return split(_mm512_set1_epi32(x)); }
+  static inline void dot(Int& sum, const Word& a, const Bytes& w) {
+    sum = _mm512_add_epi32(sum, _mm512_add_epi32(_mm512_madd_epi16(a.even, w.even),
+                                                 _mm512_madd_epi16(a.odd, w.odd)));
+  }
+#endif
+  // The low byte of each lane's bits, plus kOffset.
+  static inline void store_bytes(std::uint8_t* p, Reg x) {
+    const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_castps_si512(x));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                     _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(kOffset))));
+  }
+
+ private:
+  template <int kMask>
+  static inline Reg pairs(Reg a, Reg b) {
+    return _mm512_shuffle_ps(a, b, kMask);
+  }
+};

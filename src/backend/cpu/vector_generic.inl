@@ -1,0 +1,97 @@
+// Four floats in the compilers' own vector type. Included twice: with INLAY_GENERIC_FUSED for the
+// table whose multiply-add rounds once.
+struct V {
+  typedef float Reg __attribute__((vector_size(16)));
+  typedef std::int32_t Bits __attribute__((vector_size(16)));
+  static constexpr int kWidth = 4;
+  static inline Reg load(const float* p) {
+    Reg x;
+    __builtin_memcpy(&x, p, sizeof x);
+    return x;
+  }
+  static inline void store(float* p, Reg x) { __builtin_memcpy(p, &x, sizeof x); }
+  static inline Reg set1(float x) { return Reg{x, x, x, x}; }
+  static inline Reg zero() { return Reg{}; }
+  static inline Reg add(Reg a, Reg b) { return a + b; }
+  static inline Reg sub(Reg a, Reg b) { return a - b; }
+  static inline Reg mul(Reg a, Reg b) { return a * b; }
+  static inline Reg div(Reg a, Reg b) { return a / b; }
+#if defined(INLAY_GENERIC_FUSED)
+  static inline Reg fma(Reg a, Reg b, Reg c) {
+    return Reg{__builtin_fmaf(a[0], b[0], c[0]), __builtin_fmaf(a[1], b[1], c[1]),
+               __builtin_fmaf(a[2], b[2], c[2]), __builtin_fmaf(a[3], b[3], c[3])};
+  }
+#else
+  static inline Reg fma(Reg a, Reg b, Reg c) { return a * b + c; }
+#endif
+  static inline Reg select(Bits mask, Reg a, Reg b) {
+    return reinterpret_cast<Reg>((reinterpret_cast<Bits>(a) & mask) |
+                                 (reinterpret_cast<Bits>(b) & ~mask));
+  }
+  static inline Reg min(Reg a, Reg b) { return select(a < b, a, b); }
+  static inline Reg max(Reg a, Reg b) { return select(a > b, a, b); }
+  static inline Reg abs(Reg a) {
+    constexpr std::int32_t kMask = 0x7FFFFFFF;
+    return reinterpret_cast<Reg>(reinterpret_cast<Bits>(a) & Bits{kMask, kMask, kMask, kMask});
+  }
+  static inline Reg scale_by(Reg p, Reg t) {
+    typedef std::uint32_t Word __attribute__((vector_size(16)));
+    return reinterpret_cast<Reg>(reinterpret_cast<Word>(p) + (reinterpret_cast<Word>(t) << 23));
+  }
+  // The sum (largest) of 16 floats: lanes i and i + 8, then i + 4, i + 2, i + 1.
+  static inline float sum16(const Reg (&x)[4]) {
+    const Reg four = (x[0] + x[2]) + (x[1] + x[3]);
+    return (four[0] + four[2]) + (four[1] + four[3]);
+  }
+  static inline float max16(const Reg (&x)[4]) {
+    const Reg four = max(max(x[0], x[2]), max(x[1], x[3]));
+    const float even = four[0] > four[2] ? four[0] : four[2];
+    const float odd = four[1] > four[3] ? four[1] : four[3];
+    return even > odd ? even : odd;
+  }
+#if defined(__x86_64__)
+  static inline void touch(Reg& x) { asm volatile("" : "+x"(x)); }
+#elif defined(__aarch64__)
+  static inline void touch(Reg& x) { asm volatile("" : "+w"(x)); }
+#else
+  static inline void touch(Reg& x) { asm volatile("" : "+m"(x)); }
+#endif
+  // out[j][i] = in[i][j] * factor for a square of kWidth.
+  static inline void transpose_scaled(const float* in, Index ldi, float* out, Index ldo,
+                                      float factor) {
+    for (int i = 0; i < kWidth; ++i) {
+      for (int j = 0; j < kWidth; ++j) out[j * ldo + i] = in[i * ldi + j] * factor;
+    }
+  }
+
+  // Integers: 4 sums of 32 bits; a weight register has 4 bytes (consecutive in k) for each.
+  using Int = Bits;
+  using Bytes = Bits;
+  using Word = Bits;
+  static constexpr int kOffset = 0;
+  static inline Int load_int(const std::int32_t* p) {
+    Int x;
+    __builtin_memcpy(&x, p, sizeof x);
+    return x;
+  }
+  static inline Reg to_float(Int x) { return __builtin_convertvector(x, Reg); }
+  static inline Bytes load_bytes(const void* p) {
+    Bytes x;
+    __builtin_memcpy(&x, p, sizeof x);
+    return x;
+  }
+  static inline Word word(std::int32_t x) { return Word{x, x, x, x}; }
+  static inline Int byte_of(Int x, int left) {
+    typedef std::uint32_t Unsigned __attribute__((vector_size(16)));
+    return reinterpret_cast<Int>(reinterpret_cast<Unsigned>(x) << left) >> 24;
+  }
+  static inline void dot(Int& sum, const Word& a, const Bytes& w) {
+    for (int left = 0; left <= 24; left += 8) sum += byte_of(a, left) * byte_of(w, left);
+  }
+  // The low byte of each lane's bits.
+  static inline void store_bytes(std::uint8_t* p, Reg x) {
+    std::uint32_t bits[kWidth];
+    __builtin_memcpy(bits, &x, sizeof bits);
+    for (int i = 0; i < kWidth; ++i) p[i] = static_cast<std::uint8_t>(bits[i]);
+  }
+};
