@@ -6,10 +6,10 @@
 namespace inlay {
 
 struct CpuFeatures {
-  bool avx2_fma = false;  // AVX2 and FMA, ymm state saved by the operating system
-  bool avx512 = false;    // AVX-512 F, BW, DQ, VL, zmm and mask state saved
+  bool avx2_fma = false;     // AVX2 and FMA, ymm state saved by the operating system
+  bool avx512 = false;       // AVX-512 F, BW, DQ, VL, zmm and mask state saved
   bool avx512_vnni = false;  // the above and VNNI
-  bool neon = false;      // aarch64's baseline vector unit
+  bool neon = false;         // aarch64's baseline vector unit
   // Data caches in bytes: of one core, of one core, shared. A size the system does not tell is a
   // usual one.
   std::int64_t l1_bytes = 32 << 10, l2_bytes = 512 << 10, l3_bytes = 8 << 20;

@@ -1,4 +1,5 @@
-// The doors of the cpu room: Inlay's own engine, fp32 and int8, on whatever instruction set the machine has.
+// The doors of the cpu room: Inlay's own engine, fp32 and int8, on whatever instruction set the
+// machine has.
 #include "backend/backend.h"
 
 #include "backend/cpu/executable.h"
@@ -57,8 +58,8 @@ class CpuBackend final : public Backend {
   MemoryPlan plan(const Program& program, const CompileOptions& options) const override {
     const bool int8 = options.dtype == kInt8;
     const cpu::Kernels& kernels = int8 ? cpu::choose_int8_isa() : cpu::choose_isa();
-    return cpu::plan_sizes(
-               cpu::make_plan(program, kernels, options.max_text_tokens, true, int8), options)
+    return cpu::plan_sizes(cpu::make_plan(program, kernels, options.max_text_tokens, true, int8),
+                           options)
         .memory;
   }
 

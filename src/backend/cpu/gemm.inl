@@ -72,8 +72,8 @@ static void int8_kernel(const float* a, Index lda, const float* b, Index words, 
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
     for (int v = 0; v < kTileRegs; ++v) {
-      acc[r][v] = V::load_int(reinterpret_cast<const std::int32_t*>(scales + kPanel) +
-                              v * V::kWidth);
+      acc[r][v] =
+          V::load_int(reinterpret_cast<const std::int32_t*>(scales + kPanel) + v * V::kWidth);
     }
   }
   for (Index i = 0; i < words; ++i) {
@@ -127,7 +127,8 @@ static inline void tile_product(Index rows, const float* a, Index lda, const flo
 
 // The same of fp32 or int8 rows and panels, as `args` (GemmArgs or VocabularyArgs) says.
 template <bool kFetch, typename Args>
-static inline void panel_product(const Args& args, Index rows, Index row, const float* b, float* c) {
+static inline void panel_product(const Args& args, Index rows, Index row, const float* b,
+                                 float* c) {
   const auto* kernels = args.int8 ? MakeTileTable<kFetch, kTileRows>::kInt8
                                   : MakeTileTable<kFetch, kTileRows>::kKernels;
   kernels[rows](args.a + row * args.lda, args.lda, b, args.int8 ? int8_words(args.k) : args.k, c,

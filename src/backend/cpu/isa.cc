@@ -41,8 +41,7 @@ std::span<const IsaEntry> isa_table() {
       {"avx2", kAvx2, "an x86-64 processor with AVX2 and FMA, enabled by the system",
        [] { return cpu_features().avx2_fma; }},
       {"neon", kNeon, "an arm64 processor", [] { return cpu_features().neon; }},
-      {"generic", &kGenericKernels, "any processor", [] { return true; },
-       &kGenericFusedKernels},
+      {"generic", &kGenericKernels, "any processor", [] { return true; }, &kGenericFusedKernels},
   }};
   return kTable;
 }

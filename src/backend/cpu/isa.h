@@ -22,8 +22,8 @@ struct IsaEntry {
 // Fastest first; "generic" is last and always available. Static storage.
 std::span<const IsaEntry> isa_table();
 
-// The table to use for fp32 or int8: `wish` by name, or the fastest when empty. Throws kUsage for an unknown name,
-// kUnavailable for one that this machine or build lacks.
+// The table to use for fp32 or int8: `wish` by name, or the fastest when empty. Throws kUsage for
+// an unknown name, kUnavailable for one that this machine or build lacks.
 const Kernels& choose_isa(std::string_view wish, bool int8 = false);
 // With the wish of INLAY_CPU_ISA, for fp32 and for int8.
 const Kernels& choose_isa();

@@ -73,8 +73,8 @@ struct V {
     }
   }
 
-  // Integers: 8 sums of 32 bits; a weight register has 4 bytes (consecutive in k) for each. Products
-  // of |w| with a, its sign turned by w's: pairs of them fit 16 bits, as no byte is -128.
+  // Integers: 8 sums of 32 bits; a weight register has 4 bytes (consecutive in k) for each.
+  // Products of |w| with a, its sign turned by w's: pairs of them fit 16 bits, as no byte is -128.
   using Int = __m256i;
   static constexpr int kOffset = 0;
   struct Bytes {

@@ -163,8 +163,8 @@ struct Kernels {
   void (*normalize)(float* row, Index width);  // row / max(|row|, 1e-12)
   void (*add)(const float* a, const float* b, float* out, Index count);
   void (*activate)(Activation activation, float* values, Index count);
-  // A row of `width` floats to int8 (above); `out` takes int8_words(width) + 1 floats. A row with an
-  // element that is not finite gets the scale NaN.
+  // A row of `width` floats to int8 (above); `out` takes int8_words(width) + 1 floats. A row with
+  // an element that is not finite gets the scale NaN.
   void (*quantize)(const float* row, Index width, float* out);
   int int8_offset;
   // Fused multiply-adds on registers alone, `rounds` of them in a row of independent ones; returns

@@ -97,8 +97,8 @@ struct V {
   static inline Bytes load_bytes(const void* p) { return split(_mm512_loadu_si512(p)); }
   static inline Word word(std::int32_t x) { return split(_mm512_set1_epi32(x)); }
   static inline void dot(Int& sum, const Word& a, const Bytes& w) {
-    sum = _mm512_add_epi32(sum, _mm512_add_epi32(_mm512_madd_epi16(a.even, w.even),
-                                                 _mm512_madd_epi16(a.odd, w.odd)));
+    sum = _mm512_add_epi32(
+        sum, _mm512_add_epi32(_mm512_madd_epi16(a.even, w.even), _mm512_madd_epi16(a.odd, w.odd)));
   }
 #endif
   // The low byte of each lane's bits, plus kOffset.

@@ -119,7 +119,8 @@ TEST_P(Int8, ProductsAreExact) {
               sum += static_cast<std::int64_t>(byte) * std::lround(pick(w, j * k + i) / scale);
             }
             ASSERT_EQ(pick(c, r * n + j), static_cast<float>(sum) * scale * row[int8_words(k)])
-                << kernels().name << " m " << m << " n " << n << " k " << k << " at " << r << "," << j;
+                << kernels().name << " m " << m << " n " << n << " k " << k << " at " << r << ","
+                << j;
           }
         }
       }
