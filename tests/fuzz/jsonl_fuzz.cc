@@ -1,6 +1,6 @@
 // Texts from hostile bytes: the txt, jsonl and csv readers, ids of `tokens --decode` excepted. The
-// first byte chooses the format and whether spans are read, the second the longest line; what follows is the file. Whatever
-// comes out must be UTF-8.
+// first byte chooses the format and whether spans are read, the second the longest line; what
+// follows is the file. Whatever comes out must be UTF-8.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -19,9 +19,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::int64_t max_line = data[1] < 128 ? 1 << 20 : data[1] - 127;
   std::string bytes(reinterpret_cast<const char*>(data) + 2, size - 2);
   try {
-    const auto reader = io::read_texts(
-        io::LineReader(io::open_memory(std::move(bytes)), "in", max_line), format, "text",
-        data[0] >= 128);
+    const auto reader =
+        io::read_texts(io::LineReader(io::open_memory(std::move(bytes)), "in", max_line), format,
+                       "text", data[0] >= 128);
     std::string text;
     while (reader->next(&text)) {
       if (!utf8_valid(text)) std::abort();
