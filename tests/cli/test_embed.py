@@ -305,3 +305,14 @@ def test_the_default_model(inlay, real_model):
     assert len(result.json[0]["embedding"]) == 384 and result.json[0]["tokens"] == 3
     long = inlay("embed", "word " * 1000, "-m", real_model).json[0]
     assert long["tokens"] == 256 and long["truncated"]
+
+
+def test_int8_is_told_and_near_fp32(inlay, tiny, tmp_path):
+    texts = ("one two three", "a longer text with many more words in it than the other has", "")
+    exact = vectors(inlay("embed", "-m", tiny, *texts))
+    result = inlay("embed", "-m", tiny, *texts, "--dtype", "int8", "--report", str(tmp_path / "report.json"))
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["dtype"] == "int8" and report["isa"] in ("avx512_vnni", "avx512", "avx2", "neon", "generic")
+    near = vectors(result)
+    assert not np.array_equal(near, exact)
+    assert (near * exact).sum(axis=1).min() > 0.99

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 
-MULTIPLY = re.compile(r"\b(vfn?madd\w*ps|mulps|fml[as])\b")
+MULTIPLY = re.compile(r"\b(vfn?madd\w*ps|mulps|fml[as]|vpdpbusd)\b")
 STACK = re.compile(r"(?=.*\[(rsp|sp|x29)\b)(?=.*\b([xyz]mm|[qv])\d)")
 JUMP = re.compile(r"\s(j[a-z]+|b\.[a-z]+|cbnz|cbz|b)\s+(?:\w+,\s*)?(?:0x)?([0-9a-f]+)\b")
 

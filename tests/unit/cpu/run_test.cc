@@ -286,6 +286,8 @@ TEST(Programs, ThatCannotRunAreRefusedWithReasons) {
   EXPECT_TRUE(cpu_backend().supports(encoder.program, options_for(1)).empty());
   CompileOptions options = options_for(1);
   options.dtype = "int8";
+  EXPECT_TRUE(cpu_backend().supports(encoder.program, options).empty());
+  options.dtype = "bf16";
   ASSERT_EQ(cpu_backend().supports(encoder.program, options).size(), 1U);
   EXPECT_TRUE(cpu_backend().supports(encoder.program, options)[0].starts_with("dtype:"));
 }
