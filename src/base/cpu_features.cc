@@ -5,6 +5,7 @@
 #include <cpuid.h>
 #endif
 #if defined(__linux__)
+#include <sys/syscall.h>
 #include <unistd.h>
 #endif
 
@@ -13,6 +14,17 @@ namespace {
 
 #if defined(__x86_64__)
 bool bit(unsigned word, unsigned index) { return ((word >> index) & 1U) != 0; }
+
+// Linux hands the tiles' state to a process that asks for it, and to threads it starts later.
+bool request_tiles() {
+#if defined(__linux__) && defined(SYS_arch_prctl)
+  constexpr int kRequest = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr int kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
+#else
+  return false;
+#endif
+}
 
 std::uint64_t saved_state() {
   unsigned low = 0;
@@ -39,6 +51,10 @@ void read_cpuid(CpuFeatures* features) {
   features->avx512 = (state & 0xE0U) == 0xE0U && features->avx2_fma && bit(b, 16) && bit(b, 17) &&
                      bit(b, 30) && bit(b, 31);
   features->avx512_vnni = features->avx512 && bit(c, 11);
+  const bool tiles = bit(d, 22) && bit(d, 24) && bit(d, 25) && (state & 0x60000U) == 0x60000U;
+  if (__get_cpuid_count(7, 1, &a, &b, &c, &d) == 0) return;
+  features->avx512_bf16 = features->avx512_vnni && bit(a, 5);
+  features->amx = features->avx512_bf16 && tiles && request_tiles();
 }
 #endif
 

@@ -94,6 +94,37 @@ struct V {
     const Int pairs = _mm256_maddubs_epi16(w.size, _mm256_sign_epi8(a, w.all));
     sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
   }
+  // bf16: registers of words of two; a step multiplies the second (1) or the first (0) of each.
+  static constexpr int kHalfSteps = 2;
+  using Halves = Reg;
+  static inline Halves half_of(Reg words, int half) {
+    const Int bits = _mm256_castps_si256(words);
+    return _mm256_castsi256_ps(half == 0 ? _mm256_slli_epi32(bits, 16) : high_half(bits));
+  }
+  static inline void dot_halves(Reg& sum, const Halves& a, const Halves& w) {
+    sum = fma(a, w, sum);
+  }
+  static inline Int high_half(Int bits) {
+    return _mm256_and_si256(bits, _mm256_set1_epi32(static_cast<int>(0xFFFF0000U)));
+  }
+  // Rounded to nearest even, in the upper halves of the words; a NaN stays one.
+  static inline Int rounded(Reg x) {
+    const Int bits = _mm256_castps_si256(x);
+    const Int even = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const Int up = _mm256_add_epi32(bits, _mm256_add_epi32(even, _mm256_set1_epi32(0x7FFF)));
+    const Reg nan = _mm256_cmp_ps(x, x, _CMP_UNORD_Q);
+    return _mm256_blendv_epi8(up, _mm256_set1_epi32(0x7FC00000), _mm256_castps_si256(nan));
+  }
+  static inline Reg pair_halves(Reg first, Reg second) {
+    return _mm256_castsi256_ps(
+        _mm256_or_si256(_mm256_srli_epi32(rounded(first), 16), high_half(rounded(second))));
+  }
+  static inline void store_halves(std::uint16_t* p, Reg x) {
+    const Int low = _mm256_srli_epi32(rounded(x), 16);
+    _mm_storeu_si128(
+        reinterpret_cast<__m128i*>(p),
+        _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1)));
+  }
   // The low byte of each lane's bits.
   static inline void store_bytes(std::uint8_t* p, Reg x) {
     const Int low = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(255));

@@ -69,6 +69,33 @@ struct V {
     const int32x4_t high = vpaddlq_s16(vmull_s8(vget_high_s8(a), vget_high_s8(w)));
     sum = vaddq_s32(sum, vpaddq_s32(low, high));
   }
+  // bf16: registers of words of two; a step multiplies the second (1) or the first (0) of each.
+  static constexpr int kHalfSteps = 2;
+  using Halves = Reg;
+  static inline Halves half_of(Reg words, int half) {
+    const uint32x4_t bits = vreinterpretq_u32_f32(words);
+    return vreinterpretq_f32_u32(half == 0 ? vshlq_n_u32(bits, 16) : high_half(bits));
+  }
+  static inline void dot_halves(Reg& sum, const Halves& a, const Halves& w) {
+    sum = fma(a, w, sum);
+  }
+  static inline uint32x4_t high_half(uint32x4_t bits) {
+    return vandq_u32(bits, vdupq_n_u32(0xFFFF0000U));
+  }
+  // Rounded to nearest even, in the upper halves of the words; a NaN stays one.
+  static inline uint32x4_t rounded(Reg x) {
+    const uint32x4_t bits = vreinterpretq_u32_f32(x);
+    const uint32x4_t even = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+    const uint32x4_t up = vaddq_u32(bits, vaddq_u32(even, vdupq_n_u32(0x7FFF)));
+    return vbslq_u32(vceqq_f32(x, x), up, vdupq_n_u32(0x7FC00000U));
+  }
+  static inline Reg pair_halves(Reg first, Reg second) {
+    return vreinterpretq_f32_u32(
+        vorrq_u32(vshrq_n_u32(rounded(first), 16), high_half(rounded(second))));
+  }
+  static inline void store_halves(std::uint16_t* p, Reg x) {
+    vst1_u16(p, vshrn_n_u32(rounded(x), 16));
+  }
   // The low byte of each lane's bits.
   static inline void store_bytes(std::uint8_t* p, Reg x) {
     const uint16x4_t words = vmovn_u32(vreinterpretq_u32_f32(x));

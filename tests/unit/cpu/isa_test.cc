@@ -23,8 +23,10 @@ class Environment {  // INLAY_CPU_ISA for one test
 
 TEST(Isa, TablesCarryTheirNames) {
   for (const IsaEntry& entry : isa_table()) {
-    if (entry.kernels != nullptr) {
-      EXPECT_STREQ(entry.name, entry.kernels->name);
+    for (const Kernels* kernels : entry.kernels) {
+      if (kernels != nullptr) {
+        EXPECT_STREQ(entry.name, kernels->name);
+      }
     }
     EXPECT_GT(std::string(entry.requirement).size(), 5U);
   }
@@ -40,16 +42,32 @@ TEST(Isa, ChoosesTheFastestThatIsThere) {
                          : features.neon     ? "neon"
                                              : "generic";
   EXPECT_STREQ(choose_isa().name, expected);
+  EXPECT_STREQ(choose_isa(Element::kBf16).name, features.amx           ? "amx"
+                                                : features.avx512_bf16 ? "avx512_bf16"
+                                                                       : expected);
+  EXPECT_STREQ(choose_isa(Element::kInt8).name, features.amx           ? "amx"
+                                                : features.avx512_vnni ? "avx512_vnni"
+                                                                       : expected);
   EXPECT_EQ(cpu_backend().probe().isa, expected);
   EXPECT_EQ(cpu_backend().probe().notes.size(), isa_table().size() - 1);
 }
 
+// A level that adds nothing for an element takes the next one's table for it.
 TEST(Isa, ObeysTheEnvironmentOrRefuses) {
   for (const IsaEntry& entry : isa_table()) {
     const Environment environment(entry.name);
-    if (entry.kernels != nullptr && entry.available()) {
-      EXPECT_STREQ(choose_isa().name, entry.name);
-      EXPECT_EQ(cpu_backend().probe().isa, entry.name);
+    const bool compiled =
+        entry.of(Element::kBf16) != nullptr || entry.of(Element::kInt8) != nullptr;
+    if (compiled && entry.available()) {
+      for (const Element element : {Element::kFp32, Element::kBf16, Element::kInt8}) {
+        const char* expected = entry.name;
+        if (entry.of(element) == nullptr) {
+          const bool vnni = element == Element::kInt8 && expected != std::string("avx512_vnni");
+          expected = vnni ? "avx512_vnni" : "avx512";
+        }
+        EXPECT_STREQ(choose_isa(element).name, expected);
+      }
+      EXPECT_EQ(cpu_backend().probe().isa, choose_isa().name);
       continue;
     }
     try {
