@@ -7,6 +7,12 @@
 #if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+#elif defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 namespace inlay {
@@ -53,8 +59,26 @@ void read_cpuid(CpuFeatures* features) {
   features->avx512_vnni = features->avx512 && bit(c, 11);
   const bool tiles = bit(d, 22) && bit(d, 24) && bit(d, 25) && (state & 0x60000U) == 0x60000U;
   if (__get_cpuid_count(7, 1, &a, &b, &c, &d) == 0) return;
+  features->avx_vnni = features->avx2_fma && bit(a, 4);
   features->avx512_bf16 = features->avx512_vnni && bit(a, 5);
   features->amx = features->avx512_bf16 && tiles && request_tiles();
+}
+#endif
+
+#if defined(__aarch64__)
+void read_arm(CpuFeatures* features) {
+#if defined(__linux__)
+  features->neon_dotprod = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+  features->neon_bf16 = (getauxval(AT_HWCAP2) & HWCAP2_BF16) != 0;
+#elif defined(__APPLE__)
+  const auto has = [](const char* name) {
+    int value = 0;
+    std::size_t size = sizeof value;
+    return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
+  };
+  features->neon_dotprod = has("hw.optional.arm.FEAT_DotProd");
+  features->neon_bf16 = has("hw.optional.arm.FEAT_BF16");
+#endif
 }
 #endif
 
@@ -71,6 +95,7 @@ CpuFeatures read_features() {
   read_cpuid(&features);
 #elif defined(__aarch64__)
   features.neon = true;
+  read_arm(&features);
 #endif
 #if defined(__linux__) && defined(_SC_LEVEL1_DCACHE_SIZE)
   read_cache(_SC_LEVEL1_DCACHE_SIZE, &features.l1_bytes);

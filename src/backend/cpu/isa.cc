@@ -16,30 +16,39 @@ extern const Kernels kAmxKernels;
 extern const Kernels kAvx512Bf16Kernels;
 extern const Kernels kAvx512VnniKernels;
 extern const Kernels kAvx512Kernels;
+extern const Kernels kAvxVnniKernels;
 extern const Kernels kAvx2Kernels;
 constexpr const Kernels* kAmx = &kAmxKernels;
 constexpr const Kernels* kAvx512Bf16 = &kAvx512Bf16Kernels;
 constexpr const Kernels* kAvx512Vnni = &kAvx512VnniKernels;
 constexpr const Kernels* kAvx512 = &kAvx512Kernels;
+constexpr const Kernels* kAvxVnni = &kAvxVnniKernels;
 constexpr const Kernels* kAvx2 = &kAvx2Kernels;
 #else
 constexpr const Kernels* kAmx = nullptr;
 constexpr const Kernels* kAvx512Bf16 = nullptr;
 constexpr const Kernels* kAvx512Vnni = nullptr;
 constexpr const Kernels* kAvx512 = nullptr;
+constexpr const Kernels* kAvxVnni = nullptr;
 constexpr const Kernels* kAvx2 = nullptr;
 #endif
 #if defined(__aarch64__)
+extern const Kernels kNeonBf16Kernels;
+extern const Kernels kNeonDotprodKernels;
 extern const Kernels kNeonKernels;
+constexpr const Kernels* kNeonBf16 = &kNeonBf16Kernels;
+constexpr const Kernels* kNeonDotprod = &kNeonDotprodKernels;
 constexpr const Kernels* kNeon = &kNeonKernels;
 #else
+constexpr const Kernels* kNeonBf16 = nullptr;
+constexpr const Kernels* kNeonDotprod = nullptr;
 constexpr const Kernels* kNeon = nullptr;
 #endif
 extern const Kernels kGenericKernels;
 extern const Kernels kGenericFusedKernels;
 
 std::span<const IsaEntry> isa_table() {
-  static constexpr std::array<IsaEntry, 7> kTable{{
+  static constexpr std::array<IsaEntry, 10> kTable{{
       {"amx",
        "an x86-64 processor with AMX (tiles, int8, bf16) and AVX-512, enabled by the system",
        [] { return cpu_features().amx; },
@@ -56,10 +65,22 @@ std::span<const IsaEntry> isa_table() {
        "an x86-64 processor with AVX-512 F, BW, DQ and VL, enabled by the system",
        [] { return cpu_features().avx512; },
        {kAvx512, kAvx512, kAvx512}},
+      {"avx_vnni",
+       "an x86-64 processor with AVX2, FMA and AVX-VNNI, enabled by the system",
+       [] { return cpu_features().avx_vnni; },
+       {nullptr, nullptr, kAvxVnni}},
       {"avx2",
        "an x86-64 processor with AVX2 and FMA, enabled by the system",
        [] { return cpu_features().avx2_fma; },
        {kAvx2, kAvx2, kAvx2}},
+      {"neon_bf16",
+       "an arm64 processor with BF16 (Armv8.6)",
+       [] { return cpu_features().neon_bf16; },
+       {nullptr, kNeonBf16, nullptr}},
+      {"neon_dotprod",
+       "an arm64 processor with DotProd (Armv8.2)",
+       [] { return cpu_features().neon_dotprod; },
+       {nullptr, nullptr, kNeonDotprod}},
       {"neon", "an arm64 processor", [] { return cpu_features().neon; }, {kNeon, kNeon, kNeon}},
       // Narrow elements take the table whose multiply-adds round once, as all others' do.
       {"generic",
@@ -100,7 +121,8 @@ const Kernels& choose_isa(std::string_view wish, Element element) {
     if (reached && usable(entry) && entry.of(element) != nullptr) return *entry.of(element);
   }
   fail(ErrorCode::kUsage, "INLAY_CPU_ISA",
-       "expected amx, avx512_bf16, avx512_vnni, avx512, avx2, neon or generic, got \"" +
+       "expected amx, avx512_bf16, avx512_vnni, avx512, avx_vnni, avx2, neon_bf16, neon_dotprod, "
+       "neon or generic, got \"" +
            printable(wish) + "\".");
 }
 

@@ -44,10 +44,14 @@ TEST(Isa, ChoosesTheFastestThatIsThere) {
   EXPECT_STREQ(choose_isa().name, expected);
   EXPECT_STREQ(choose_isa(Element::kBf16).name, features.amx           ? "amx"
                                                 : features.avx512_bf16 ? "avx512_bf16"
+                                                : features.neon_bf16   ? "neon_bf16"
                                                                        : expected);
-  EXPECT_STREQ(choose_isa(Element::kInt8).name, features.amx           ? "amx"
-                                                : features.avx512_vnni ? "avx512_vnni"
-                                                                       : expected);
+  const bool vnni = features.avx_vnni && !features.avx512;
+  EXPECT_STREQ(choose_isa(Element::kInt8).name, features.amx            ? "amx"
+                                                : features.avx512_vnni  ? "avx512_vnni"
+                                                : vnni                  ? "avx_vnni"
+                                                : features.neon_dotprod ? "neon_dotprod"
+                                                                        : expected);
   EXPECT_EQ(cpu_backend().probe().isa, expected);
   EXPECT_EQ(cpu_backend().probe().notes.size(), isa_table().size() - 1);
 }
@@ -60,12 +64,12 @@ TEST(Isa, ObeysTheEnvironmentOrRefuses) {
         entry.of(Element::kBf16) != nullptr || entry.of(Element::kInt8) != nullptr;
     if (compiled && entry.available()) {
       for (const Element element : {Element::kFp32, Element::kBf16, Element::kInt8}) {
-        const char* expected = entry.name;
-        if (entry.of(element) == nullptr) {
-          const bool vnni = element == Element::kInt8 && expected != std::string("avx512_vnni");
-          expected = vnni ? "avx512_vnni" : "avx512";
+        const IsaEntry* below = &entry;
+        while (below->of(element) == nullptr || !below->available()) ++below;
+        EXPECT_STREQ(choose_isa(element).name, below->name);
+        if (entry.of(element) != nullptr) {
+          EXPECT_EQ(below, &entry);
         }
-        EXPECT_STREQ(choose_isa(element).name, expected);
       }
       EXPECT_EQ(cpu_backend().probe().isa, choose_isa().name);
       continue;
