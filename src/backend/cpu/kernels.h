@@ -203,6 +203,8 @@ struct Kernels {
   // to kLanes.
   void (*narrow)(Element element, const float* row, Index width, float* out, float* scratch);
   int int8_offset;
+  // A negative weight w meets -x - 1 instead of x: sums start with the sizes of those weights.
+  bool int8_complements;
   // Fused multiply-adds on registers alone, `rounds` of them in a row of independent ones; returns
   // the floating-point operations done. The ceiling that benchmarks compare with. `sink` holds 64
   // floats, all different.

@@ -66,15 +66,17 @@ void pack_int8(float* row, Index k, const Kernels& kernels, float* column) {
   // What is not finite in the checkpoint must show in the result, as it does in fp32.
   const float scale = finite ? top / 127.0F : NAN;
   std::int32_t sum = 0;
+  std::int32_t negative = 0;  // sizes of negative weights
   for (Index i = 0; i < k; ++i) {
     const float q = scale > 0 ? std::nearbyint(row[i] / scale) : 0.0F;
     const auto byte = static_cast<std::int8_t>(std::clamp(q, -127.0F, 127.0F));
     reinterpret_cast<std::int8_t*>(column + i / 4 * panel)[i % 4] = byte;
     sum += byte;
+    negative += byte < 0 ? -byte : 0;
   }
   const Index words = element_words(Element::kInt8, k);
   column[words * panel] = scale / static_cast<float>(mix_runs(k));
-  const std::int32_t start = -kernels.int8_offset * sum;
+  const std::int32_t start = kernels.int8_complements ? negative : -kernels.int8_offset * sum;
   std::memcpy(column + (words + 1) * panel, &start, sizeof start);
 }
 

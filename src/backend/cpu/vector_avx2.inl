@@ -68,6 +68,7 @@ struct V {
   static inline Word word(std::int32_t x) { return _mm256_set1_epi32(x); }
 #if defined(INLAY_AVX_VNNI)
   static constexpr int kOffset = 128;  // activations are unsigned bytes: x + 128
+  static constexpr bool kComplements = false;
   struct Bytes {
     Int all;
   };
@@ -78,17 +79,20 @@ struct V {
     asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(a), "x"(w.all));
   }
 #else
-  // Products of |w| with a, its sign turned by w's: pairs of them fit 16 bits, as no byte is -128.
+  // Products of |w| with a, or with -a - 1 where w is negative (an exclusive or, which any vector
+  // unit does; a change of sign would wait for the two that multiply). The sums start with what
+  // that takes off. A pair of products fits 16 bits: 2 x 127 x 128 = 32,512.
   static constexpr int kOffset = 0;
+  static constexpr bool kComplements = true;
   struct Bytes {
-    Int size, all;
+    Int size, negative;
   };
   static inline Bytes load_bytes(const void* p) {
     const Int all = _mm256_loadu_si256(static_cast<const __m256i*>(p));
-    return {_mm256_abs_epi8(all), all};
+    return {_mm256_abs_epi8(all), _mm256_cmpgt_epi8(_mm256_setzero_si256(), all)};
   }
   static inline void dot(Int& sum, const Word& a, const Bytes& w) {
-    const Int pairs = _mm256_maddubs_epi16(w.size, _mm256_sign_epi8(a, w.all));
+    const Int pairs = _mm256_maddubs_epi16(w.size, _mm256_xor_si256(a, w.negative));
     sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
   }
 #endif

@@ -74,6 +74,7 @@ struct V {
   static inline Reg to_float(Int x) { return _mm512_cvtepi32_ps(x); }
 #if defined(INLAY_AVX512_VNNI)
   static constexpr int kOffset = 128;  // activations are unsigned bytes: x + 128
+  static constexpr bool kComplements = false;
   struct Bytes {
     Int all;
   };
@@ -87,6 +88,7 @@ struct V {
 #else
   // Without VNNI: even and odd bytes as 16-bit pairs, whose products and sums are exact.
   static constexpr int kOffset = 0;
+  static constexpr bool kComplements = false;
   struct Bytes {
     Int even, odd;
   };

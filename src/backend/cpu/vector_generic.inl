@@ -70,6 +70,7 @@ struct V {
   using Bytes = Bits;
   using Word = Bits;
   static constexpr int kOffset = 0;
+  static constexpr bool kComplements = false;
   static inline Int load_int(const std::int32_t* p) {
     Int x;
     __builtin_memcpy(&x, p, sizeof x);
