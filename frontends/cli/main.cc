@@ -50,6 +50,8 @@ int run_command(const CommandLine& line) {
       return run_model_list(line);
     case kCommandModelShow:
       return run_model_show(line);
+    case kCommandModelConvert:
+      return run_model_convert(line);
     case kCommandModelCalibrate:
       return run_model_calibrate(line);
   }

@@ -1,4 +1,4 @@
-// inlay model list, get, show and calibrate.
+// inlay model list, get, show, convert and calibrate.
 #include <cstdio>
 
 #include "base/error.h"
@@ -155,6 +155,38 @@ int run_model_get(const CommandLine& line) {
                  result.name.c_str(), result.revision.c_str(), static_cast<long long>(result.files),
                  static_cast<double>(result.bytes) * 1e-6,
                  static_cast<double>(result.received) * 1e-6, line.seconds());
+  }
+  return 0;
+}
+
+int run_model_convert(const CommandLine& line) {
+  const std::string locator = named_model(line);
+  const std::string folder = line.options.text("output");
+  if (locator.empty() || folder.empty()) {
+    fail(ErrorCode::kUsage, "inlay model convert",
+         "expected a MODEL, and a folder to write with -o, got " +
+             std::string(locator.empty() ? "no MODEL." : "no -o."));
+  }
+  bring_model(line.options, locator);
+  const ConvertResult result = Model::convert(locator, line.options.text("dtype"), folder);
+  if (line.options.flag("json")) {
+    ObjectText entry;
+    entry.text("path", result.path);
+    entry.text("dtype", result.dtype);
+    entry.integer("matrices", result.matrices);
+    entry.integer("bytes_before", result.bytes_before);
+    entry.integer("bytes_after", result.bytes_after);
+    io::write_file("-", report::pretty_json(entry.finish()));
+  } else {
+    io::write_file("-", result.path + "\n");
+  }
+  if (!line.options.flag("quiet")) {
+    std::fprintf(
+        stderr,
+        "inlay: %lld matrices in %s: weights of %.1f MB now take %.1f MB; use it with --dtype %s\n",
+        static_cast<long long>(result.matrices), result.dtype.c_str(),
+        static_cast<double>(result.bytes_before) * 1e-6,
+        static_cast<double>(result.bytes_after) * 1e-6, result.dtype.c_str());
   }
   return 0;
 }

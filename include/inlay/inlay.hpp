@@ -311,6 +311,13 @@ struct GetResult {
   std::string note;  // why the Hub could not be had and what is here was taken; else empty
 };
 
+struct ConvertResult {
+  std::string path;                                // the folder written
+  std::string dtype;                               // "bf16", "int8"
+  std::int64_t matrices = 0;                       // that are in it now
+  std::int64_t bytes_before = 0, bytes_after = 0;  // of the weight files
+};
+
 // A prompt of a model: `text` is put before the user's text.
 struct PromptText {
   std::string name, text;
@@ -331,6 +338,13 @@ class INLAY_API Model {
   // A JSON object: family, sizes, modules, pooling, prompts, limits, where it comes from.
   // `with_program` adds the Program as text. Downloads nothing.
   static std::string show(std::string_view locator, bool with_program);
+  // Writes the model's folder once more at `folder`, which must not exist, complete or not at all.
+  // bf16: every matrix in bf16, which any reader of safetensors takes. int8: what the int8
+  // computation multiplies with, in the bytes that it would make of the original, tables of
+  // vectors in half precision; Inlay alone reads that. Throws kUsage for another dtype or a folder
+  // that exists, kUnsupported for a model without a transformer, kCannotWrite.
+  static ConvertResult convert(std::string_view locator, std::string_view dtype,
+                               std::string_view folder);
   // The prompt that an Engine on this model, with this adapter, would add for these fields of a
   // Request; nullopt: none. Throws kUsage for a name that the model does not have.
   static std::optional<PromptText> prompt(std::string_view locator,

@@ -14,10 +14,10 @@ namespace {
 constexpr std::uint32_t kDense = kCommandEmbed | kCommandModelCalibrate;
 constexpr std::uint32_t kComputes = kDense | kCommandSparse | kCommandLate | kCommandRerank;
 constexpr std::uint32_t kReads = kComputes | kCommandTokens;
-constexpr std::uint32_t kPrints =
-    kReads | kCommandStatus | kCommandModelList | kCommandModelShow | kCommandModelGet;
+constexpr std::uint32_t kPrints = kReads | kCommandStatus | kCommandModelList | kCommandModelShow |
+                                  kCommandModelGet | kCommandModelConvert;
 
-constexpr std::array<CommandInfo, 10> kCommands{{
+constexpr std::array<CommandInfo, 11> kCommands{{
     {kCommandEmbed, "embed", "[TEXT ...]", "texts to dense vectors"},
     {kCommandSparse, "sparse", "[TEXT ...]", "texts to sparse vectors"},
     {kCommandLate, "late", "[TEXT ...]", "texts to a vector a token, for late interaction"},
@@ -31,6 +31,8 @@ constexpr std::array<CommandInfo, 10> kCommands{{
     {kCommandModelGet, "model get", "MODEL",
      "bring a model of the Hugging Face Hub to this machine, or up to date, and print its folder"},
     {kCommandModelShow, "model show", "MODEL", "what a model folder says, as JSON"},
+    {kCommandModelConvert, "model convert", "MODEL",
+     "write a model's folder once more at the path of -o, its weights in the --dtype bf16 or int8"},
     {kCommandModelCalibrate, "model calibrate", "[MODEL]",
      "ranges of a model's vectors over texts, for int8 and uint8 output"},
 }};
@@ -49,14 +51,14 @@ constexpr std::array<OptionSpec, 55> kOptions{{
     {"input-format", 0, "FORMAT", kChoice, "txt|jsonl|csv", "by the extension of -i, else txt", "txt: one text a line; jsonl: a string or an object a line; csv: with a header row", kReads, false, false, 0, 0},
     {"field", 0, "NAME", kText, "", "text (ids with --decode)", "the jsonl member or csv column that holds the text", kReads, false, false, 0, 0},
     {"max-line", 0, "SIZE", kSize, "", "16MiB", "longest line or csv record that is accepted", kReads, true, false, 0, 0},
-    {"output", 'o', "FILE", kText, "", "standard output", "write results to FILE, complete or not at all", kPrints, false, false, 0, 0},
+    {"output", 'o', "FILE", kText, "", "standard output", "write results to FILE, complete or not at all; model convert: a folder", kPrints, false, false, 0, 0},
     {"format", 0, "FORMAT", kChoice, "jsonl|csv|npy", "by the extension of -o, else jsonl", "how results are written; csv and npy are for embed, npy without --chunk", (kComputes & ~kCommandModelCalibrate) | kCommandTokens, false, false, 0, 0},
     {"model", 'm', "MODEL", kText, "", "minilm; sparse: prithivida/Splade_PP_en_v1, else splade-tiny; late: answerdotai/answerai-colbert-small-v1; rerank: BAAI/bge-reranker-base; embed --with: BAAI/bge-m3", "a folder in Hugging Face form, org/name[@revision], or a built-in short name", kPrints & ~kCommandModelList, true, true, 0, 0},
     {"as", 0, "ROLE", kChoice, "query|document", "neither", "add the model's prompt for this role; of a model with routes or adapters, take this one; of a late-interaction model, mark and expand texts so (neither: document)", kReads, false, false, 0, 0},
     {"prompt", 0, "NAME", kText, "", "the model's default prompt, if it has one", "add the model's prompt of this name; none adds nothing", kReads, false, false, 0, 0},
     {"adapter", 0, "NAME", kText, "", "that of --as, if the model has one for it, else none", "load the model's adapter of this name (jina-embeddings-v3: retrieval.query, separation, ...), and add its prompt", kReads, false, true, 0, 0},
     {"device", 0, "DEVICE", kChoice, "auto|ref|cpu|cuda[:N]|onnxruntime[:cpu|:cuda|:coreml]|mlx[:cpu|:gpu]|torch[:cpu|:cuda|:mps]", "auto", "where the model runs; a device that cannot be had is an error, never replaced", kReads, true, true, 0, 0},
-    {"dtype", 0, "DTYPE", kChoice, "auto|fp32|bf16|fp16|int8|fp8", "auto", "precision of the computation", kReads, true, true, 0, 0},
+    {"dtype", 0, "DTYPE", kChoice, "auto|fp32|bf16|fp16|int8|fp8", "auto", "precision of the computation; model convert: of the weights, bf16 or int8", kReads | kCommandModelConvert, true, true, 0, 0},
     {"disable", 0, "LIST", kText, "", "nothing", "devices that must not be used: a,b:c", kReads | kCommandStatus, true, true, 0, 0},
     {"threads", 0, "N", kInteger, "", "the cores this process may use", "threads that compute", kReads, true, true, 1, 4096},
     {"batch-tokens", 0, "N", kInteger, "", "16384, or less where the memory limit asks", "tokens computed together", kReads, true, true, 1, kIntMaximum},
@@ -94,7 +96,7 @@ constexpr std::array<OptionSpec, 55> kOptions{{
     {"raw-scores", 0, "", kFlag, "", "", "logits, without the model's activation", kCommandRerank, false, true, 0, 0},
     {"instruction", 0, "TEXT", kText, "", "the model's own", "what relevance means, for rerankers that take it (Qwen3-Reranker)", kCommandRerank, false, false, 0, 0},
     {"decode", 0, "", kFlag, "", "", "read ids (JSON arrays, or numbers with spaces between) and print text", kCommandTokens, false, false, 0, 0},
-    {"json", 0, "", kFlag, "", "", "print JSON", kCommandStatus | kCommandModelList | kCommandModelGet, false, false, 0, 0},
+    {"json", 0, "", kFlag, "", "", "print JSON", kCommandStatus | kCommandModelList | kCommandModelGet | kCommandModelConvert, false, false, 0, 0},
     {"verbose", 0, "", kFlag, "", "", "say more", kCommandStatus, false, false, 0, 0},
     {"program", 0, "", kFlag, "", "", "print the model's Program, step by step, in place of the JSON", kCommandModelShow, false, false, 0, 0},
     {"report", 0, "FILE", kText, "", "none", "write what ran, how fast and with how much memory to FILE, as JSON", kReads, false, false, 0, 0},

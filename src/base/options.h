@@ -26,6 +26,7 @@ enum Command : std::uint32_t {
   kCommandRerank = 1U << 7U,
   kCommandModelGet = 1U << 8U,
   kCommandLate = 1U << 9U,
+  kCommandModelConvert = 1U << 10U,
 };
 
 struct CommandInfo {

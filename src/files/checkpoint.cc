@@ -5,9 +5,11 @@
 #include <map>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "files/byte_weights.h"
 #include "files/onnx.h"
 #include "files/pickle.h"
 #include "files/safetensors.h"
@@ -118,7 +120,7 @@ std::shared_ptr<const Weights> load_checkpoint(const ModelFolder& folder, const 
                "the model again.");
     }
   }
-  return weights;
+  return restore_bytes(std::move(weights));
 }
 
 fs::path checkpoint_file(const ModelFolder& folder, const fs::path& place) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 
+#include "base/mix.h"
 #include "program/activation.h"
 #include "program/program.h"
 
@@ -23,7 +24,7 @@ inline constexpr Index kLanes = 16;
 // a row of an AMX tile holds); panels of narrow weights have a word of each column in turn.
 //
 // bf16: rounded to nearest even; products and sums are fp32.
-// int8, activations: the row is mixed (mix_runs), has a scale of its own (its largest size / 127)
+// int8, activations: the row is mixed (base/mix.h), has a scale of its own (its largest size / 127)
 // and bytes round(x / scale) in [-127, 127], plus Kernels::int8_offset; the scale, a float, stands
 // behind the words. Weights: each output column is mixed likewise and has a scale; behind a panel's
 // words stand its columns' scales, then the 32-bit sums to start from, which take the offset's
@@ -35,15 +36,6 @@ constexpr Index element_words(Element element, Index width) {
   const Index in_line = element == Element::kBf16 ? 32 : 64;
   return (width + in_line - 1) / in_line * 16;
 }
-// A few channels of a transformer's rows outweigh all others, and one scale a row would leave these
-// a handful of steps. So an int8 row is cut into this many equal runs, and the elements that stand
-// at one place of each are multiplied by a Hadamard matrix with signs, H (mix4, in two rounds for
-// 16): a large one becomes 16 of a quarter. Weights get the same, and the product's scale the 1/n
-// of H^T H = n; the result is that of the plain product but for rounding (QuaRot, arXiv:2404.00456,
-// has the idea). mix4 is H4 diag(1, 1, 1, -1): with the signs, a constant (what activations have in
-// the mean) is not gathered into one element. Additions alone, in one order: the same bits
-// everywhere.
-constexpr Index mix_runs(Index width) { return width % 16 == 0 ? 16 : width % 4 == 0 ? 4 : 1; }
 // Floats that a row takes, and lines of `panel` words that a weight panel takes.
 constexpr Index row_floats(Element element, Index width) {
   return element_words(element, width) + (element == Element::kInt8 ? 1 : 0);

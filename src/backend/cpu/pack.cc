@@ -33,26 +33,6 @@ void pack_bf16(const float* row, Index k, Index panel, float* column) {
     reinterpret_cast<std::uint16_t*>(column + i / 2 * panel)[i % 2] = float_to_bf16(row[i]);
 }
 
-// kernels.h, mix_runs: the rows' mixing on one row of weights, in the same order.
-void mix4(float* x, Index gap) {
-  const float s = x[0] + x[gap];
-  const float t = x[0] - x[gap];
-  const float u = x[2 * gap] - x[3 * gap];
-  const float v = x[2 * gap] + x[3 * gap];
-  x[0] = s + u;
-  x[gap] = t + v;
-  x[2 * gap] = s - u;
-  x[3 * gap] = t - v;
-}
-void mix_row(float* row, Index k) {
-  const Index runs = mix_runs(k);
-  const Index run = k / runs;
-  for (Index i = 0; i < run && runs > 1; ++i) {
-    for (Index q = 0; q < runs; q += 4) mix4(row + q * run + i, run);
-    for (Index q = 0; q < 4 && runs == 16; ++q) mix4(row + q * run + i, 4 * run);
-  }
-}
-
 // The column's scale is its largest size / 127, less the factor that mixing both sides leaves.
 void pack_int8(float* row, Index k, const Kernels& kernels, float* column) {
   mix_row(row, k);

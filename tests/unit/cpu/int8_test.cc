@@ -28,7 +28,7 @@ float pick(const std::vector<float>& values, Index at) {
   return values[static_cast<std::size_t>(at)];
 }
 
-// The mixing of rows and weights (kernels.h, mix_runs) by its matrix, H4 diag(1, 1, 1, -1) twice.
+// The mixing of rows and weights (base/mix.h) by its matrix, H4 diag(1, 1, 1, -1) twice.
 std::vector<double> mixed(const float* row, Index width) {
   constexpr int kH[4][4] = {{1, 1, 1, -1}, {1, -1, 1, 1}, {1, 1, -1, 1}, {1, -1, -1, -1}};
   const Index runs = mix_runs(width);
