@@ -126,8 +126,6 @@ def check_vectors(folder, onnx_file, family, kind):
     source = folder / "texts.jsonl"
     source.write_text("".join(json.dumps(text) + "\n" for text in make.TEXTS))
     done = subprocess.run([INLAY, "embed", "-m", folder, "-i", source, "--quiet"], capture_output=True, text=True)
-    if done.returncode == 65 and family == "distilbert" and "distilbert" in done.stderr:
-        return  # a build without this family has no vectors; its tensors were compared above
     assert done.returncode == 0, done.stderr
     got = np.array([json.loads(line)["embedding"] for line in done.stdout.splitlines()])
     wanted = make.mean_vectors(onnx_file, family)
