@@ -4,7 +4,9 @@
 // measured again, up to --tries times, while all threads' peak is under 0.95 of threads times one
 // thread's; then it is printed with "disturbed": true.
 //
-//   bench_steps [--threads N] [--tries N] [--clock wall|cpu]
+// Shares of peak are of fp32 alone; bench_peak has the ceilings of bf16 and int8.
+//
+//   bench_steps [--threads N] [--tries N] [--clock wall|cpu] [--element fp32|bf16|int8]
 //               [--only gemm|activation|attention|stack|latency]
 #include <algorithm>
 #include <cmath>
@@ -33,6 +35,7 @@ struct Settings {
   int threads = available_threads();
   int tries = 20;
   std::string only;
+  cpu::Element element = cpu::Element::kFp32;
 };
 
 // Wall time; or (--clock cpu) the processor time of the whole process, to be divided by its busy
@@ -58,7 +61,9 @@ std::vector<float> random_floats(Index count, unsigned seed, float scale = 1.0F)
 class Bench {
  public:
   explicit Bench(Settings settings)
-      : settings_(std::move(settings)), kernels_(cpu::choose_isa()), pool_(settings_.threads) {}
+      : settings_(std::move(settings)),
+        kernels_(cpu::choose_isa(settings_.element)),
+        pool_(settings_.threads) {}
 
   void gemm(Index m, Index n, Index k, int threads);
   void activation(Activation activation);
@@ -133,8 +138,9 @@ void Bench::measure(const std::string& fields, int threads, double flops, double
   }
   std::printf("{%s,\"isa\":\"%s\",\"threads\":%d,\"%s\":%.4g", fields.c_str(), kernels_.name,
               threads, unit_name, best_time * 1e9 / units);
-  if (flops > 0)
-    std::printf(",\"gflops\":%.1f,\"share_of_peak\":%.3f", flops / best_time * 1e-9, best_share);
+  if (flops > 0) std::printf(",\"gflops\":%.1f", flops / best_time * 1e-9);
+  if (flops > 0 && settings_.element == cpu::Element::kFp32)
+    std::printf(",\"share_of_peak\":%.3f", best_share);
   std::printf(",\"peak_1_gflops\":%.1f,\"peak_n_gflops\":%.1f,\"disturbed\":%s}\n", peak_1 * 1e-9,
               peak_n * 1e-9, disturbed ? "true" : "false");
   std::fflush(stdout);
@@ -142,18 +148,25 @@ void Bench::measure(const std::string& fields, int threads, double flops, double
 
 void Bench::gemm(Index m, Index n, Index k, int threads) {
   const Index panels = (n + kernels_.panel - 1) / kernels_.panel;
-  const Index size = panels * kernels_.panel * k;
+  const cpu::Element element = settings_.element;
+  const Index size = panels * kernels_.panel * cpu::panel_lines(element, k);
   // Several matrices in turn, up to 48 MB, as layers come.
   const auto count = std::clamp<Index>((Index{48} << 20U) / (size * 4), 4, 12);
-  const Index lda = cpu::leading_dimension(k);
+  const Index lda = cpu::leading_dimension(cpu::row_floats(element, k));
   const Index ldc = cpu::leading_dimension(n);
   Buffer a(static_cast<std::size_t>(m * lda) * 4);
   Buffer c(static_cast<std::size_t>(m * ldc) * 4);
   Buffer weights(static_cast<std::size_t>(size * count) * 4);
   const std::vector<float> noise = random_floats(4096, 1);
   for (Index i = 0; i < m * lda; ++i) a.as<float>()[i] = noise[static_cast<std::size_t>(i % 4093)];
+  // A float's bits read as two bf16 or four bytes: any numbers will do.
   for (Index i = 0; i < size * count; ++i)
     weights.as<float>()[i] = noise[static_cast<std::size_t>(i % 4091)];
+  Buffer scratch(static_cast<std::size_t>(k + cpu::kLanes) * 4);
+  for (Index r = 0; r < m && element != cpu::Element::kFp32; ++r) {
+    const std::vector<float> row(noise.begin() + r % 64, noise.begin() + r % 64 + k);
+    kernels_.narrow(element, row.data(), k, a.as<float>() + r * lda, scratch.as<float>());
+  }
   std::memset(c.data(), 0, c.bytes());
   const std::vector<float> bias(static_cast<std::size_t>(panels * kernels_.panel), 0.5F);
   Index next = 0;
@@ -176,7 +189,9 @@ void Bench::gemm(Index m, Index n, Index k, int threads) {
               args.bias = bias.data();
               args.c = c.as<float>() + begin * ldc;
               args.ldc = ldc;
-              args.row_block = 112 / kernels_.tile_rows * kernels_.tile_rows;
+              args.element = element;
+              args.row_block =
+                  (112 + kernels_.tile_rows - 1) / kernels_.tile_rows * kernels_.tile_rows;
               kernels_.gemm(args, 0, args.units(kernels_.panel));
             });
           });
@@ -209,7 +224,9 @@ void Bench::attention(Index keys, Index head_size) {
               args.k = args.q + 384;
               args.v = args.q + 768;
               args.ldq = args.ldk = args.ldv = ld;
-              args.out = out.data() + head * head_size;
+              args.out = out.data();
+              args.out_column = head * head_size;
+              if (settings_.element == cpu::Element::kBf16) args.element = settings_.element;
               args.ldo = 384;
               args.keys = keys;
               args.query_end = keys;
@@ -292,7 +309,8 @@ void Bench::stack(const char* name, const std::vector<Index>& lengths, int layer
   options.max_tokens = std::max<std::int64_t>(static_cast<std::int64_t>(ids.size()), 16384);
   options.max_text_tokens = 512;
   const auto executable = cpu::make_executable(
-      make_plan(encoder.program, kernels_, options.max_text_tokens), kernels_, options);
+      make_plan(encoder.program, kernels_, options.max_text_tokens, true, settings_.element),
+      kernels_, options);
   std::vector<float> out(lengths.size() * static_cast<std::size_t>(hidden));
   const double h = static_cast<double>(hidden);
   const double flops = layers * (24.0 * h * h * tokens + 4.0 * h * squares);
@@ -371,6 +389,10 @@ int main(int argc, char** argv) {
     if (name == "--tries") settings.tries = std::max(std::atoi(argv[i + 1]), 1);
     if (name == "--clock") use_cpu_clock = std::strcmp(argv[i + 1], "cpu") == 0;
     if (name == "--only") settings.only = argv[i + 1];
+    if (name == "--element" && std::strcmp(argv[i + 1], "bf16") == 0)
+      settings.element = cpu::Element::kBf16;
+    if (name == "--element" && std::strcmp(argv[i + 1], "int8") == 0)
+      settings.element = cpu::Element::kInt8;
   }
   try {
     Bench bench(settings);

@@ -9,7 +9,11 @@ struct CpuFeatures {
   bool avx2_fma = false;     // AVX2 and FMA, ymm state saved by the operating system
   bool avx512 = false;       // AVX-512 F, BW, DQ, VL, zmm and mask state saved
   bool avx512_vnni = false;  // the above and VNNI
+  bool avx512_bf16 = false;  // avx512_vnni and BF16
+  bool amx = false;          // avx512_bf16 and AMX tiles, int8, bf16, granted to this process
+  bool avx_vnni = false;     // avx2_fma and AVX-VNNI
   bool neon = false;         // aarch64's baseline vector unit
+  bool neon_dotprod = false, neon_bf16 = false;  // the above with DotProd, with BF16
   // Data caches in bytes: of one core, of one core, shared. A size the system does not tell is a
   // usual one.
   std::int64_t l1_bytes = 32 << 10, l2_bytes = 512 << 10, l3_bytes = 8 << 20;

@@ -107,7 +107,7 @@ def test_devices_that_cannot_be_had(inlay, tiny):
     expect(inlay("embed", "a", "-m", tiny, "--device", "cpu", "--disable", "cpu"), 69, "cpu")
     expect(inlay("embed", "a", "-m", tiny, "--disable", "cpu"), 69)
     assert inlay("embed", "a", "-m", tiny, "--disable", "coreml,cuda,mlx:gpu").code == 0
-    expect(inlay("embed", "a", "-m", tiny, "--dtype", "bf16", "--device", "cpu"), 69, "bf16")
+    expect(inlay("embed", "a", "-m", tiny, "--dtype", "fp16", "--device", "cpu"), 69, "fp16")
     expect(inlay("embed", "a", "-m", tiny, "--dtype", "int8", "--device", "ref"), 69, "int8")
 
 

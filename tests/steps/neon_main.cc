@@ -156,6 +156,47 @@ void test_program(const Kernels& kernels) {
   }
 }
 
+// bf16 and int8 of every level that this (emulated) processor has: int8 to the bits of generic,
+// bf16 near ref, and either with the same bits for a text alone.
+void test_narrow(Element element) {
+  EncoderShape shape;
+  shape.hidden = 96;
+  shape.heads = 3;
+  const Encoder encoder(shape);
+  const auto width = static_cast<std::size_t>(encoder.program.output_width());
+  const std::vector<int> lengths{1, 2, 15, 17, 33, 130};
+  const TestBatch batch(lengths);
+  CompileOptions options;
+  options.max_tokens = 1000;
+  options.max_texts = 100;
+  std::vector<float> expected(lengths.size() * width);
+  ref_backend().compile(encoder.program, options)->run(batch.view(), expected);
+  std::vector<float> bits;
+  for (std::size_t i = isa_table().size(); i-- > 0;) {  // generic first
+    const IsaEntry& entry = isa_table()[i];
+    if (entry.of(element) == nullptr) continue;
+    check(entry.available(), entry.name);
+    const Kernels& kernels = *entry.of(element);
+    const auto ours =
+        make_executable(make_plan(encoder.program, kernels, options.max_text_tokens, true, element),
+                        kernels, options);
+    std::vector<float> got(expected.size());
+    ours->run(batch.view(), got);
+    const double bound = element == Element::kBf16 ? 0.01 : 0.02;
+    for (std::size_t j = 0; j < got.size(); ++j) near(got[j], expected[j], bound, entry.name);
+    check(got != expected, "narrow products give fp32's bits");
+    if (bits.empty()) bits = got;
+    if (element == Element::kInt8) check(got == bits, "int8 differs from generic's bits");
+    for (std::size_t t = 0; t < lengths.size(); ++t) {
+      std::vector<float> alone(width);
+      ours->run(batch.pick({t}).view(), alone);
+      check(std::memcmp(alone.data(), &got[t * width], width * sizeof(float)) == 0,
+            "narrow: a text alone differs");
+    }
+    std::printf("isa %s, %s\n", entry.name, element == Element::kBf16 ? "bf16" : "int8");
+  }
+}
+
 int run() {
   const Kernels& kernels = choose_isa("neon");
   check(std::strcmp(choose_isa().name, "neon") == 0, "neon is the choice on arm64");
@@ -169,6 +210,8 @@ int run() {
     }
   }
   test_program(kernels);
+  test_narrow(Element::kBf16);
+  test_narrow(Element::kInt8);
   std::printf("isa %s: %d failures\n", kernels.name, failures);
   return failures == 0 ? 0 : 1;
 }

@@ -1,11 +1,13 @@
 // Attention of one text and head: keys and values of a block packed into panels, scores of a tile
 // of query rows in cache, softmax on them, then the product with the values. Nothing of size
 // [keys, keys] exists. A row's arithmetic depends on its text's length and its own position alone.
+// In bf16, what enters either product is rounded; scores, softmax and sums stay fp32.
 
 struct AttentionBuffers {
-  float* keys;             // [key panels][head_size][kPanel], times scale and log2(e)
-  float* values;           // [value panels][keys][kPanel]
+  float* keys;             // [key panels][words of a head][kPanel], times scale and log2(e)
+  float* values;           // [value panels][words of the keys][kPanel]
   float* scores;           // [kTileRows][lds]
+  float* narrow;           // [kTileRows][lds]: queries, then probabilities, in bf16
   float* sums;             // [kQueryBlock][padded head size]: products with the values so far
   float* largest;          // [kQueryBlock]
   float* total;            // [kQueryBlock]
@@ -23,9 +25,10 @@ static inline AttentionBuffers attention_buffers(const AttentionArgs& args) {
   b.padded = round_up(args.head_size, kPanel);
   b.lds = block + kLanes;  // not a multiple of 4096 bytes
   b.keys = args.scratch;
-  b.values = b.keys + round_up(block, kPanel) * args.head_size;
+  b.values = b.keys + round_up(block, kPanel) * round_up(args.head_size, kLanes);
   b.scores = b.values + block * b.padded;
-  b.sums = b.scores + kTileRows * b.lds;
+  b.narrow = b.scores + kTileRows * b.lds;
+  b.sums = b.narrow + kTileRows * b.lds;
   b.largest = b.sums + kQueryBlock * b.padded;
   b.total = b.largest + kQueryBlock;
   b.query_positions = b.total + kQueryBlock;
@@ -34,11 +37,10 @@ static inline AttentionBuffers attention_buffers(const AttentionArgs& args) {
   return b;
 }
 
-// A square that keys or columns do not fill: what is missing becomes zero keys.
-static inline void transpose_some(const float* in, Index ldi, Index rows, Index width, float* out,
-                                  float factor) {
+// A square that keys or columns do not fill: what is missing becomes zeros.
+static inline void transpose_some(const float* in, Index ldi, Index rows, Index width,
+                                  float (&turned)[V::kWidth * V::kWidth], float factor) {
   alignas(64) float square[V::kWidth * V::kWidth];
-  alignas(64) float turned[V::kWidth * V::kWidth];
   for (Index i = 0; i < V::kWidth; ++i) {
     float* line = square + i * V::kWidth;
     if (i >= rows) {
@@ -50,7 +52,6 @@ static inline void transpose_some(const float* in, Index ldi, Index rows, Index 
     }
   }
   V::transpose_scaled(square, V::kWidth, turned, V::kWidth, factor);
-  for (Index j = 0; j < width; ++j) V::store(out + j * kPanel, V::load(turned + j * V::kWidth));
 }
 
 static void pack_keys(const AttentionArgs& args, const AttentionBuffers& b, Index begin,
@@ -70,7 +71,38 @@ static void pack_keys(const AttentionArgs& args, const AttentionBuffers& b, Inde
         if (rows == V::kWidth && width == V::kWidth) {
           V::transpose_scaled(in, args.ldk, to, kPanel, factor);
         } else {
-          transpose_some(in, args.ldk, rows, width, to, factor);
+          alignas(64) float turned[V::kWidth * V::kWidth];
+          transpose_some(in, args.ldk, rows, width, turned, factor);
+          for (Index i = 0; i < width; ++i)
+            V::store(to + i * kPanel, V::load(turned + i * V::kWidth));
+        }
+      }
+    }
+  }
+}
+
+static void pack_keys_bf16(const AttentionArgs& args, const AttentionBuffers& b, Index begin,
+                           Index count) {
+  const float factor = args.scale * kLog2E;
+  const Index words = element_words(Element::kBf16, args.head_size);
+  for (Index panel = 0; panel * kPanel < count; ++panel) {
+    float* out = b.keys + panel * words * kPanel;
+    const float* k = args.k + (begin + panel * kPanel) * args.ldk;
+    for (Index c = 0; c < kPanel; c += V::kWidth) {
+      const Index rows = count - panel * kPanel - c;
+      for (Index j = 0; j < 2 * words; j += V::kWidth) {
+        const Index width = args.head_size - j;
+        alignas(64) float turned[V::kWidth * V::kWidth];
+        if (rows >= V::kWidth && width >= V::kWidth) {
+          V::transpose_scaled(k + c * args.ldk + j, args.ldk, turned, V::kWidth, factor);
+        } else {
+          transpose_some(k + c * args.ldk + j, args.ldk, rows,
+                         width < V::kWidth ? width : Index{V::kWidth}, turned, factor);
+        }
+        float* to = out + j / 2 * kPanel + c;
+        for (Index i = 0; i < V::kWidth; i += 2, to += kPanel) {
+          V::store(to, V::pair_halves(V::load(turned + i * V::kWidth),
+                                      V::load(turned + (i + 1) * V::kWidth)));
         }
       }
     }
@@ -93,6 +125,33 @@ static void pack_values(const AttentionArgs& args, const AttentionBuffers& b, In
       } else {
         for (Index j = 0; j < kPanel; ++j) out[j] = j < columns ? v[j] : 0.0F;
       }
+    }
+  }
+}
+
+static void pack_values_bf16(const AttentionArgs& args, const AttentionBuffers& b, Index begin,
+                             Index count) {
+  const Index block = attention_key_block(args.head_size);
+  const Index words = element_words(Element::kBf16, count);
+  alignas(64) float lines[2][kPanel];
+  for (Index column = 0; column < args.head_size; column += kPanel) {
+    float* out = b.values + column * (block / 2);
+    const Index columns =
+        args.head_size - column < kPanel ? args.head_size - column : Index{kPanel};
+    for (Index i = 0; i < words; ++i, out += kPanel) {
+      const float* pair[2];
+      for (Index half = 0; half < 2; ++half) {
+        const Index key = 2 * i + half;
+        const float* v = args.v + (begin + key) * args.ldv + column;
+        pair[half] = v;
+        if (key < count && columns == kPanel) continue;
+        for (Index j = 0; j < kPanel; ++j)
+          lines[half][j] = key < count && j < columns ? v[j] : 0.0F;
+        pair[half] = lines[half];
+      }
+#pragma GCC unroll 4
+      for (int r = 0; r < kPanel; r += V::kWidth)
+        V::store(out + r, V::pair_halves(V::load(pair[0] + r), V::load(pair[1] + r)));
     }
   }
 }
@@ -247,6 +306,22 @@ static inline float softmax_seen(float* scores, Seen seen, Index begin, Index en
   return sum;
 }
 
+// The first `columns` of a line of results to their place.
+static inline void store_columns(const AttentionArgs& args, const float* line, Index row,
+                                 Index column, Index columns) {
+  if (!args.narrow_out) {
+    float* out = fp32_at(args.out, args.ldo, row, column);
+    for (Index j = 0; j < columns; ++j) out[j] = line[j];
+    return;
+  }
+  std::uint16_t* out = bf16_at(args.out, args.ldo, row, column);
+  alignas(64) std::uint16_t halves[kPanel];
+  std::uint16_t* to = columns == kPanel ? out : halves;
+#pragma GCC unroll 4
+  for (int v = 0; v < kPanel; v += V::kWidth) V::store_halves(to + v, V::load(line + v));
+  for (Index j = 0; to == halves && j < columns; ++j) out[j] = halves[j];
+}
+
 // One tile of query rows against one block of keys. `slot` is the tile's first row in the running
 // buffers; `first` and `last` say whether the block starts and ends what the rows see.
 static inline void attend_tile(const AttentionArgs& args, const AttentionBuffers& b, Index row,
@@ -254,12 +329,17 @@ static inline void attend_tile(const AttentionArgs& args, const AttentionBuffers
                                bool last) {
   // Later rows see from and up to later keys: the first and the last bound the tile.
   const Index position = args.first_position + row;
-  const Index begin = seen_keys(args, position, key_begin, key_count).begin / kPanel * kPanel;
+  const bool bf16 = args.element == Element::kBf16;
+  const Index whole = bf16 ? 32 : kPanel;  // of a line of bf16, or of a panel
+  const Index begin = seen_keys(args, position, key_begin, key_count).begin / whole * whole;
   const Index most = seen_keys(args, position + rows - 1, key_begin, key_count).end;
   const float* q = args.q + row * args.ldq;
+  for (Index r = 0; bf16 && r < rows; ++r)
+    narrow(Element::kBf16, q + r * args.ldq, args.head_size, b.narrow + r * b.lds, nullptr);
+  const Index words = element_words(args.element, args.head_size);
   for (Index panel = begin / kPanel; panel * kPanel < most; ++panel) {
-    tile_product(rows, q, args.ldq, b.keys + panel * args.head_size * kPanel, args.head_size,
-                 b.scores + panel * kPanel, b.lds);
+    element_product(args.element, rows, bf16 ? b.narrow : q, bf16 ? b.lds : args.ldq,
+                    b.keys + panel * words * kPanel, words, b.scores + panel * kPanel, b.lds);
   }
   add_biases(args, b, row, rows, key_begin, most);
   alignas(64) float keep[kTileRows];  // factor of what was summed before
@@ -283,21 +363,28 @@ static inline void attend_tile(const AttentionArgs& args, const AttentionBuffers
     }
   }
   const Index used = most > begin ? most - begin : 0;
+  for (Index r = 0; bf16 && r < rows; ++r)
+    narrow(Element::kBf16, b.scores + r * b.lds + begin, used, b.narrow + r * b.lds, nullptr);
+  const float* probabilities = bf16 ? b.narrow : b.scores + begin;
+  const Index key_words = element_words(args.element, used);
+  const Index lines =
+      bf16 ? attention_key_block(args.head_size) / 2 : attention_key_block(args.head_size);
+  const Index first_line = bf16 ? begin / 2 : begin;
   alignas(64) float tile[kTileRows * kPanel];
   for (Index column = 0; column < args.head_size; column += kPanel) {
     const Index columns =
         args.head_size - column < kPanel ? args.head_size - column : Index{kPanel};
-    tile_product(rows, b.scores + begin, b.lds,
-                 b.values + column * attention_key_block(args.head_size) + begin * kPanel, used,
-                 tile, kPanel);
+    element_product(args.element, rows, probabilities, b.lds,
+                    b.values + column * lines + first_line * kPanel, key_words, tile, kPanel);
     for (Index r = 0; r < rows; ++r) {
       float* sums = b.sums + (slot + r) * b.padded + column;
-      float* out = args.out + (row + r) * args.ldo + column;
+      const Index out_column = args.out_column + column;
       const Reg factor = V::set1(keep[r]);
       const float total = b.total[slot + r];  // zero where a window holds no key that is seen
       const Reg divisor = V::set1(total > 0 ? 1.0F / total : 0.0F);
       alignas(64) float line[kPanel];
-      float* target = last && columns == kPanel ? out : line;
+      const bool direct = last && columns == kPanel && !args.narrow_out;
+      float* target = direct ? fp32_at(args.out, args.ldo, row + r, out_column) : line;
 #pragma GCC unroll 4
       for (int v = 0; v < kTileRegs; ++v) {
         Reg x = V::load(tile + r * kPanel + v * V::kWidth);
@@ -308,14 +395,13 @@ static inline void attend_tile(const AttentionArgs& args, const AttentionBuffers
           V::store(sums + v * V::kWidth, x);
         }
       }
-      if (last && columns < kPanel) {
-        for (Index j = 0; j < columns; ++j) out[j] = line[j];
-      }
+      if (last && !direct) store_columns(args, line, row + r, out_column, columns);
     }
   }
 }
 
 static void attention(const AttentionArgs& args) {
+  [[maybe_unused]] const KernelSession session;
   const AttentionBuffers b = attention_buffers(args);
   const Index block = attention_key_block(args.head_size);
   for (Index begin = args.query_begin; begin < args.query_end; begin += kQueryBlock) {
@@ -334,8 +420,13 @@ static void attention(const AttentionArgs& args) {
       const Index count = keys.end - key < block ? keys.end - key : block;
       const bool packed = args.window < 0 && args.keys <= block && begin > args.query_begin;
       if (!packed) {
-        pack_keys(args, b, key, count);
-        pack_values(args, b, key, count);
+        if (args.element == Element::kBf16) {
+          pack_keys_bf16(args, b, key, count);
+          pack_values_bf16(args, b, key, count);
+        } else {
+          pack_keys(args, b, key, count);
+          pack_values(args, b, key, count);
+        }
       }
       if (args.position_queries != nullptr) pack_key_positions(args, b, begin, end, key, count);
       for (Index row = begin; row < end; row += kTileRows) {

@@ -1,6 +1,9 @@
-// The doors of the cpu room: Inlay's own engine, fp32 and int8, on whatever instruction set the
-// machine has.
+// The doors of the cpu room: Inlay's own engine, fp32, bf16 and int8, on whatever instruction set
+// the machine has.
 #include "backend/backend.h"
+
+#include <optional>
+#include <utility>
 
 #include "backend/cpu/executable.h"
 #include "backend/cpu/isa.h"
@@ -10,7 +13,23 @@
 namespace inlay::backend {
 namespace {
 
-constexpr std::string_view kInt8 = "int8";
+// The element that a dtype's products are made of; none for a dtype that this room lacks.
+std::optional<cpu::Element> element_of(std::string_view dtype) {
+  if (dtype == "fp32") return cpu::Element::kFp32;
+  if (dtype == "bf16") return cpu::Element::kBf16;
+  if (dtype == "int8") return cpu::Element::kInt8;
+  return std::nullopt;
+}
+
+struct Planned {
+  const cpu::Kernels& kernels;
+  cpu::Plan plan;
+};
+Planned make(const Program& program, const CompileOptions& options) {
+  const cpu::Element element = element_of(options.dtype).value_or(cpu::Element::kFp32);
+  const cpu::Kernels& kernels = cpu::choose_isa(element);
+  return {kernels, cpu::make_plan(program, kernels, options.max_text_tokens, true, element)};
+}
 
 class CpuBackend final : public Backend {
  public:
@@ -19,7 +38,7 @@ class CpuBackend final : public Backend {
   Probe probe() const override {
     Probe probe;
     probe.version = version();
-    probe.dtypes = {"fp32", "int8"};
+    probe.dtypes = {"fp32", "bf16", "int8"};
     try {
       probe.isa = cpu::choose_isa().name;
     } catch (const Error& error) {
@@ -34,8 +53,8 @@ class CpuBackend final : public Backend {
   std::vector<std::string> supports(const Program& program,
                                     const CompileOptions& options) const override {
     std::vector<std::string> reasons;
-    if (options.dtype != "fp32" && options.dtype != kInt8)
-      reasons.push_back("dtype: cpu computes in fp32 or int8, not " + options.dtype);
+    if (!element_of(options.dtype))
+      reasons.push_back("dtype: cpu computes in fp32, bf16 or int8, not " + options.dtype);
     if (program.steps().empty()) reasons.emplace_back("program: it has no steps");
     for (const Step& step : program.steps()) {
       const auto* experts = std::get_if<ExpertsStep>(&step.args);
@@ -56,11 +75,7 @@ class CpuBackend final : public Backend {
   }
 
   MemoryPlan plan(const Program& program, const CompileOptions& options) const override {
-    const bool int8 = options.dtype == kInt8;
-    const cpu::Kernels& kernels = int8 ? cpu::choose_int8_isa() : cpu::choose_isa();
-    return cpu::plan_sizes(cpu::make_plan(program, kernels, options.max_text_tokens, true, int8),
-                           options)
-        .memory;
+    return cpu::plan_sizes(make(program, options).plan, options).memory;
   }
 
   std::unique_ptr<Executable> compile(const Program& program,
@@ -69,10 +84,8 @@ class CpuBackend final : public Backend {
         options.max_text_tokens < 1) {
       fail(ErrorCode::kInternal, "cpu", "expected positive limits and threads.");
     }
-    const bool int8 = options.dtype == kInt8;
-    const cpu::Kernels& kernels = int8 ? cpu::choose_int8_isa() : cpu::choose_isa();
-    return cpu::make_executable(
-        cpu::make_plan(program, kernels, options.max_text_tokens, true, int8), kernels, options);
+    Planned planned = make(program, options);
+    return cpu::make_executable(std::move(planned.plan), planned.kernels, options);
   }
 };
 

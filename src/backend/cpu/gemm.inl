@@ -53,9 +53,16 @@ static void tile_kernel(const float* a, Index lda, const float* b, Index k, floa
   }
 }
 
-// The same for int8: a row is ceil(k / 4) words of 4 bytes, then its scale; a panel is as many rows
-// of kPanel words, then the scales and the first sums of its columns. The sums are exact whatever
-// their order; every instruction set turns them into floats by the same three roundings.
+// Makes the compiler read rows from memory again, where it would keep words in registers that it
+// does not have.
+template <int kCount>
+static inline void read_again(const float* (&base)[kCount]) {
+#pragma GCC unroll 8
+  for (int g = 0; g < kCount; ++g) asm("" : "+r"(base[g]));
+}
+
+// The same for int8 rows and panels (kernels.h). The sums are exact whatever their order; every
+// instruction set turns them into floats by the same three roundings.
 template <int kRows, bool kFetch>
 static void int8_kernel(const float* a, Index lda, const float* b, Index words, float* c,
                         Index ldc) {
@@ -76,23 +83,30 @@ static void int8_kernel(const float* a, Index lda, const float* b, Index words, 
           V::load_int(reinterpret_cast<const std::int32_t*>(scales + kPanel) + v * V::kWidth);
     }
   }
+  // Weights whose dot product needs them in two registers are at hand one column after the other,
+  // and the rows' words are read again for each: all at once would not fit the registers.
+  constexpr int kAtOnce = sizeof(V::Bytes) > sizeof(V::Int) ? 1 : kTileRegs;
   for (Index i = 0; i < words; ++i) {
-    V::Bytes column[kTileRegs];
-#pragma GCC unroll 4
-    for (int v = 0; v < kTileRegs; ++v) column[v] = V::load_bytes(b + v * V::kWidth);
     if constexpr (kFetch) {
 #pragma GCC unroll 4
       for (int v = 0; v < kPanel; v += 16) __builtin_prefetch(b + kFetchAhead + v);
     }
-    b += kPanel;
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-      std::int32_t bytes = 0;
-      __builtin_memcpy(&bytes, base[r / 3] + (r % 3) * lda, sizeof bytes);
-      const V::Word value = V::word(bytes);
 #pragma GCC unroll 4
-      for (int v = 0; v < kTileRegs; ++v) V::dot(acc[r][v], value, column[v]);
+    for (int first = 0; first < kTileRegs; first += kAtOnce) {
+      if constexpr (kAtOnce < kTileRegs) read_again(base);
+      V::Bytes column[kAtOnce];
+#pragma GCC unroll 4
+      for (int v = 0; v < kAtOnce; ++v) column[v] = V::load_bytes(b + (first + v) * V::kWidth);
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        std::int32_t bytes = 0;
+        __builtin_memcpy(&bytes, base[r / 3] + (r % 3) * lda, sizeof bytes);
+        const V::Word value = V::word(bytes);
+#pragma GCC unroll 4
+        for (int v = 0; v < kAtOnce; ++v) V::dot(acc[r][first + v], value, column[v]);
+      }
     }
+    b += kPanel;
 #pragma GCC unroll 8
     for (int g = 0; g < kBases; ++g) ++base[g];
   }
@@ -107,10 +121,62 @@ static void int8_kernel(const float* a, Index lda, const float* b, Index words, 
   }
 }
 
+// The same for bf16: the product of each word's second elements is added first, then that of its
+// first ones, each with one rounding, as AVX512-BF16's instruction does.
+template <int kRows, bool kFetch>
+static void bf16_kernel(const float* a, Index lda, const float* b, Index words, float* c,
+                        Index ldc) {
+  constexpr int kBases = (kRows + 2) / 3;
+  const float* base[kBases];
+#pragma GCC unroll 8
+  for (int g = 0; g < kBases; ++g) {
+    base[g] = a + 3 * g * lda;
+    asm("" : "+r"(base[g]));
+  }
+  Reg acc[kRows][kTileRegs];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kTileRegs; ++v) acc[r][v] = V::zero();
+  }
+  for (Index i = 0; i < words; ++i) {
+    if constexpr (kFetch) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kPanel; v += 16) __builtin_prefetch(b + kFetchAhead + v);
+    }
+    // Where pairs are multiplied in two halves, one half after the other: fewer registers.
+#pragma GCC unroll 2
+    for (int half = V::kHalfSteps - 1; half >= 0; --half) {
+      if constexpr (V::kHalfSteps > 1) {
+        read_again(base);
+        asm("" : "+r"(b));
+      }
+      V::Halves column[kTileRegs];
+#pragma GCC unroll 4
+      for (int v = 0; v < kTileRegs; ++v) column[v] = V::half_of(V::load(b + v * V::kWidth), half);
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        const V::Halves value = V::half_of(V::set1(base[r / 3][(r % 3) * lda]), half);
+#pragma GCC unroll 4
+        for (int v = 0; v < kTileRegs; ++v) V::dot_halves(acc[r][v], value, column[v]);
+      }
+    }
+    b += kPanel;
+#pragma GCC unroll 8
+    for (int g = 0; g < kBases; ++g) ++base[g];
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kTileRegs; ++v) V::store(c + r * ldc + v * V::kWidth, acc[r][v]);
+  }
+}
+
 using TileKernel = void (*)(const float*, Index, const float*, Index, float*, Index);
 template <bool kFetch, int... kRows>
 struct TileTable {
   static constexpr TileKernel kKernels[] = {nullptr, tile_kernel<kRows, kFetch>...};
+  static constexpr TileKernel kBf16[] = {nullptr, bf16_kernel<kRows, kFetch>...};
   static constexpr TileKernel kInt8[] = {nullptr, int8_kernel<kRows, kFetch>...};
 };
 template <bool kFetch, int kCount, int... kRows>
@@ -118,25 +184,82 @@ struct MakeTileTable : MakeTileTable<kFetch, kCount - 1, kCount, kRows...> {};
 template <bool kFetch, int... kRows>
 struct MakeTileTable<kFetch, 0, kRows...> : TileTable<kFetch, kRows...> {};
 
+#if defined(INLAY_AMX)
+// Rows of a tile of sums in registers, a third of kTileRows: 22 of the 32.
+constexpr int kVectorRows = 11;
+#include "backend/cpu/amx.inl"
+using KernelSession = TileSession;
+#else
+constexpr int kVectorRows = kTileRows;
+struct KernelSession {
+  KernelSession() {}  // holds nothing, for as long as a kernel runs
+};
+#endif
+
 // c[rows] = a b over one panel, rows <= kTileRows.
 template <bool kFetch = false>
 static inline void tile_product(Index rows, const float* a, Index lda, const float* b, Index k,
                                 float* c, Index ldc) {
-  MakeTileTable<kFetch, kTileRows>::kKernels[rows](a, lda, b, k, c, ldc);
+  using Table = MakeTileTable<kFetch, kVectorRows>;
+  if constexpr (kVectorRows < kTileRows) {
+    for (; rows > kVectorRows; rows -= kVectorRows, a += kVectorRows * lda, c += kVectorRows * ldc)
+      Table::kKernels[kVectorRows](a, lda, b, k, c, ldc);
+  }
+  Table::kKernels[rows](a, lda, b, k, c, ldc);
 }
 
-// The same of fp32 or int8 rows and panels, as `args` (GemmArgs or VocabularyArgs) says.
+// The same of rows and panels of any element; `words` of each.
+template <bool kFetch = false>
+static inline void element_product(Element element, Index rows, const float* a, Index lda,
+                                   const float* b, Index words, float* c, Index ldc) {
+  if (element == Element::kFp32) return tile_product<kFetch>(rows, a, lda, b, words, c, ldc);
+#if defined(INLAY_AMX)
+  if (element == Element::kInt8)
+    return amx_product<Element::kInt8, kFetch>(rows, a, lda, b, words, c, ldc);
+  amx_product<Element::kBf16, kFetch>(rows, a, lda, b, words, c, ldc);
+#else
+  using Table = MakeTileTable<kFetch, kVectorRows>;
+  (element == Element::kInt8 ? Table::kInt8 : Table::kBf16)[rows](a, lda, b, words, c, ldc);
+#endif
+}
+
+// One panel's product as `args` (GemmArgs or VocabularyArgs) says.
 template <bool kFetch, typename Args>
 static inline void panel_product(const Args& args, Index rows, Index row, const float* b,
                                  float* c) {
-  const auto* kernels = args.int8 ? MakeTileTable<kFetch, kTileRows>::kInt8
-                                  : MakeTileTable<kFetch, kTileRows>::kKernels;
-  kernels[rows](args.a + row * args.lda, args.lda, b, args.int8 ? int8_words(args.k) : args.k, c,
-                kPanel);
+  element_product<kFetch>(args.element, rows, args.a + row * args.lda, args.lda, b,
+                          element_words(args.element, args.k), c, kPanel);
 }
 template <typename Args>
 static inline Index panel_floats(const Args& args) {
-  return (args.int8 ? int8_words(args.k) + 2 : args.k) * kPanel;
+  return panel_lines(args.element, args.k) * kPanel;
+}
+
+// A row's address in a matrix of fp32 or bf16 rows, from one of its columns on.
+static inline float* fp32_at(float* matrix, Index ld, Index row, Index column) {
+  return matrix + row * ld + column;
+}
+static inline std::uint16_t* bf16_at(float* matrix, Index ld, Index row, Index column) {
+  return reinterpret_cast<std::uint16_t*>(matrix + row * ld) + column;
+}
+
+// The first `columns` of a line of kPanel floats to where row and column say. In bf16, zeros follow
+// the last column up to a whole 64-byte line.
+static inline void store_line(const GemmArgs& args, const float* line, Index row, Index column,
+                              Index columns) {
+  if (!args.narrow_out) {
+    float* out = fp32_at(args.c, args.ldc, row, column);
+    for (Index j = 0; j < columns; ++j) out[j] = line[j];
+    return;
+  }
+  std::uint16_t* out = bf16_at(args.c, args.ldc, row, column);
+  alignas(64) std::uint16_t halves[kPanel];
+#pragma GCC unroll 4
+  for (int v = 0; v < kPanel; v += V::kWidth) V::store_halves(halves + v, V::load(line + v));
+  for (Index j = 0; j < columns; ++j) out[j] = halves[j];
+  if (column + columns < args.n) return;
+  const Index end = 2 * element_words(Element::kBf16, args.n) - column;
+  for (Index j = columns; j < end; ++j) out[j] = 0;
 }
 
 // The tile's sums, in cache, to c: bias, activation, residual. `columns` of the panel exist.
@@ -146,13 +269,15 @@ static void finish_tile(const GemmArgs& args, const float* tile, Index row, Inde
   Reg bias[kTileRegs];
 #pragma GCC unroll 4
   for (int v = 0; v < kTileRegs; ++v) bias[v] = V::load(args.bias + column + v * V::kWidth);
+  const bool whole = columns == kPanel;
+  // A panel that reaches its bf16 row's end may have zeros to write behind it.
+  const bool halves = args.narrow_out && whole && (column + kPanel < args.n || args.n % 32 == 0);
   for (Index r = 0; r < rows; ++r) {
-    float* out = args.c + (row + r) * args.ldc + column;
     const float* residual =
         args.residual == nullptr ? nullptr : args.residual + (row + r) * args.ldr + column;
     alignas(64) float line[kPanel];  // a panel that is not whole goes through copies
     alignas(64) float added[kPanel];
-    float* target = columns == kPanel ? out : line;
+    float* target = whole && !args.narrow_out ? fp32_at(args.c, args.ldc, row + r, column) : line;
     if (residual != nullptr && columns < kPanel) {
       for (Index j = 0; j < kPanel; ++j) added[j] = j < columns ? residual[j] : 0.0F;
       residual = added;
@@ -162,11 +287,13 @@ static void finish_tile(const GemmArgs& args, const float* tile, Index row, Inde
       Reg x = V::add(V::load(tile + r * kPanel + v * V::kWidth), bias[v]);
       x = activate_reg<kActivation>(x);
       if (residual != nullptr) x = V::add(x, V::load(residual + v * V::kWidth));
-      V::store(target + v * V::kWidth, x);
+      if (halves) {
+        V::store_halves(bf16_at(args.c, args.ldc, row + r, column) + v * V::kWidth, x);
+      } else {
+        V::store(target + v * V::kWidth, x);
+      }
     }
-    if (columns < kPanel) {
-      for (Index j = 0; j < columns; ++j) out[j] = line[j];
-    }
+    if (target == line && !halves) store_line(args, line, row + r, column, columns);
   }
 }
 
@@ -177,12 +304,11 @@ static void finish_tile_scalar(const GemmArgs& args, float* tile, Index row, Ind
     float* sums = tile + r * kPanel;
     for (Index j = 0; j < columns; ++j) sums[j] += args.bias[column + j];
     activate_scalar(args.activation, sums, columns);
-    float* out = args.c + (row + r) * args.ldc + column;
-    for (Index j = 0; j < columns; ++j) {
-      out[j] = args.residual == nullptr
-                   ? sums[j]
-                   : sums[j] + args.residual[(row + r) * args.ldr + column + j];
+    if (args.residual != nullptr) {
+      const float* residual = args.residual + (row + r) * args.ldr + column;
+      for (Index j = 0; j < columns; ++j) sums[j] += residual[j];
     }
+    store_line(args, sums, row + r, column, columns);
   }
 }
 
@@ -199,14 +325,12 @@ static void finish_gated(const GemmArgs& args, float* gate, float* partner, Inde
       V::store(u + v, V::add(V::load(u + v), V::load(bias + kPanel + v)));
     }
     activate(args.activation, g, kPanel);
-    float* out = args.c + (row + r) * args.ldc + column;
-    float* target = columns == kPanel ? out : g;
+    const bool direct = columns == kPanel && !args.narrow_out;
+    float* target = direct ? fp32_at(args.c, args.ldc, row + r, column) : g;
 #pragma GCC unroll 4
     for (int v = 0; v < kPanel; v += V::kWidth)
       V::store(target + v, V::mul(V::load(g + v), V::load(u + v)));
-    if (columns < kPanel) {
-      for (Index j = 0; j < columns; ++j) out[j] = g[j];
-    }
+    if (!direct) store_line(args, g, row + r, column, columns);
   }
 }
 
@@ -237,6 +361,7 @@ static void gemm_gated(const GemmArgs& args, Index begin, Index end) {
 }
 
 static void gemm(const GemmArgs& args, Index begin, Index end) {
+  [[maybe_unused]] const KernelSession session;
   if (args.gated) return gemm_gated(args, begin, end);
   using A = VectorActivation;
   const Index panels = args.panels(kPanel);
@@ -283,7 +408,7 @@ static void gemm(const GemmArgs& args, Index begin, Index end) {
 }
 
 static double peak(Index rounds, float* sink) {
-  constexpr int kRegs = kTileRows * kTileRegs;
+  constexpr int kRegs = kVectorRows * kTileRegs;
   Reg acc[kRegs];
 #pragma GCC unroll 32
   for (int i = 0; i < kRegs; ++i) acc[i] = V::set1(sink[2 + i]);  // different: no two are one

@@ -103,6 +103,7 @@ static inline void finish_vocabulary(const VocabularyArgs& args, const Vocabular
 }
 
 static void vocabulary_max(const VocabularyArgs& args, Index panel_begin, Index panel_end) {
+  [[maybe_unused]] const KernelSession session;
   alignas(64) float tile[kTileRows * kPanel];
   const Index first = args.offsets[0];
   const Index tokens = args.offsets[args.texts] - first;

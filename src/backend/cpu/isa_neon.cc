@@ -7,75 +7,7 @@
 namespace inlay::backend::cpu {
 namespace {
 
-struct V {
-  using Reg = float32x4_t;
-  static constexpr int kWidth = 4;
-  static inline Reg load(const float* p) { return vld1q_f32(p); }
-  static inline void store(float* p, Reg x) { vst1q_f32(p, x); }
-  static inline Reg set1(float x) { return vdupq_n_f32(x); }
-  static inline Reg zero() { return vdupq_n_f32(0); }
-  static inline Reg add(Reg a, Reg b) { return vaddq_f32(a, b); }
-  static inline Reg sub(Reg a, Reg b) { return vsubq_f32(a, b); }
-  static inline Reg mul(Reg a, Reg b) { return vmulq_f32(a, b); }
-  static inline Reg div(Reg a, Reg b) { return vdivq_f32(a, b); }
-  static inline Reg fma(Reg a, Reg b, Reg c) { return vfmaq_f32(c, a, b); }
-  // NEON's own minimum and maximum give a NaN when either operand is one; a compare and a select
-  // give the second, as the other instruction sets do.
-  static inline Reg min(Reg a, Reg b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
-  static inline Reg max(Reg a, Reg b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
-  static inline Reg abs(Reg a) { return vabsq_f32(a); }
-  static inline Reg scale_by(Reg p, Reg t) {
-    return vreinterpretq_f32_u32(
-        vaddq_u32(vreinterpretq_u32_f32(p), vshlq_n_u32(vreinterpretq_u32_f32(t), 23)));
-  }
-  // The sum (largest) of 16 floats: lanes i and i + 8, then i + 4, i + 2, i + 1.
-  static inline float sum16(const Reg (&x)[4]) {
-    const Reg four = add(add(x[0], x[2]), add(x[1], x[3]));
-    const float32x2_t two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
-    return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
-  }
-  static inline float max16(const Reg (&x)[4]) {
-    const Reg four = max(max(x[0], x[2]), max(x[1], x[3]));
-    const float32x2_t two = vmax_f32(vget_low_f32(four), vget_high_f32(four));
-    return vget_lane_f32(two, 0) > vget_lane_f32(two, 1) ? vget_lane_f32(two, 0)
-                                                         : vget_lane_f32(two, 1);
-  }
-  static inline void touch(Reg& x) { asm volatile("" : "+w"(x)); }
-  // out[j][i] = in[i][j] * factor for a square of kWidth.
-  static inline void transpose_scaled(const float* in, Index ldi, float* out, Index ldo,
-                                      float factor) {
-    const Reg f = set1(factor);
-    const float32x4x2_t a = vtrnq_f32(mul(load(in), f), mul(load(in + ldi), f));
-    const float32x4x2_t b = vtrnq_f32(mul(load(in + 2 * ldi), f), mul(load(in + 3 * ldi), f));
-    store(out, vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0])));
-    store(out + ldo, vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1])));
-    store(out + 2 * ldo, vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0])));
-    store(out + 3 * ldo, vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1])));
-  }
-
-  // Integers: 4 sums of 32 bits; a weight register has 4 bytes (consecutive in k) for each.
-  using Int = int32x4_t;
-  using Bytes = int8x16_t;
-  using Word = int8x16_t;
-  static constexpr int kOffset = 0;
-  static inline Int load_int(const std::int32_t* p) { return vld1q_s32(p); }
-  static inline Reg to_float(Int x) { return vcvtq_f32_s32(x); }
-  static inline Bytes load_bytes(const void* p) {
-    return vld1q_s8(static_cast<const std::int8_t*>(p));
-  }
-  static inline Word word(std::int32_t x) { return vreinterpretq_s8_s32(vdupq_n_s32(x)); }
-  static inline void dot(Int& sum, const Word& a, const Bytes& w) {
-    const int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(a), vget_low_s8(w)));
-    const int32x4_t high = vpaddlq_s16(vmull_s8(vget_high_s8(a), vget_high_s8(w)));
-    sum = vaddq_s32(sum, vpaddq_s32(low, high));
-  }
-  // The low byte of each lane's bits.
-  static inline void store_bytes(std::uint8_t* p, Reg x) {
-    const uint16x4_t words = vmovn_u32(vreinterpretq_u32_f32(x));
-    const uint8x8_t bytes = vmovn_u16(vcombine_u16(words, words));
-    vst1_lane_u32(reinterpret_cast<std::uint32_t*>(p), vreinterpret_u32_u8(bytes), 0);
-  }
-};
+#include "backend/cpu/vector_neon.inl"
 constexpr int kTileRows = 6;
 constexpr int kTileRegs = 4;
 

@@ -18,19 +18,44 @@ using Index = std::int64_t;
 // have one order: 16 partial sums, then lanes i and i + 8, i + 4, i + 2, i + 1.
 inline constexpr Index kLanes = 16;
 
-// int8. Activations: each row has a scale of its own (its largest size / 127) and bytes
-// round(x / scale) in [-127, 127], plus Kernels::int8_offset; stored as int8_words(width) words of
-// 4 bytes, then the scale, all in floats. Weights: a scale for each output column, panels
-// [panels][int8_words(k) + 2][panel] of words: the columns' bytes, 4 of consecutive k a word, then
-// their scales, then the 32-bit sums to start from, which take the offset's share off. A sum of
-// kInt8Most products stays within 32 bits.
+// What the rows and weights of a matrix product are made of. Narrow rows (bf16, int8) are words of
+// 4 bytes, 2 or 4 elements of consecutive columns each, and zeros up to a whole 64-byte line (what
+// a row of an AMX tile holds); panels of narrow weights have a word of each column in turn.
+//
+// bf16: rounded to nearest even; products and sums are fp32.
+// int8, activations: the row is mixed (mix_runs), has a scale of its own (its largest size / 127)
+// and bytes round(x / scale) in [-127, 127], plus Kernels::int8_offset; the scale, a float, stands
+// behind the words. Weights: each output column is mixed likewise and has a scale; behind a panel's
+// words stand its columns' scales, then the 32-bit sums to start from, which take the offset's
+// share off. A sum of kInt8Most products stays within 32 bits.
+enum class Element : std::uint8_t { kFp32, kBf16, kInt8 };
 inline constexpr Index kInt8Most = 65536;
-constexpr Index int8_words(Index width) { return (width + 3) / 4; }
+constexpr Index element_words(Element element, Index width) {
+  if (element == Element::kFp32) return width;
+  const Index in_line = element == Element::kBf16 ? 32 : 64;
+  return (width + in_line - 1) / in_line * 16;
+}
+// A few channels of a transformer's rows outweigh all others, and one scale a row would leave these
+// a handful of steps. So an int8 row is cut into this many equal runs, and the elements that stand
+// at one place of each are multiplied by a Hadamard matrix with signs, H (mix4, in two rounds for
+// 16): a large one becomes 16 of a quarter. Weights get the same, and the product's scale the 1/n
+// of H^T H = n; the result is that of the plain product but for rounding (QuaRot, arXiv:2404.00456,
+// has the idea). mix4 is H4 diag(1, 1, 1, -1): with the signs, a constant (what activations have in
+// the mean) is not gathered into one element. Additions alone, in one order: the same bits
+// everywhere.
+constexpr Index mix_runs(Index width) { return width % 16 == 0 ? 16 : width % 4 == 0 ? 4 : 1; }
+// Floats that a row takes, and lines of `panel` words that a weight panel takes.
+constexpr Index row_floats(Element element, Index width) {
+  return element_words(element, width) + (element == Element::kInt8 ? 1 : 0);
+}
+constexpr Index panel_lines(Element element, Index k) {
+  return element_words(element, k) + (element == Element::kInt8 ? 2 : 0);
+}
 
-// A weight matrix [n, k] as panels of `panel` output columns: [panels][k][panel], zero in the
-// columns past n. `panel` is the instruction set's.
+// A weight matrix [n, k] as panels of `panel` output columns: [panels][panel_lines(k)][panel], zero
+// in the columns past n. `panel` is the instruction set's.
 struct GemmArgs {
-  const float* a = nullptr;  // [m, k]
+  const float* a = nullptr;  // [m, k] in `element`
   Index lda = 0;
   Index m = 0, n = 0, k = 0;
   const float* weights = nullptr;  // panels
@@ -38,18 +63,20 @@ struct GemmArgs {
   Activation activation = Activation::kNone;
   const float* residual = nullptr;  // [m, n] or null; may be c itself
   Index ldr = 0;
-  float* c = nullptr;  // [m, n] = activation(a weights^T + bias) + residual
+  float* c = nullptr;  // [m, n] = activation(a weights^T + bias) + residual, fp32 or bf16
   Index ldc = 0;
+  bool narrow_out = false;  // c: rows of bf16
   // Panels come in pairs, a gate's and its partner's, bias likewise; c = activation(gate) * partner
   // of n columns, without a residual.
   bool gated = false;
-  bool int8 = false;    // a: quantised rows, weights: int8 panels
+  Element element = Element::kFp32;
   Index row_block = 0;  // rows that one unit of work covers, at least 1
   Index panels(Index panel) const { return (n + panel - 1) / panel; }
   Index units(Index panel) const { return (m + row_block - 1) / row_block * panels(panel); }
 };
 
-// out = norm(input + residual) * weight + bias over `width`; weight and bias always present.
+// out = norm(input + residual) * weight + bias over `width`; weight and bias always present. `copy`
+// gets the result once more, in narrow rows.
 struct NormArgs {
   const float* input = nullptr;
   Index ldi = 0;
@@ -62,6 +89,10 @@ struct NormArgs {
   Index width = 0;
   float eps = 0;
   bool rms = false;
+  Element copy_element = Element::kFp32;  // kFp32: no copy
+  float* copy = nullptr;
+  Index ldcopy = 0;
+  float* scratch = nullptr;  // for a copy in int8: width floats, rounded up to kLanes
 };
 
 // out = scale * tokens[id] + types[type] + positions[position], then the norm when it has a weight.
@@ -104,8 +135,8 @@ struct VocabularyArgs {
   const std::int32_t* offsets = nullptr;
   Index texts = 0;
   bool sum = false, twice = false;  // log1p taken twice
-  bool int8 = false;                // as in GemmArgs
-  float* out = nullptr;             // [texts, n]
+  Element element = Element::kFp32;
+  float* out = nullptr;  // [texts, n]
   Index ldo = 0;
 };
 
@@ -118,8 +149,12 @@ struct AttentionArgs {
   Index ldk = 0;
   const float* v = nullptr;
   Index ldv = 0;
-  float* out = nullptr;  // row 0 of the text, at the head's first column
+  float* out = nullptr;  // row 0 of the text; fp32, or (narrow_out) bf16 rows
   Index ldo = 0;
+  Index out_column = 0;  // the head's first column of `out`
+  // kBf16: queries, keys, values and probabilities are rounded to bf16 before they are multiplied.
+  Element element = Element::kFp32;
+  bool narrow_out = false;
   Index keys = 0;
   Index query_begin = 0, query_end = 0;
   Index first_position = 0;
@@ -163,10 +198,13 @@ struct Kernels {
   void (*normalize)(float* row, Index width);  // row / max(|row|, 1e-12)
   void (*add)(const float* a, const float* b, float* out, Index count);
   void (*activate)(Activation activation, float* values, Index count);
-  // A row of `width` floats to int8 (above); `out` takes int8_words(width) + 1 floats. A row with
-  // an element that is not finite gets the scale NaN.
-  void (*quantize)(const float* row, Index width, float* out);
+  // A row of `width` floats to bf16 or int8 (above); `out` takes row_floats(). An int8 row with an
+  // element that is not finite gets the scale NaN, and needs `scratch` of width floats, rounded up
+  // to kLanes.
+  void (*narrow)(Element element, const float* row, Index width, float* out, float* scratch);
   int int8_offset;
+  // A negative weight w meets -x - 1 instead of x: sums start with the sizes of those weights.
+  bool int8_complements;
   // Fused multiply-adds on registers alone, `rounds` of them in a row of independent ones; returns
   // the floating-point operations done. The ceiling that benchmarks compare with. `sink` holds 64
   // floats, all different.

@@ -14,5 +14,5 @@
 #define INLAY_KERNELS(name)                                                               \
   {                                                                                       \
     name, kTileRows, kPanel, gemm, norm, embed, prepare, attention, vocabulary_max, pool, \
-        normalize, add_rows, activate, quantize, V::kOffset, peak                         \
+        normalize, add_rows, activate, narrow, V::kOffset, V::kComplements, peak          \
   }

@@ -7,6 +7,8 @@
 #include <cstring>
 #include <vector>
 
+#include "base/half.h"
+
 namespace inlay::backend::cpu {
 namespace {
 
@@ -21,38 +23,69 @@ void read_rows(const WeightRef& ref, Index k, Index begin, Index rows, float* ou
   to_float(view, out, ref.name);
 }
 
-// Stacked parts, or (kPairs) two parts whose panels take turns.
-void pack_panels(const WeightSpec& spec, Index panel, float* out) {
-  std::fill(out, out + spec.floats, 0.0F);
-  std::vector<float> rows(static_cast<std::size_t>(kRowsAtOnce * spec.k));
-  const bool pairs = spec.kind == WeightSpec::Kind::kPairs;
-  const Index stride = (pairs ? 2 : 1) * panel * spec.k;  // from panel to panel of a part
-  Index column = 0;
-  for (std::size_t i = 0; i < spec.parts.size(); ++i) {
-    const WeightRef& part = spec.parts[i];
-    if (pairs) column = 0;
-    float* base = out + (pairs ? static_cast<Index>(i) * panel * spec.k : 0);
-    const Index count = part.present() ? part.tensor.shape[0] : 0;
-    for (Index begin = 0; begin < count; begin += kRowsAtOnce) {
-      const Index n = std::min(kRowsAtOnce, count - begin);
-      read_rows(part, spec.k, begin, n, rows.data());
-      for (Index r = 0; r < n; ++r, ++column) {
-        float* to = base + column / panel * stride + column % panel;
-        const float* from = rows.data() + r * spec.k;
-        for (Index k = 0; k < spec.k; ++k) to[k * panel] = from[k];
-      }
-    }
+// A row of the checkpoint, `k` floats, as one column of a panel: a line every `panel` words.
+void pack_fp32(const float* row, Index k, Index panel, float* column) {
+  for (Index i = 0; i < k; ++i) column[i * panel] = row[i];
+}
+
+void pack_bf16(const float* row, Index k, Index panel, float* column) {
+  for (Index i = 0; i < k; ++i)
+    reinterpret_cast<std::uint16_t*>(column + i / 2 * panel)[i % 2] = float_to_bf16(row[i]);
+}
+
+// kernels.h, mix_runs: the rows' mixing on one row of weights, in the same order.
+void mix4(float* x, Index gap) {
+  const float s = x[0] + x[gap];
+  const float t = x[0] - x[gap];
+  const float u = x[2 * gap] - x[3 * gap];
+  const float v = x[2 * gap] + x[3 * gap];
+  x[0] = s + u;
+  x[gap] = t + v;
+  x[2 * gap] = s - u;
+  x[3 * gap] = t - v;
+}
+void mix_row(float* row, Index k) {
+  const Index runs = mix_runs(k);
+  const Index run = k / runs;
+  for (Index i = 0; i < run && runs > 1; ++i) {
+    for (Index q = 0; q < runs; q += 4) mix4(row + q * run + i, run);
+    for (Index q = 0; q < 4 && runs == 16; ++q) mix4(row + q * run + i, 4 * run);
   }
 }
 
-// Stacked parts, or two parts whose panels take turns, as int8: a scale for each row of the
-// checkpoint, its largest size / 127.
-void pack_int8(const WeightSpec& spec, const Kernels& kernels, float* out) {
+// The column's scale is its largest size / 127, less the factor that mixing both sides leaves.
+void pack_int8(float* row, Index k, const Kernels& kernels, float* column) {
+  mix_row(row, k);
+  const Index panel = kernels.panel;
+  float top = 0;
+  bool finite = true;
+  for (Index i = 0; i < k; ++i) {
+    top = std::max(top, std::fabs(row[i]));
+    finite = finite && std::isfinite(row[i]);
+  }
+  // What is not finite in the checkpoint must show in the result, as it does in fp32.
+  const float scale = finite ? top / 127.0F : NAN;
+  std::int32_t sum = 0;
+  std::int32_t negative = 0;  // sizes of negative weights
+  for (Index i = 0; i < k; ++i) {
+    const float q = scale > 0 ? std::nearbyint(row[i] / scale) : 0.0F;
+    const auto byte = static_cast<std::int8_t>(std::clamp(q, -127.0F, 127.0F));
+    reinterpret_cast<std::int8_t*>(column + i / 4 * panel)[i % 4] = byte;
+    sum += byte;
+    negative += byte < 0 ? -byte : 0;
+  }
+  const Index words = element_words(Element::kInt8, k);
+  column[words * panel] = scale / static_cast<float>(mix_runs(k));
+  const std::int32_t start = kernels.int8_complements ? negative : -kernels.int8_offset * sum;
+  std::memcpy(column + (words + 1) * panel, &start, sizeof start);
+}
+
+// Stacked parts, or (kPairs) two parts whose panels take turns.
+void pack_panels(const WeightSpec& spec, const Kernels& kernels, float* out) {
   std::fill(out, out + spec.floats, 0.0F);
   const Index panel = kernels.panel;
-  const Index words = int8_words(spec.k);
-  const Index stride = (words + 2) * panel;
-  const bool pairs = spec.kind == WeightSpec::Kind::kInt8Pairs;
+  const Index stride = panel_lines(spec.element, spec.k) * panel;
+  const bool pairs = spec.kind == WeightSpec::Kind::kPairs;
   std::vector<float> rows(static_cast<std::size_t>(kRowsAtOnce * spec.k));
   Index column = 0;
   for (std::size_t i = 0; i < spec.parts.size(); ++i) {
@@ -64,26 +97,19 @@ void pack_int8(const WeightSpec& spec, const Kernels& kernels, float* out) {
       read_rows(part, spec.k, begin, n, rows.data());
       for (Index r = 0; r < n; ++r, ++column) {
         const Index at = column / panel;
-        float* base = out + (pairs ? 2 * at + static_cast<Index>(i) : at) * stride + column % panel;
-        const float* from = rows.data() + r * spec.k;
-        float top = 0;
-        bool finite = true;
-        for (Index k = 0; k < spec.k; ++k) {
-          top = std::max(top, std::fabs(from[k]));
-          finite = finite && std::isfinite(from[k]);
+        float* to = out + (pairs ? 2 * at + static_cast<Index>(i) : at) * stride + column % panel;
+        float* from = rows.data() + r * spec.k;
+        switch (spec.element) {
+          case Element::kFp32:
+            pack_fp32(from, spec.k, panel, to);
+            break;
+          case Element::kBf16:
+            pack_bf16(from, spec.k, panel, to);
+            break;
+          case Element::kInt8:
+            pack_int8(from, spec.k, kernels, to);
+            break;
         }
-        // What is not finite in the checkpoint must show in the result, as it does in fp32.
-        const float scale = finite ? top / 127.0F : NAN;
-        std::int32_t sum = 0;
-        for (Index k = 0; k < spec.k; ++k) {
-          const float q = scale > 0 ? std::nearbyint(from[k] / scale) : 0.0F;
-          const auto byte = static_cast<std::int8_t>(std::clamp(q, -127.0F, 127.0F));
-          reinterpret_cast<std::int8_t*>(base + k / 4 * panel)[k % 4] = byte;
-          sum += byte;
-        }
-        base[words * panel] = scale;
-        const std::int32_t start = -kernels.int8_offset * sum;
-        std::memcpy(base + (words + 1) * panel, &start, sizeof start);
       }
     }
   }
@@ -136,7 +162,7 @@ void pack_positions(const WeightSpec& spec, const Kernels& kernels, float* out) 
   const Index wide = (matrix.n + panel - 1) / panel * panel;
   matrix.floats = wide * matrix.k;
   std::vector<float> weights(static_cast<std::size_t>(matrix.floats));
-  pack_panels(matrix, panel, weights.data());
+  pack_panels(matrix, kernels, weights.data());
   std::vector<float> bias(static_cast<std::size_t>(wide), 0.0F);
   if (spec.parts[2].present()) to_float(spec.parts[2].tensor, bias.data(), spec.parts[2].name);
   std::vector<float> product(static_cast<std::size_t>(spec.n * matrix.n));
@@ -185,11 +211,7 @@ Buffer pack_weights(const Plan& plan, const Kernels& kernels) {
     switch (spec.kind) {
       case WeightSpec::Kind::kPanels:
       case WeightSpec::Kind::kPairs:
-        pack_panels(spec, kernels.panel, out);
-        break;
-      case WeightSpec::Kind::kInt8Panels:
-      case WeightSpec::Kind::kInt8Pairs:
-        pack_int8(spec, kernels, out);
+        pack_panels(spec, kernels, out);
         break;
       case WeightSpec::Kind::kTurnedPanels:
         pack_turned_panels(spec, kernels.panel, out);

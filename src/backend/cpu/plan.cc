@@ -92,6 +92,32 @@ Place Planner::place(ValueId value, Index column) const {
   return found;
 }
 
+void Planner::find_readers() {
+  const auto& steps = program_.steps();
+  product_reads_.assign(program_.values().size(), false);
+  other_reads_.assign(program_.values().size(), false);
+  for (const ValueId output : program_.outputs())
+    other_reads_[static_cast<std::size_t>(output)] = true;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (!live_[i] || swallowed_[i]) continue;
+    const StepArgs& args = steps[i].args;
+    const bool product = std::holds_alternative<LinearStep>(args) ||
+                         std::holds_alternative<GatedLinearStep>(args) ||
+                         std::holds_alternative<VocabularyMaxStep>(args);
+    for (const ValueId input : step_inputs(args))
+      (product ? product_reads_ : other_reads_)[static_cast<std::size_t>(input)] = true;
+    if (residual_[i] != kNoValue) other_reads_[static_cast<std::size_t>(residual_[i])] = true;
+  }
+}
+
+bool Planner::read_narrow(ValueId value) const {
+  return product_reads_[static_cast<std::size_t>(value)] && element_of(value) != Element::kFp32;
+}
+
+bool Planner::read_as_floats(ValueId value) const {
+  return other_reads_[static_cast<std::size_t>(value)] || !read_narrow(value);
+}
+
 int Planner::take_slot(Rows rows, Index width) {
   // The smallest free slot that is wide enough, else the widest free one, widened, else a new one.
   int best = -1;
@@ -150,7 +176,7 @@ void Planner::release_inputs(std::size_t op) {
     if (last_read_[v] == op && places_[v].slot >= 0)
       busy_[static_cast<std::size_t>(places_[v].slot)] = false;
   }
-  for (const auto& [value, copy] : quantized_) {
+  for (const auto& [value, copy] : narrow_) {
     if (copy.last_read == op) busy_[static_cast<std::size_t>(copy.place.slot)] = false;
   }
 }
@@ -171,6 +197,7 @@ Plan Planner::make() {
     if (!live_[i] || swallowed_[i]) continue;
     for (const ValueId input : inputs_of(i)) last_read_[static_cast<std::size_t>(input)] = i;
   }
+  find_readers();
   for (std::size_t i = 0; i < steps.size(); ++i) {
     if (!live_[i] || swallowed_[i]) continue;
     std::visit([&](const auto& args) { emit(i, args); }, steps[i].args);
@@ -193,8 +220,8 @@ Index leading_dimension(Index width) {
 }
 
 Plan make_plan(const Program& program, const Kernels& kernels, Index positions, bool fuse,
-               bool int8) {
-  return Planner(program, kernels, positions, fuse, int8).make();
+               Element element) {
+  return Planner(program, kernels, positions, fuse, element).make();
 }
 
 }  // namespace inlay::backend::cpu

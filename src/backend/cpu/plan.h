@@ -37,9 +37,13 @@ struct EmbedOp {
   float scale = 1;
   Index width = 0;
   Place out;
+  Element copy_element = Element::kFp32;  // kFp32: no copy in narrow rows
+  Place copy;
 };
 struct NormOp {
   Place in, residual, out;
+  Element copy_element = Element::kFp32;
+  Place copy;
   bool has_residual = false;
   WeightId weight = kNoWeight, bias = kNoWeight;
   float eps = 0;
@@ -52,11 +56,13 @@ struct GemmOp {  // activation(in W^T + b) + residual; gated: activation(in G^T 
   WeightId weights = kNoWeight, bias = kNoWeight;
   Activation activation = Activation::kNone;
   bool gated = false;
-  bool int8 = false;  // in: quantised rows
+  Element element = Element::kFp32;  // of `in` and the weights
+  bool narrow_out = false;           // out: bf16 rows
   Index n = 0, k = 0;
 };
-struct QuantizeOp {  // rows to int8 (kernels.h)
+struct NarrowOp {  // rows to bf16 or int8 (kernels.h)
   Place in, out;
+  Element element = Element::kInt8;
   Index width = 0;
 };
 // Norms and turns the heads of a query or key, in place where nothing else reads it.
@@ -83,8 +89,10 @@ struct AttentionOp {
   Index reach = 0;
   WeightId position_keys = kNoWeight, position_queries = kNoWeight;  // panels, head after head
   Index positions = 0;
-  int distances = -1;          // of Plan::distances
-  bool probabilities = false;  // out: [tokens, 1]
+  int distances = -1;                // of Plan::distances
+  bool probabilities = false;        // out: [tokens, 1]
+  Element element = Element::kFp32;  // kBf16: products of bf16; rows of q, k and v are fp32
+  bool narrow_out = false;           // out: bf16 rows
 };
 struct AddOp {
   Place a, b, out;
@@ -118,7 +126,7 @@ struct VocabularyOp {
   WeightId weights = kNoWeight, bias = kNoWeight;
   Index n = 0, k = 0;
   bool sum = false, twice = false;
-  bool int8 = false;  // in: quantised rows
+  Element element = Element::kFp32;  // of `in` and the weights
 };
 // Each row with each of its experts is a pair; pairs stand expert after expert, in row order within
 // one. The work slots hold, for each row: its router logits, then its routes; and top_k pairs each
@@ -140,7 +148,7 @@ inline constexpr Index kMostExperts = 256;
 // A route: the expert, the number of the pair (both as the bits of a float), the expert's share.
 inline constexpr Index kRouteFloats = 3;
 using Op = std::variant<EmbedOp, NormOp, GemmOp, PrepareOp, AttentionOp, AddOp, SelectOp, PoolOp,
-                        VocabularyOp, RowOp, ExpertsOp, QuantizeOp>;
+                        VocabularyOp, RowOp, ExpertsOp, NarrowOp>;
 
 // A weight to be stored: how, and from what. Identical ones (a tied matrix) are stored once.
 struct WeightSpec {
@@ -148,8 +156,6 @@ struct WeightSpec {
     kPanels,          // [n, k], parts stacked by rows
     kTurnedPanels,    // one part [k, n], turned into panels of [n, k]
     kPairs,           // two parts [n, k]: a panel of the first, then one of the second
-    kInt8Panels,      // kPanels as int8 (kernels.h)
-    kInt8Pairs,       // kPairs as int8
     kPadded,          // n values, parts one after the other
     kTable,           // [n, k]
     kColumns,         // [n, k] as k columns of n, times factor
@@ -160,6 +166,7 @@ struct WeightSpec {
   Kind kind = Kind::kTable;
   std::vector<WeightRef> parts;
   Index n = 0, k = 0;
+  Element element = Element::kFp32;  // of kPanels and kPairs
   float factor = 1;
   Rope rope;         // kTurns
   float fill = 0;    // kPadded: where a part is absent
@@ -201,11 +208,11 @@ struct Plan {
 };
 
 // `positions`: tokens of a text at most. `fuse` false keeps every step an operation of its own: the
-// plain twin that tests compare with. `int8`: matrix products over a text's tokens in int8; what
-// works on one row a text (heads, the last layer where one row is read), experts, attention and all
-// else stay in fp32.
+// plain twin that tests compare with. `element`: of matrix products over a text's tokens, and, for
+// bf16, of attention's; what works on one row a text (heads, the last layer where one row is read),
+// experts and all else stay in fp32.
 Plan make_plan(const Program& program, const Kernels& kernels, Index positions, bool fuse = true,
-               bool int8 = false);
+               Element element = Element::kFp32);
 
 // A leading dimension: whole 64-byte lines, and never a multiple of 4096 bytes, at which all rows
 // of a tile would fall into the same few lines of an L1 cache (3072 columns: 86 % of peak instead

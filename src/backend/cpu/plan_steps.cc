@@ -19,8 +19,9 @@ void lower(std::int64_t* limit, std::int64_t to) {
 }  // namespace
 
 WeightId Planner::weight(WeightSpec spec) {
-  std::string key = std::to_string(static_cast<int>(spec.kind)) + "/" + std::to_string(spec.fill) +
-                    "/" + std::to_string(spec.factor);
+  std::string key = std::to_string(static_cast<int>(spec.kind)) + "/" +
+                    std::to_string(static_cast<int>(spec.element)) + "/" +
+                    std::to_string(spec.fill) + "/" + std::to_string(spec.factor);
   if (spec.kind == WeightSpec::Kind::kTurns) {
     key += "/" + std::to_string(spec.rope.factor) + "/" + std::to_string(spec.k);
     key.append(reinterpret_cast<const char*>(spec.rope.inv_freq.data()),
@@ -60,33 +61,59 @@ WeightId Planner::vector(const WeightRef& ref, Index width, float fill) {
   return weight(std::move(spec));
 }
 
-WeightId Planner::panels(const std::vector<WeightRef>& parts, Index n, Index k, bool int8) {
+WeightId Planner::panels(const std::vector<WeightRef>& parts, Index n, Index k, Element element) {
   WeightSpec spec;
-  spec.kind = int8 ? WeightSpec::Kind::kInt8Panels : WeightSpec::Kind::kPanels;
+  spec.kind = WeightSpec::Kind::kPanels;
+  spec.element = element;
   spec.parts = parts;
   spec.n = n;
   spec.k = k;
-  spec.floats = round_up(n, kernels_.panel) * (int8 ? int8_words(k) + 2 : k);
+  spec.floats = round_up(n, kernels_.panel) * panel_lines(element, k);
   return weight(std::move(spec));
 }
 
-bool Planner::goes_in_int8(ValueId value) const {
+Element Planner::element_of(ValueId value) const {
   const Value& rows = program_.value(value);
-  return int8_ && rows.rows == Rows::kTokens && rows.width <= kInt8Most;
+  if (rows.rows != Rows::kTokens) return Element::kFp32;
+  return element_ == Element::kInt8 && rows.width > kInt8Most ? Element::kFp32 : element_;
 }
 
-Place Planner::quantized(ValueId value) {
-  const auto found = quantized_.find(value);
-  if (found != quantized_.end()) return found->second.place;
-  QuantizeOp op;
+Place Planner::narrow_place(ValueId value) {
+  const Value& shape = program_.value(value);
+  Place rows;
+  rows.rows = shape.rows;
+  rows.ld = leading_dimension(row_floats(element_of(value), shape.width));
+  rows.slot = take_slot(rows.rows, rows.ld);
+  if (element_of(value) == Element::kInt8)
+    plan_.scratch_floats = std::max(plan_.scratch_floats, round_up(shape.width, kLanes));
+  narrow_[value] = {rows, last_read_[static_cast<std::size_t>(value)]};
+  return rows;
+}
+
+Place Planner::rows_for(ValueId value) {
+  NarrowOp op;
+  op.element = element_of(value);
+  if (op.element == Element::kFp32) return place(value);
+  const auto found = narrow_.find(value);
+  if (found != narrow_.end()) return found->second.place;
   op.in = place(value);
   op.width = program_.value(value).width;
-  op.out.rows = op.in.rows;
-  op.out.ld = leading_dimension(int8_words(op.width) + 1);
-  op.out.slot = take_slot(op.out.rows, op.out.ld);
-  quantized_[value] = {op.out, last_read_[static_cast<std::size_t>(value)]};
+  op.out = narrow_place(value);
   plan_.ops.emplace_back(op);
   return op.out;
+}
+
+// Whether only products read what is about to be computed, in bf16: it is written so.
+bool Planner::writes_bf16(ValueId value) const {
+  return fuse_ && element_ == Element::kBf16 && read_narrow(value) && !read_as_floats(value);
+}
+
+// A norm whose result products read writes their rows too, while it has them at hand.
+template <typename NormLike>
+void Planner::copy_narrow(ValueId value, NormLike* op) {
+  if (!fuse_ || !read_narrow(value)) return;
+  op->copy_element = element_of(value);
+  op->copy = narrow_place(value);
 }
 
 // As many values as the stacked weights have rows, and zeros up to a whole panel.
@@ -195,6 +222,7 @@ void Planner::emit(std::size_t i, const EmbedStep& step) {
     if (found == rules.end()) rules.push_back(rule);
   }
   op.out = place_result(result_of(i), {}, i);
+  copy_narrow(result_of(i), &op);
   plan_.ops.emplace_back(op);
 }
 
@@ -210,17 +238,18 @@ void Planner::emit(std::size_t i, const NormStep& step) {
   op.eps = step.eps;
   op.rms = step.kind == NormKind::kRms;
   op.out = place_result(result_of(i), {inputs[0]}, i);
+  copy_narrow(result_of(i), &op);
   plan_.ops.emplace_back(op);
 }
 
 void Planner::emit(std::size_t i, const LinearStep& step) {
   GemmOp op;
-  op.int8 = goes_in_int8(step.input);
-  op.in = op.int8 ? quantized(step.input) : place(step.input);
+  op.element = element_of(step.input);
+  op.in = rows_for(step.input);
   op.k = program_.value(step.input).width;
   op.n = program_.value(program_.steps()[i].output).width;
   op.activation = step.activation;
-  op.weights = panels(step.weights, op.n, op.k, op.int8);
+  op.weights = panels(step.weights, op.n, op.k, op.element);
   op.bias = panel_bias(step.weights, step.biases);
   Values overwritable;
   if (residual_[i] != kNoValue) {
@@ -228,7 +257,8 @@ void Planner::emit(std::size_t i, const LinearStep& step) {
     op.residual = place(residual_[i]);
     if (residual_[i] != step.input) overwritable.push_back(residual_[i]);
   }
-  op.out = place_result(result_of(i), overwritable, i);
+  op.narrow_out = writes_bf16(result_of(i));
+  op.out = op.narrow_out ? narrow_place(result_of(i)) : place_result(result_of(i), overwritable, i);
   plan_.ops.emplace_back(op);
 }
 
@@ -264,7 +294,9 @@ void Planner::emit(std::size_t i, const AttentionStep& step) {
     op.positions = 2 * d.span();
     op.distances = distances(d);
   }
-  op.out = place_result(result_of(i), {}, i);
+  if (!step.probabilities && element_ == Element::kBf16) op.element = element_;
+  op.narrow_out = writes_bf16(result_of(i));
+  op.out = op.narrow_out ? narrow_place(result_of(i)) : place_result(result_of(i), {}, i);
   for (const Place* prepared : {&op.query, &op.key}) {  // slots for this operation alone
     const Columns& columns = prepared == &op.query ? step.query : step.key;
     if (prepared->slot >= 0 && prepared->slot != place(columns.value).slot)
@@ -317,17 +349,18 @@ void Planner::emit(std::size_t i, const PoolStep& step) {
 void Planner::emit(std::size_t i, const GatedLinearStep& step) {
   GemmOp op;
   op.gated = true;
-  op.int8 = goes_in_int8(step.input);
-  op.in = op.int8 ? quantized(step.input) : place(step.input);
+  op.element = element_of(step.input);
+  op.in = rows_for(step.input);
   op.k = program_.value(step.input).width;
   op.n = program_.value(program_.steps()[i].output).width;
   op.activation = step.activation;
   WeightSpec pairs;
-  pairs.kind = op.int8 ? WeightSpec::Kind::kInt8Pairs : WeightSpec::Kind::kPairs;
+  pairs.kind = WeightSpec::Kind::kPairs;
+  pairs.element = op.element;
   pairs.parts = {step.gate, step.up};
   pairs.n = op.n;
   pairs.k = op.k;
-  pairs.floats = 2 * round_up(op.n, kernels_.panel) * (op.int8 ? int8_words(op.k) + 2 : op.k);
+  pairs.floats = 2 * round_up(op.n, kernels_.panel) * panel_lines(op.element, op.k);
   op.weights = weight(std::move(pairs));
   WeightSpec bias;
   bias.kind = WeightSpec::Kind::kPairs;
@@ -337,7 +370,8 @@ void Planner::emit(std::size_t i, const GatedLinearStep& step) {
   bias.k = 1;
   bias.floats = 2 * round_up(op.n, kernels_.panel);
   op.bias = weight(std::move(bias));
-  op.out = place_result(result_of(i), {}, i);
+  op.narrow_out = writes_bf16(result_of(i));
+  op.out = op.narrow_out ? narrow_place(result_of(i)) : place_result(result_of(i), {}, i);
   plan_.ops.emplace_back(op);
 }
 
@@ -379,11 +413,11 @@ void Planner::emit(std::size_t i, const ExpertsStep& step) {
 
 void Planner::emit(std::size_t i, const VocabularyMaxStep& step) {
   VocabularyOp op;
-  op.int8 = goes_in_int8(step.input);
-  op.in = op.int8 ? quantized(step.input) : place(step.input);
+  op.element = element_of(step.input);
+  op.in = rows_for(step.input);
   op.n = step.weight.tensor.shape[0];
   op.k = step.weight.tensor.shape[1];
-  op.weights = panels({step.weight}, op.n, op.k, op.int8);
+  op.weights = panels({step.weight}, op.n, op.k, op.element);
   op.bias = panel_bias({step.weight}, {step.bias});
   op.sum = step.sum;
   op.twice = step.activation == SparseActivation::kLog1pLog1pRelu;

@@ -14,8 +14,13 @@ inline constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
 class Planner {
  public:
-  Planner(const Program& program, const Kernels& kernels, Index positions, bool fuse, bool int8)
-      : program_(program), kernels_(kernels), positions_(positions), fuse_(fuse), int8_(int8) {}
+  Planner(const Program& program, const Kernels& kernels, Index positions, bool fuse,
+          Element element)
+      : program_(program),
+        kernels_(kernels),
+        positions_(positions),
+        fuse_(fuse),
+        element_(element) {}
 
   Plan make();
 
@@ -47,10 +52,19 @@ class Planner {
   WeightId weight(WeightSpec spec);
   WeightId table(const WeightRef& ref);
   WeightId vector(const WeightRef& ref, Index width, float fill);
-  WeightId panels(const std::vector<WeightRef>& parts, Index n, Index k, bool int8 = false);
-  // Whether a product of this value's rows goes in int8, and its quantised rows, made once.
-  bool goes_in_int8(ValueId value) const;
-  Place quantized(ValueId value);
+  WeightId panels(const std::vector<WeightRef>& parts, Index n, Index k,
+                  Element element = Element::kFp32);
+  // What a product of this value's rows is made of, and where it finds them, made narrow once.
+  Element element_of(ValueId value) const;
+  Place rows_for(ValueId value);
+  // Who reads a value: products its narrow rows, anything else its floats.
+  void find_readers();
+  bool read_narrow(ValueId value) const;
+  bool read_as_floats(ValueId value) const;
+  bool writes_bf16(ValueId value) const;
+  Place narrow_place(ValueId value);
+  template <typename NormLike>
+  void copy_narrow(ValueId value, NormLike* op);
   WeightId panel_bias(const std::vector<WeightRef>& weights, const std::vector<WeightRef>& biases);
   WeightId turns(const Rope& rope);
   WeightId position_panels(const AttentionStep& step, const WeightRef& weight,
@@ -75,7 +89,8 @@ class Planner {
   const Program& program_;
   const Kernels& kernels_;
   const Index positions_;
-  const bool fuse_, int8_;
+  const bool fuse_;
+  const Element element_;
   Plan plan_;
   std::vector<int> uses_;               // of each value, by live steps
   std::vector<bool> live_, swallowed_;  // of each step; swallowed: another step does its work
@@ -86,11 +101,12 @@ class Planner {
   std::vector<std::size_t> last_read_;             // of each value: the last step that reads it
   std::vector<Place> places_;
   std::vector<bool> busy_;  // of each slot
-  struct Quantized {
+  struct Narrow {
     Place place;
     std::size_t last_read;  // its slot is free after this step
   };
-  std::map<ValueId, Quantized> quantized_;
+  std::map<ValueId, Narrow> narrow_;
+  std::vector<bool> product_reads_, other_reads_;  // of each value
   std::map<std::string, WeightId> known_;
 };
 

@@ -77,6 +77,14 @@ static inline void norm_row(const NormArgs& args, const float* x, float* out) {
   for_each_16(args.width, apply);
 }
 
+static void narrow(Element element, const float* row, Index width, float* out, float* scratch);
+
+static inline void copy_row(const NormArgs& args, Index r) {
+  if (args.copy_element == Element::kFp32) return;
+  narrow(args.copy_element, args.out + r * args.ldo, args.width, args.copy + r * args.ldcopy,
+         args.scratch);
+}
+
 static void norm(const NormArgs& args, Index row_begin, Index row_end) {
   for (Index r = row_begin; r < row_end; ++r) {
     const float* x = args.input + r * args.ldi;
@@ -87,6 +95,7 @@ static void norm(const NormArgs& args, Index row_begin, Index row_end) {
       x = out;
     }
     norm_row(args, x, out);
+    copy_row(args, r);
   }
 }
 
@@ -121,6 +130,7 @@ static void embed(const EmbedArgs& args, Index row_begin, Index row_end) {
     if (args.positions != nullptr) sum.position = args.positions + args.position_ids[r] * width;
     for_each_16(width, sum);
     if (args.norm.weight != nullptr) norm_row(args.norm, out, out);
+    copy_row(args.norm, r);
   }
 }
 
@@ -229,6 +239,52 @@ static void activate(Activation activation, float* x, Index count) {
   activate_scalar(activation, x, count);
 }
 
+static inline void mix4(Reg& a, Reg& b, Reg& c, Reg& d) {
+  const Reg s = V::add(a, b);
+  const Reg t = V::sub(a, b);
+  const Reg u = V::sub(c, d);
+  const Reg v = V::add(c, d);
+  a = V::add(s, u);
+  b = V::add(t, v);
+  c = V::sub(s, u);
+  d = V::sub(t, v);
+}
+
+// One register of each of kRuns runs, `gap` floats apart.
+template <int kRuns>
+static inline void mix_columns(const float* in, float* out, Index gap) {
+  Reg x[kRuns];
+#pragma GCC unroll 16
+  for (int i = 0; i < kRuns; ++i) x[i] = V::load(in + i * gap);
+#pragma GCC unroll 4
+  for (int q = 0; q < kRuns; q += 4) mix4(x[q], x[q + 1], x[q + 2], x[q + 3]);
+  if constexpr (kRuns == 16) {
+#pragma GCC unroll 4
+    for (int q = 0; q < 4; ++q) mix4(x[q], x[q + 4], x[q + 8], x[q + 12]);
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kRuns; ++i) V::store(out + i * gap, x[i]);
+}
+
+template <int kRuns>
+static inline void mix_runs_of(const float* row, Index run, float* out) {
+  if (run < V::kWidth) {  // shorter than a register: through copies
+    alignas(64) float lines[kRuns * V::kWidth];
+    for (Index i = 0; i < kRuns * V::kWidth; ++i) {
+      const Index at = i % V::kWidth;
+      lines[i] = at < run ? row[i / V::kWidth * run + at] : 0.0F;
+    }
+    mix_columns<kRuns>(lines, lines, V::kWidth);
+    for (Index i = 0; i < kRuns * run; ++i) out[i] = lines[i / run * V::kWidth + i % run];
+    return;
+  }
+  // The last registers may cover again what the ones before them did.
+  for (Index i = 0; i < run; i += V::kWidth) {
+    const Index at = i + V::kWidth <= run ? i : run - V::kWidth;
+    mix_columns<kRuns>(row + at, out + at, run);
+  }
+}
+
 struct LargestOfRow {
   const float* x;
   Row16 largest, poison;  // poison: zeros, or NaN once an element was not finite
@@ -252,14 +308,41 @@ struct QuantizeRow {
     }
   }
   inline void whole(Index i) { apply(Row16::load(x + i), out + i); }
-  inline void rest(Index i, Index n) {  // bytes past the row, to a whole word, meet zero weights
+  inline void rest(Index i, Index n) {
     alignas(64) std::uint8_t bytes[kLanes];
     apply(Row16::load_some(x + i, n), bytes);
-    for (Index j = 0; j < (n + 3) / 4 * 4; ++j) out[i + j] = bytes[j];
+    for (Index j = 0; j < n; ++j) out[i + j] = bytes[j];
+  }
+};
+struct RoundRow {
+  const float* x;
+  std::uint16_t* out;
+  static inline void apply(const Row16& v, std::uint16_t* to) {
+    for (int j = 0; j < Row16::kRegs; ++j) V::store_halves(to + j * V::kWidth, v.reg[j]);
+  }
+  inline void whole(Index i) { apply(Row16::load(x + i), out + i); }
+  inline void rest(Index i, Index n) {
+    alignas(64) std::uint16_t halves[kLanes];
+    apply(Row16::load_some(x + i, n), halves);
+    for (Index j = 0; j < n; ++j) out[i + j] = halves[j];
   }
 };
 
-static void quantize(const float* row, Index width, float* out) {
+// What stands in the words behind the last element meets zero weights; it must not be a NaN, nor
+// depend on what was there.
+static inline void clear_tail(float* out, Index begin, Index end) {
+  auto* bytes = reinterpret_cast<std::uint8_t*>(out);
+  for (Index i = begin; i < end; ++i) bytes[i] = 0;
+}
+
+static void quantize(const float* row, Index width, float* out, float* scratch) {
+  if (mix_runs(width) == 16) {
+    mix_runs_of<16>(row, width / 16, scratch);
+    row = scratch;
+  } else if (mix_runs(width) == 4) {
+    mix_runs_of<4>(row, width / 4, scratch);
+    row = scratch;
+  }
   LargestOfRow largest{row, Row16::set1(0), Row16::set1(0)};
   for_each_16(width, largest);
   const float top = max_of(largest.largest);
@@ -267,5 +350,14 @@ static void quantize(const float* row, Index width, float* out) {
   const bool some = top > 1e-35F;
   QuantizeRow bytes{row, reinterpret_cast<std::uint8_t*>(out), V::set1(some ? 127.0F / top : 0.0F)};
   for_each_16(width, bytes);
-  out[int8_words(width)] = (some ? top / 127.0F : 0.0F) + sum_of(largest.poison);
+  const Index words = element_words(Element::kInt8, width);
+  clear_tail(out, width, 4 * words);
+  out[words] = (some ? top / 127.0F : 0.0F) + sum_of(largest.poison);
+}
+
+static void narrow(Element element, const float* row, Index width, float* out, float* scratch) {
+  if (element == Element::kInt8) return quantize(row, width, out, scratch);
+  RoundRow halves{row, reinterpret_cast<std::uint16_t*>(out)};
+  for_each_16(width, halves);
+  clear_tail(out, 2 * width, 4 * element_words(Element::kBf16, width));
 }

@@ -5,22 +5,26 @@
 #include <tuple>
 
 #include "backend/cpu/runner.h"
+#include "base/cpu_features.h"
 
 namespace inlay::backend::cpu {
 namespace {
 
-// Rows that one GEMM unit covers: a weight panel is read once for as many. Beyond some 100 the
-// reuse gains nothing more, and the rows' own block (112 x 1536 floats) still fits a 1 MiB L2
-// cache; 28, 112, 252 and 504 differ by less than 3 %.
-constexpr Index kGemmRows = 112;
+// Rows that one GEMM unit covers: a weight panel is read once for as many. For vector instructions
+// 28, 112, 252 and 504 differ by less than 3 %. AMX multiplies faster than a core reads weights
+// that few rows use (128 rows of bf16 need 17 GB/s a core), so a block takes all rows that leave
+// half of the L2 cache free.
+constexpr Index kLeastGemmRows = 112;
 
 }  // namespace
 
 // Blocks of equal numbers of tiles; one tile where there are no rows.
-Index Runner::gemm_rows(Index rows) const {
+Index Runner::gemm_rows(Index rows, Index ld) const {
   const Index tile = run_.kernels.tile_rows;
   const Index tiles = (rows + tile - 1) / tile;
-  const Index blocks = std::max<Index>((rows + kGemmRows - 1) / kGemmRows, 1);
+  const Index fitting = cpu_features().l2_bytes / 2 / (ld * Index{sizeof(float)});
+  const Index most = std::max(kLeastGemmRows, fitting);
+  const Index blocks = std::max<Index>((rows + most - 1) / most, 1);
   return std::max<Index>((tiles + blocks - 1) / blocks, 1) * tile;
 }
 
@@ -42,6 +46,10 @@ void Runner::operator()(const EmbedOp& op) const {
   args.norm.width = op.width;
   args.norm.out = at(op.out);
   args.norm.ldo = op.out.ld;
+  args.norm.copy_element = op.copy_element;
+  if (op.copy_element != Element::kFp32) args.norm.copy = at(op.copy);
+  args.norm.ldcopy = op.copy.ld;
+  args.norm.scratch = run_.scratch;
   const Range rows = share(tokens_);
   run_.kernels.embed(args, rows.begin, rows.end);
 }
@@ -59,6 +67,10 @@ void Runner::operator()(const NormOp& op) const {
   args.width = op.width;
   args.eps = op.eps;
   args.rms = op.rms;
+  args.copy_element = op.copy_element;
+  if (op.copy_element != Element::kFp32) args.copy = at(op.copy);
+  args.ldcopy = op.copy.ld;
+  args.scratch = run_.scratch;
   const Range rows = share(rows_of(op.out.rows));
   run_.kernels.norm(args, rows.begin, rows.end);
 }
@@ -74,22 +86,24 @@ void Runner::operator()(const GemmOp& op) const {
   args.bias = weight(op.bias);
   args.activation = op.activation;
   args.gated = op.gated;
-  args.int8 = op.int8;
+  args.element = op.element;
+  args.narrow_out = op.narrow_out;
   args.residual = op.has_residual ? at(op.residual) : nullptr;
   args.ldr = op.residual.ld;
   args.c = at(op.out);
   args.ldc = op.out.ld;
   // A team's threads take runs of units, which go through the panels of a block first: with one
   // block, a split by panels; with many, by rows.
-  args.row_block = gemm_rows(args.m);
+  args.row_block = gemm_rows(args.m, args.lda);
   const Range units = share(args.units(run_.kernels.panel));
   run_.kernels.gemm(args, units.begin, units.end);
 }
 
-void Runner::operator()(const QuantizeOp& op) const {
+void Runner::operator()(const NarrowOp& op) const {
   const Range rows = share(rows_of(op.out.rows));
   for (Index r = rows.begin; r < rows.end; ++r) {
-    run_.kernels.quantize(at(op.in) + r * op.in.ld, op.width, at(op.out) + r * op.out.ld);
+    run_.kernels.narrow(op.element, at(op.in) + r * op.in.ld, op.width, at(op.out) + r * op.out.ld,
+                        run_.scratch);
   }
 }
 
@@ -171,7 +185,8 @@ void Runner::attend(const AttentionOp& op, AttentionArgs args, Index text, Index
   args.q = at(op.query) + row * op.query.ld + head * op.head_size;
   args.k = at(op.key) + first * op.key.ld + kv_head * op.head_size;
   args.v = at(op.value) + first * op.value.ld + kv_head * op.head_size;
-  args.out = at(op.out) + row * op.out.ld + head * op.head_size;
+  args.out = at(op.out) + row * op.out.ld;
+  args.out_column = head * op.head_size;
   args.query_begin = rows.begin;
   args.query_end = rows.end;
   if (single && op.query_row == SelectKind::kLast) args.first_position = tokens - 1;
@@ -188,6 +203,17 @@ void Runner::attend(const AttentionOp& op, AttentionArgs args, Index text, Index
       args.position_queries = weight(op.position_queries) + begin;
   }
   run_.kernels.attention(args);
+}
+
+// Zeros behind the last head, up to a whole line of bf16.
+void Runner::clear_tails(const AttentionOp& op, Index text, Range rows) const {
+  const Index width = op.heads * op.head_size;
+  const Index end = 2 * element_words(Element::kBf16, width);
+  const Index row = op.query.rows == Rows::kTexts ? text : offset(text) - token_begin_;
+  for (Index r = rows.begin; r < rows.end && width < end; ++r) {
+    auto* halves = reinterpret_cast<std::uint16_t*>(at(op.out) + (row + r) * op.out.ld);
+    std::fill(halves + width, halves + end, std::uint16_t{0});
+  }
 }
 
 void Runner::operator()(const AttentionOp& op) const {
@@ -207,6 +233,8 @@ void Runner::operator()(const AttentionOp& op) const {
   args.window = op.window;
   args.reach = op.reach;
   args.positions = op.positions;
+  args.element = op.element;
+  args.narrow_out = op.narrow_out;
   args.scratch = run_.scratch;
   // A unit is a text, a head and, where threads share a chunk, a block of query rows. A team's
   // threads take every team-th unit.
@@ -219,6 +247,8 @@ void Runner::operator()(const AttentionOp& op) const {
       for (Index begin = 0; begin < rows; begin += block, ++unit) {
         if (unit % run_.team != run_.rank) continue;
         attend(op, args, text, head, {begin, std::min(begin + block, rows)});
+        if (op.narrow_out && head == 0)
+          clear_tails(op, text, {begin, std::min(begin + block, rows)});
       }
     }
   }
@@ -291,7 +321,7 @@ void Runner::operator()(const VocabularyOp& op) const {
   args.texts = texts_;
   args.sum = op.sum;
   args.twice = op.twice;
-  args.int8 = op.int8;
+  args.element = op.element;
   args.out = at(op.out);
   args.ldo = op.out.ld;
   const Index panel = run_.kernels.panel;

@@ -28,7 +28,7 @@ class Runner {
   void operator()(const EmbedOp& op) const;
   void operator()(const NormOp& op) const;
   void operator()(const GemmOp& op) const;
-  void operator()(const QuantizeOp& op) const;
+  void operator()(const NarrowOp& op) const;
   void operator()(const PrepareOp& op) const;
   void operator()(const AttentionOp& op) const;
   void operator()(const AddOp& op) const;
@@ -71,11 +71,13 @@ class Runner {
     if (id == kNoWeight) return nullptr;
     return run_.weights + run_.plan.weights[static_cast<std::size_t>(id)].offset;
   }
-  Index gemm_rows(Index rows) const;  // of one unit of a GEMM over so many rows
+  // Rows of one unit of a GEMM over so many, `ld` floats each.
+  Index gemm_rows(Index rows, Index ld) const;
   void meet() const {
     if (run_.team > 1) run_.barrier->wait();
   }
   void attend(const AttentionOp& op, AttentionArgs args, Index text, Index head, Range rows) const;
+  void clear_tails(const AttentionOp& op, Index text, Range rows) const;
   void heed(const AttentionOp& op, Index text) const;
   Index key_count(Index text) const;
 

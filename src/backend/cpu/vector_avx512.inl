@@ -74,6 +74,7 @@ struct V {
   static inline Reg to_float(Int x) { return _mm512_cvtepi32_ps(x); }
 #if defined(INLAY_AVX512_VNNI)
   static constexpr int kOffset = 128;  // activations are unsigned bytes: x + 128
+  static constexpr bool kComplements = false;
   struct Bytes {
     Int all;
   };
@@ -87,6 +88,7 @@ struct V {
 #else
   // Without VNNI: even and odd bytes as 16-bit pairs, whose products and sums are exact.
   static constexpr int kOffset = 0;
+  static constexpr bool kComplements = false;
   struct Bytes {
     Int even, odd;
   };
@@ -101,6 +103,51 @@ struct V {
         sum, _mm512_add_epi32(_mm512_madd_epi16(a.even, w.even), _mm512_madd_epi16(a.odd, w.odd)));
   }
 #endif
+  // bf16: registers of words of two.
+#if defined(INLAY_AVX512_BF16)
+  static constexpr int kHalfSteps = 1;
+  static inline Reg half_of(Reg words, int /*half*/) { return words; }
+  using Halves = Reg;
+  // An instruction of its own, as above.
+  static inline void dot_halves(Reg& sum, const Halves& a, const Halves& w) {
+    asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(w));
+  }
+  static inline __m256i rounded(Reg x) {
+    __m256i halves;
+    asm("vcvtneps2bf16 %1, %0" : "=v"(halves) : "v"(x));
+    return halves;
+  }
+#else
+  // A step multiplies the second (1) or the first (0) of each.
+  static constexpr int kHalfSteps = 2;
+  using Halves = Reg;
+  static inline Halves half_of(Reg words, int half) {
+    const Int bits = _mm512_castps_si512(words);
+    return _mm512_castsi512_ps(
+        half == 0 ? _mm512_slli_epi32(bits, 16)
+                  : _mm512_and_si512(bits, _mm512_set1_epi32(static_cast<int>(0xFFFF0000U))));
+  }
+  static inline void dot_halves(Reg& sum, const Halves& a, const Halves& w) {
+    sum = fma(a, w, sum);
+  }
+  // Rounded to nearest even; a NaN stays one.
+  static inline __m256i rounded(Reg x) {
+    const Int bits = _mm512_castps_si512(x);
+    const Int even = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    const Int up = _mm512_add_epi32(bits, _mm512_add_epi32(even, _mm512_set1_epi32(0x7FFF)));
+    const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+    return _mm512_cvtepi32_epi16(
+        _mm512_srli_epi32(_mm512_mask_set1_epi32(up, nan, 0x7FC00000), 16));
+  }
+#endif
+  static inline Reg pair_halves(Reg first, Reg second) {
+    const Int low = _mm512_cvtepu16_epi32(rounded(first));
+    const Int high = _mm512_slli_epi32(_mm512_cvtepu16_epi32(rounded(second)), 16);
+    return _mm512_castsi512_ps(_mm512_or_si512(low, high));
+  }
+  static inline void store_halves(std::uint16_t* p, Reg x) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), rounded(x));
+  }
   // The low byte of each lane's bits, plus kOffset.
   static inline void store_bytes(std::uint8_t* p, Reg x) {
     const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_castps_si512(x));

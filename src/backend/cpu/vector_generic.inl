@@ -3,6 +3,7 @@
 struct V {
   typedef float Reg __attribute__((vector_size(16)));
   typedef std::int32_t Bits __attribute__((vector_size(16)));
+  typedef std::uint32_t Unsigned __attribute__((vector_size(16)));
   static constexpr int kWidth = 4;
   static inline Reg load(const float* p) {
     Reg x;
@@ -69,6 +70,7 @@ struct V {
   using Bytes = Bits;
   using Word = Bits;
   static constexpr int kOffset = 0;
+  static constexpr bool kComplements = false;
   static inline Int load_int(const std::int32_t* p) {
     Int x;
     __builtin_memcpy(&x, p, sizeof x);
@@ -82,11 +84,40 @@ struct V {
   }
   static inline Word word(std::int32_t x) { return Word{x, x, x, x}; }
   static inline Int byte_of(Int x, int left) {
-    typedef std::uint32_t Unsigned __attribute__((vector_size(16)));
     return reinterpret_cast<Int>(reinterpret_cast<Unsigned>(x) << left) >> 24;
   }
   static inline void dot(Int& sum, const Word& a, const Bytes& w) {
     for (int left = 0; left <= 24; left += 8) sum += byte_of(a, left) * byte_of(w, left);
+  }
+  // bf16: registers of words of two; a step multiplies the second (1) or the first (0) of each.
+  static constexpr int kHalfSteps = 2;
+  using Halves = Reg;
+  static inline Halves half_of(Reg words, int half) {
+    const auto bits = reinterpret_cast<Unsigned>(words);
+    constexpr std::uint32_t kHigh = 0xFFFF0000U;
+    return reinterpret_cast<Reg>(half == 0 ? bits << 16
+                                           : bits & Unsigned{kHigh, kHigh, kHigh, kHigh});
+  }
+  static inline void dot_halves(Reg& sum, const Halves& a, const Halves& w) {
+    sum = fma(a, w, sum);
+  }
+  // Rounded to nearest even, in the upper halves of the words; a NaN stays one.
+  static inline Unsigned rounded(Reg x) {
+    const auto bits = reinterpret_cast<Unsigned>(x);
+    const Unsigned even = (bits >> 16) & Unsigned{1, 1, 1, 1};
+    constexpr std::uint32_t kNan = 0x7FC00000U;
+    const auto number = reinterpret_cast<Unsigned>(x == x);
+    return ((bits + even + Unsigned{0x7FFF, 0x7FFF, 0x7FFF, 0x7FFF}) & number) |
+           (Unsigned{kNan, kNan, kNan, kNan} & ~number);
+  }
+  static inline Reg pair_halves(Reg first, Reg second) {
+    constexpr std::uint32_t kHigh = 0xFFFF0000U;
+    return reinterpret_cast<Reg>((rounded(first) >> 16) |
+                                 (rounded(second) & Unsigned{kHigh, kHigh, kHigh, kHigh}));
+  }
+  static inline void store_halves(std::uint16_t* p, Reg x) {
+    const Unsigned bits = rounded(x);
+    for (int i = 0; i < kWidth; ++i) p[i] = static_cast<std::uint16_t>(bits[i] >> 16);
   }
   // The low byte of each lane's bits.
   static inline void store_bytes(std::uint8_t* p, Reg x) {

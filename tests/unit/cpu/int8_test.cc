@@ -19,15 +19,8 @@ const Backend& ref_backend();
 namespace cpu {
 namespace {
 
-// Every table that int8 may run on: generic has one of its own.
-std::vector<const Kernels*> int8_tables() {
-  std::vector<const Kernels*> tables;
-  for (const IsaEntry& entry : isa_table()) {
-    if (entry.kernels == nullptr || !entry.available()) continue;
-    tables.push_back(&choose_isa(entry.name, true));
-  }
-  return tables;
-}
+std::vector<const Kernels*> int8_tables() { return runnable(Element::kInt8); }
+Index int8_words(Index width) { return element_words(Element::kInt8, width); }
 
 class Int8 : public EveryIsa {};
 
@@ -35,35 +28,108 @@ float pick(const std::vector<float>& values, Index at) {
   return values[static_cast<std::size_t>(at)];
 }
 
-TEST_P(Int8, RowsAreRoundedToTheirOwnScale) {
-  for (Index width = 1; width <= 70; ++width) {
+// The mixing of rows and weights (kernels.h, mix_runs) by its matrix, H4 diag(1, 1, 1, -1) twice.
+std::vector<double> mixed(const float* row, Index width) {
+  constexpr int kH[4][4] = {{1, 1, 1, -1}, {1, -1, 1, 1}, {1, 1, -1, 1}, {1, -1, -1, -1}};
+  const Index runs = mix_runs(width);
+  const Index run = width / runs;
+  std::vector<double> out(row, row + width);
+  for (Index gap = 1; gap < runs; gap *= 4) {
+    const std::vector<double> in = out;
+    for (Index i = 0; i < width; ++i) {
+      const Index place = i / run;
+      const Index first = place / (4 * gap) * (4 * gap) + place % gap;
+      double sum = 0;
+      for (Index j = 0; j < 4; ++j)
+        sum += kH[place / gap % 4][j] *
+               in[static_cast<std::size_t>((first + j * gap) * run + i % run)];
+      out[static_cast<std::size_t>(i)] = sum;
+    }
+  }
+  return out;
+}
+// The same with the roundings of its additions.
+std::vector<float> mixed_in_floats(const float* row, Index width) {
+  const Index runs = mix_runs(width);
+  const Index run = width / runs;
+  std::vector<float> x(row, row + width);
+  for (Index gap = 1; gap < runs; gap *= 4) {
+    for (Index place = 0; place < runs; ++place) {
+      if (place / gap % 4 != 0) continue;
+      for (Index i = 0; i < run; ++i) {
+        float* at[4];
+        for (Index j = 0; j < 4; ++j) at[j] = x.data() + (place + j * gap) * run + i;
+        const float s = *at[0] + *at[1], t = *at[0] - *at[1];
+        const float u = *at[2] - *at[3], v = *at[2] + *at[3];
+        *at[0] = s + u;
+        *at[1] = t + v;
+        *at[2] = s - u;
+        *at[3] = t - v;
+      }
+    }
+  }
+  return x;
+}
+double largest(const std::vector<double>& values) {
+  double top = 0;
+  for (const double v : values) top = std::max(top, std::fabs(v));
+  return top;
+}
+
+TEST_P(Int8, RowsAreMixedAndRoundedToTheirOwnScale) {
+  for (const Index width : {1, 2, 3, 4, 5, 8, 12, 16, 31, 32, 48, 64, 70, 80, 128, 192, 384, 400}) {
     std::vector<float> row = random_floats(width, static_cast<unsigned>(width), 3.0F);
-    row[static_cast<std::size_t>(width / 2)] = -3.5F;  // the largest, so that -127 occurs
+    row[static_cast<std::size_t>(width / 2)] = -90.0F;
+    const std::vector<float> before = row;
     std::vector<float> out(static_cast<std::size_t>(int8_words(width) + 2), 77.0F);
-    kernels().quantize(row.data(), width, out.data());
-    EXPECT_EQ(pick(out, int8_words(width)), 3.5F / 127.0F);
+    std::vector<float> scratch(static_cast<std::size_t>(width + kLanes));
+    kernels().narrow(Element::kInt8, row.data(), width, out.data(), scratch.data());
+    EXPECT_EQ(row, before) << "the row itself is not to change";
+    const std::vector<double> expected = mixed(row.data(), width);
+    const double scale = largest(expected) / 127.0;
+    EXPECT_NEAR(pick(out, int8_words(width)), scale, scale * 1e-6);
     EXPECT_EQ(pick(out, int8_words(width) + 1), 77.0F) << "written past the row";
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(out.data());
+    for (Index i = width; i < 4 * int8_words(width); ++i) ASSERT_EQ(bytes[i], 0) << "a tail";
     for (Index i = 0; i < width; ++i) {
-      const float expected = std::nearbyint(pick(row, i) * (127.0F / 3.5F));
-      ASSERT_EQ(static_cast<std::uint8_t>(static_cast<int>(expected) + kernels().int8_offset),
-                bytes[i])
+      const auto byte = static_cast<std::int8_t>(bytes[i] - kernels().int8_offset);
+      ASSERT_NEAR(byte, expected[static_cast<std::size_t>(i)] / scale, 0.501)
           << "element " << i << " of " << width;
     }
   }
 }
 
+// What mixing is for: one large element, and a constant row, both come out flat.
+TEST_P(Int8, MixingFlattens) {
+  std::vector<float> out(static_cast<std::size_t>(row_floats(Element::kInt8, 384)));
+  std::vector<float> scratch(384);
+  for (const bool constant : {false, true}) {
+    std::vector<float> row(384, constant ? 1.0F : 0.0F);
+    row[99] = 1.0F;
+    kernels().narrow(Element::kInt8, row.data(), 384, out.data(), scratch.data());
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(out.data());
+    int full = 0;
+    for (Index i = 0; i < 384; ++i)
+      full += std::abs(static_cast<std::int8_t>(bytes[i] - kernels().int8_offset)) == 127 ? 1 : 0;
+    EXPECT_EQ(full, constant ? 384 : 16);
+  }
+}
+
 TEST_P(Int8, ZerosAndWhatIsNotFinite) {
-  std::vector<float> row(37, 0.0F);
-  std::vector<float> out(static_cast<std::size_t>(int8_words(37) + 1));
-  kernels().quantize(row.data(), 37, out.data());
-  EXPECT_EQ(out.back(), 0.0F);
-  for (const float bad : {std::numeric_limits<float>::infinity(), NAN}) {
-    for (const std::size_t at : {0, 15, 36}) {
-      row.assign(37, 1.0F);
-      row[at] = bad;
-      kernels().quantize(row.data(), 37, out.data());
-      EXPECT_TRUE(std::isnan(out.back())) << bad << " at " << at;
+  for (const std::size_t width : {37, 36, 48, 384}) {
+    const auto ints = static_cast<Index>(width);
+    std::vector<float> row(width, 0.0F);
+    std::vector<float> scratch(width + kLanes);
+    std::vector<float> out(static_cast<std::size_t>(row_floats(Element::kInt8, ints)));
+    kernels().narrow(Element::kInt8, row.data(), ints, out.data(), scratch.data());
+    EXPECT_EQ(out.back(), 0.0F);
+    for (const float bad : {std::numeric_limits<float>::infinity(), NAN}) {
+      for (const std::size_t at : {std::size_t{0}, std::size_t{15}, width - 1}) {
+        row.assign(width, 1.0F);
+        row[at] = bad;
+        kernels().narrow(Element::kInt8, row.data(), ints, out.data(), scratch.data());
+        EXPECT_TRUE(std::isnan(out.back())) << bad << " at " << at << " of " << width;
+      }
     }
   }
 }
@@ -71,27 +137,30 @@ TEST_P(Int8, ZerosAndWhatIsNotFinite) {
 // Integers times two scales: every sum is exact, so the result is known to the bit.
 TEST_P(Int8, ProductsAreExact) {
   const Index p = kernels().panel;
-  for (const Index k : {1, 3, 4, 5, 31, 64, 130}) {
+  for (const Index k : {1, 3, 4, 5, 31, 60, 64, 130}) {
     for (const Index n : {Index{1}, p - 1, p, 2 * p + 3}) {
       const Index most = 2 * kernels().tile_rows + 1;
       const std::vector<float> w = random_floats(n * k, 5);
       const std::vector<float> a = random_floats(most * k, 6);
       Plan plan;
       WeightSpec spec;
-      spec.kind = WeightSpec::Kind::kInt8Panels;
+      spec.kind = WeightSpec::Kind::kPanels;
+      spec.element = Element::kInt8;
       spec.parts = {{"w", {DType::kF32, {n, k}, w.data()}}};
       spec.n = n;
       spec.k = k;
-      spec.floats = (n + p - 1) / p * p * (int8_words(k) + 2);
+      spec.floats = (n + p - 1) / p * p * panel_lines(Element::kInt8, k);
       plan.weight_floats = spec.floats;
       plan.weights.push_back(spec);
       const Buffer panels = pack_weights(plan, kernels());
       const Index lda = leading_dimension(int8_words(k) + 1);
+      std::vector<float> scratch(static_cast<std::size_t>(k + kLanes));
       const std::vector<float> bias(static_cast<std::size_t>((n + p - 1) / p * p), 0.0F);
       for (Index m = 1; m <= most; ++m) {
         Buffer rows(static_cast<std::size_t>(m * lda) * sizeof(float));
         for (Index r = 0; r < m; ++r)
-          kernels().quantize(a.data() + r * k, k, rows.as<float>() + r * lda);
+          kernels().narrow(Element::kInt8, a.data() + r * k, k, rows.as<float>() + r * lda,
+                           scratch.data());
         std::vector<float> c(static_cast<std::size_t>(m * n), NAN);
         GemmArgs args;
         args.a = rows.as<float>();
@@ -103,22 +172,26 @@ TEST_P(Int8, ProductsAreExact) {
         args.bias = bias.data();
         args.c = c.data();
         args.ldc = n;
-        args.int8 = true;
+        args.element = Element::kInt8;
         args.row_block = 112;
         kernels().gemm(args, 0, args.units(p));
         for (Index r = 0; r < m; ++r) {
           const float* row = rows.as<float>() + r * lda;
           const auto* bytes = reinterpret_cast<const std::uint8_t*>(row);
           for (Index j = 0; j < n; ++j) {
+            const std::vector<float> column = mixed_in_floats(w.data() + j * k, k);
             float top = 0;
-            for (Index i = 0; i < k; ++i) top = std::max(top, std::fabs(pick(w, j * k + i)));
+            for (const float x : column) top = std::max(top, std::fabs(x));
             const float scale = top / 127.0F;
             std::int64_t sum = 0;
             for (Index i = 0; i < k; ++i) {
               const auto byte = static_cast<std::int8_t>(bytes[i] - kernels().int8_offset);
-              sum += static_cast<std::int64_t>(byte) * std::lround(pick(w, j * k + i) / scale);
+              sum += static_cast<std::int64_t>(byte) *
+                     std::lround(column[static_cast<std::size_t>(i)] / scale);
             }
-            ASSERT_EQ(pick(c, r * n + j), static_cast<float>(sum) * scale * row[int8_words(k)])
+            const float column_scale = scale / static_cast<float>(mix_runs(k));
+            ASSERT_EQ(pick(c, r * n + j),
+                      static_cast<float>(sum) * column_scale * row[int8_words(k)])
                 << kernels().name << " m " << m << " n " << n << " k " << k << " at " << r << ","
                 << j;
           }
@@ -131,15 +204,15 @@ TEST_P(Int8, ProductsAreExact) {
 INSTANTIATE_TEST_SUITE_P(Tables, Int8, testing::ValuesIn(int8_tables()), isa_name);
 
 std::vector<float> run_int8(const Encoder& encoder, const Kernels& kernels, const TestBatch& batch,
-                            int threads) {
+                            int threads, bool fuse = true) {
   CompileOptions options;
   options.dtype = "int8";
   options.threads = threads;
   options.max_tokens = 6000;
   options.max_texts = 400;
   options.max_text_tokens = 1100;
-  const auto executable =
-      make_executable(make_plan(encoder.program, kernels, 1100, true, true), kernels, options);
+  const auto executable = make_executable(
+      make_plan(encoder.program, kernels, 1100, fuse, Element::kInt8), kernels, options);
   EXPECT_EQ(executable->isa(), kernels.name);
   std::vector<float> out((batch.offsets.size() - 1) *
                          static_cast<std::size_t>(encoder.program.output_width()));
@@ -190,6 +263,7 @@ TEST(Int8Run, ATextsBitsDependOnTheTextAlone) {
     const auto width = static_cast<std::size_t>(encoder.program.output_width());
     for (const Kernels* kernels : int8_tables()) {
       const std::vector<float> all = run_int8(encoder, *kernels, batch, 1);
+      ASSERT_EQ(all, run_int8(encoder, *kernels, batch, 1, false)) << "not its plain twin's bits";
       const std::vector<float> some = run_int8(encoder, *kernels, batch.pick(order), 2);
       for (std::size_t i = 0; i < order.size(); ++i) {
         ASSERT_EQ(0, std::memcmp(some.data() + i * width, all.data() + order[i] * width,

@@ -13,10 +13,10 @@
 
 namespace inlay::backend::cpu {
 
-inline std::vector<const Kernels*> runnable() {
+inline std::vector<const Kernels*> runnable(Element element = Element::kFp32) {
   std::vector<const Kernels*> tables;
   for (const IsaEntry& entry : isa_table()) {
-    if (entry.kernels != nullptr && entry.available()) tables.push_back(entry.kernels);
+    if (entry.of(element) != nullptr && entry.available()) tables.push_back(entry.of(element));
   }
   return tables;
 }

@@ -23,8 +23,10 @@ class Environment {  // INLAY_CPU_ISA for one test
 
 TEST(Isa, TablesCarryTheirNames) {
   for (const IsaEntry& entry : isa_table()) {
-    if (entry.kernels != nullptr) {
-      EXPECT_STREQ(entry.name, entry.kernels->name);
+    for (const Kernels* kernels : entry.kernels) {
+      if (kernels != nullptr) {
+        EXPECT_STREQ(entry.name, kernels->name);
+      }
     }
     EXPECT_GT(std::string(entry.requirement).size(), 5U);
   }
@@ -40,16 +42,36 @@ TEST(Isa, ChoosesTheFastestThatIsThere) {
                          : features.neon     ? "neon"
                                              : "generic";
   EXPECT_STREQ(choose_isa().name, expected);
+  EXPECT_STREQ(choose_isa(Element::kBf16).name, features.amx           ? "amx"
+                                                : features.avx512_bf16 ? "avx512_bf16"
+                                                : features.neon_bf16   ? "neon_bf16"
+                                                                       : expected);
+  const bool vnni = features.avx_vnni && !features.avx512;
+  EXPECT_STREQ(choose_isa(Element::kInt8).name, features.amx            ? "amx"
+                                                : features.avx512_vnni  ? "avx512_vnni"
+                                                : vnni                  ? "avx_vnni"
+                                                : features.neon_dotprod ? "neon_dotprod"
+                                                                        : expected);
   EXPECT_EQ(cpu_backend().probe().isa, expected);
   EXPECT_EQ(cpu_backend().probe().notes.size(), isa_table().size() - 1);
 }
 
+// A level that adds nothing for an element takes the next one's table for it.
 TEST(Isa, ObeysTheEnvironmentOrRefuses) {
   for (const IsaEntry& entry : isa_table()) {
     const Environment environment(entry.name);
-    if (entry.kernels != nullptr && entry.available()) {
-      EXPECT_STREQ(choose_isa().name, entry.name);
-      EXPECT_EQ(cpu_backend().probe().isa, entry.name);
+    const bool compiled =
+        entry.of(Element::kBf16) != nullptr || entry.of(Element::kInt8) != nullptr;
+    if (compiled && entry.available()) {
+      for (const Element element : {Element::kFp32, Element::kBf16, Element::kInt8}) {
+        const IsaEntry* below = &entry;
+        while (below->of(element) == nullptr || !below->available()) ++below;
+        EXPECT_STREQ(choose_isa(element).name, below->name);
+        if (entry.of(element) != nullptr) {
+          EXPECT_EQ(below, &entry);
+        }
+      }
+      EXPECT_EQ(cpu_backend().probe().isa, choose_isa().name);
       continue;
     }
     try {

@@ -180,7 +180,7 @@ TEST_P(Rows16, PooledSumsAreTheSameEverywhere) {
   };
   for (const PoolMode mode : {PoolMode::kCls, PoolMode::kMax, PoolMode::kMean,
                               PoolMode::kMeanSqrtLen, PoolMode::kLastToken}) {
-    EXPECT_EQ(pooled(kernels(), mode), pooled(*isa_table().back().kernels, mode));
+    EXPECT_EQ(pooled(kernels(), mode), pooled(*isa_table().back().of(Element::kFp32), mode));
   }
 }
 

@@ -287,7 +287,7 @@ TEST(Programs, ThatCannotRunAreRefusedWithReasons) {
   CompileOptions options = options_for(1);
   options.dtype = "int8";
   EXPECT_TRUE(cpu_backend().supports(encoder.program, options).empty());
-  options.dtype = "bf16";
+  options.dtype = "fp16";
   ASSERT_EQ(cpu_backend().supports(encoder.program, options).size(), 1U);
   EXPECT_TRUE(cpu_backend().supports(encoder.program, options)[0].starts_with("dtype:"));
 }

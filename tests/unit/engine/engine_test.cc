@@ -181,7 +181,7 @@ TEST(Engine, OptionsOutOfRangeAreUsageErrors) {
               [&] { make([](O& o, E&) { o.device = "auto", o.disable = "cpu"; }); });
   expect_code(ErrorCode::kUsage, "--disable",
               [&] { make([](O& o, E&) { o.disable = "abacus"; }); });
-  expect_code(ErrorCode::kUnavailable, "bf16", [&] { make([](O& o, E&) { o.dtype = "bf16"; }); });
+  expect_code(ErrorCode::kUnavailable, "fp16", [&] { make([](O& o, E&) { o.dtype = "fp16"; }); });
   expect_code(ErrorCode::kUsage, "--dtype", [&] { make([](O& o, E&) { o.dtype = "fp31"; }); });
   expect_code(ErrorCode::kUsage, "--threads", [&] { make([](O& o, E&) { o.threads = -1; }); });
   expect_code(ErrorCode::kMemoryLimit, "--memory-limit",
