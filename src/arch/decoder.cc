@@ -307,6 +307,7 @@ Body build(const files::ModelFiles& model, std::shared_ptr<const Weights> weight
 }  // namespace
 
 extern const Architecture kDecoder;
-const Architecture kDecoder{"decoder", "llama, mistral, qwen2, qwen3, gemma3_text", match, build};
+const Architecture kDecoder{"decoder", "llama, llama_bidirec, mistral, qwen2, qwen3, gemma3_text",
+                            match, build};
 
 }  // namespace inlay::arch

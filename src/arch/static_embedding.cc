@@ -95,6 +95,7 @@ Body build(const files::ModelFiles& model, std::shared_ptr<const Weights> weight
 }  // namespace
 
 extern const Architecture kStaticEmbedding;
-const Architecture kStaticEmbedding{"static_embedding", "model2vec", match, build};
+const Architecture kStaticEmbedding{"static_embedding",
+                                    "model2vec, static (StaticEmbedding modules)", match, build};
 
 }  // namespace inlay::arch

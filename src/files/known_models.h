@@ -14,7 +14,7 @@ struct KnownModel {
   const char* id;          // "sentence-transformers/all-MiniLM-L6-v2"
   const char* task;        // "dense", "sparse", "rerank", "late"
   // The model_type of its config.json; where a repository's own code makes something else of that
-  // type, the name under which arch/ builds it (jina_bert_v2, jina_bert_v3, static).
+  // type, the name under which arch/ builds it (jina_bert_v2, jina_embeddings_v3, static).
   const char* family;
   double millions;          // of parameters
   std::int64_t dimensions;  // of a vector, of a token's vector (late), labels (rerank)

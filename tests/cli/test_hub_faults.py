@@ -62,9 +62,10 @@ def test_killed_at_random_moments(hub, cache, at):
             shutil.rmtree(cache.folder)
     last = run_inlay("model", "get", NAME, **at)
     assert last.code == 0 and cache.check(files, commit)
-    fetched = hub.sent() / ((finished + 1) * needed)
-    print(f"{kills} kills, {finished + 1} complete downloads, {fetched:.4f} of the bytes fetched")
-    assert fetched <= 1.05
+    # Of a kill what was on its way is lost; a busy machine may need all kills for one download.
+    again = (hub.sent() - (finished + 1) * needed) / kills
+    print(f"{kills} kills, {finished + 1} complete downloads, {again / needed:.4%} of the bytes fetched again a kill")
+    assert again <= 0.05 * needed
 
 
 # T12: servers and proxies that misbehave
