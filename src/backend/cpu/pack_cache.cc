@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "backend/cpu/pack.h"
+#include "base/error.h"
 
 namespace inlay::backend::cpu {
 namespace {
@@ -185,6 +186,14 @@ Hash128 packed_key(const std::string& spec, const Hash128& content) {
 std::string known_file(const Hash128& name) { return name.hex() + ".known"; }
 std::string packed_file(const Hash128& key) { return key.hex() + ".packed"; }
 
+std::string known_record(const Hash128& name, const Hash128& content) {
+  Known known;
+  known.name = name;
+  known.content = content;
+  known.check = check_of(known);
+  return {reinterpret_cast<const char*>(&known), sizeof known};
+}
+
 std::optional<Hash128> read_known(const fs::path& path, const Hash128& name) {
   const Descriptor file(open_to_read(path));
   Known known;
@@ -318,8 +327,9 @@ PackedWeights::PackedWeights(const Plan& plan, const Kernels& kernels, const Pac
   }
   const std::string spec = spec_text(plan, kernels);
   const Hash128 name = known_name(plan, spec, cache.identity);
+  const fs::path known = cache.folder / known_file(name);
   std::optional<Hash128> content;
-  if (!cache.identity.empty()) content = read_known(cache.folder / known_file(name), name);
+  if (!cache.identity.empty()) content = read_known(known, name);
   const bool remember = !content && !cache.identity.empty();
   if (!content) content = content_of(plan, threads);
   const Hash128 key = packed_key(spec, *content);
@@ -329,10 +339,7 @@ PackedWeights::PackedWeights(const Plan& plan, const Kernels& kernels, const Pac
     data_ = reinterpret_cast<const float*>(map_.bytes().data() + kDataOffset);
     note_ = "mapped";
     if (remember) {
-      Known known{.name = name, .content = *content};
-      known.check = check_of(known);
-      write_file(cache.folder / known_file(name),
-                 {{reinterpret_cast<const char*>(&known), sizeof known}});
+      write_file(known, {known_record(name, *content)});
       limit_known(cache.folder);
     }
     return;
@@ -341,13 +348,13 @@ PackedWeights::PackedWeights(const Plan& plan, const Kernels& kernels, const Pac
   data_ = block_.as<float>();
   note_ = "packed";
   if (!wrong.empty()) add_note(wrong);
-  Known known{.name = name, .content = *content};
-  known.check = check_of(known);
-  std::string known_bytes(reinterpret_cast<const char*>(&known), sizeof known);
-  if (!remember) known_bytes.clear();
-  writer_ = std::thread([this, cache, known_bytes, name, key] {
+  std::string record;
+  if (remember) record = known_record(name, *content);
+  writer_ = std::thread([this, cache, known, record, key] {
     try {
-      keep(cache, known_bytes, name, key);
+      keep(cache, key);
+      if (!record.empty()) write_file(known, {record});
+      limit_known(cache.folder);
     } catch (const std::exception& error) {
       add_note(error.what());
     }
@@ -372,8 +379,7 @@ void PackedWeights::add_note(std::string_view text) {
 }
 
 // On the writer's thread; weights and checkpoint are not touched but for reading the block.
-void PackedWeights::keep(const PackedCache& cache, const std::string& known, const Hash128& name,
-                         const Hash128& key) {
+void PackedWeights::keep(const PackedCache& cache, const Hash128& key) {
   const auto limit = static_cast<std::uint64_t>(std::max<std::int64_t>(cache.max_bytes, 0));
   if (kDataOffset + bytes_ > limit) {
     add_note("more than the cache may hold");
@@ -390,10 +396,8 @@ void PackedWeights::keep(const PackedCache& cache, const std::string& known, con
   header.check = check_of(header);
   std::string page(kDataOffset, '\0');
   std::memcpy(page.data(), &header, sizeof header);
-  int error = write_file(cache.folder / packed_file(key), {page, block});
-  if (error == 0 && !known.empty()) error = write_file(cache.folder / known_file(name), {known});
+  const int error = write_file(cache.folder / packed_file(key), {page, block});
   if (error != 0) add_note(std::string("not kept, ") + std::strerror(error));
-  limit_known(cache.folder);
 }
 
 }  // namespace inlay::backend::cpu

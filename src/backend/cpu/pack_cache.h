@@ -49,8 +49,7 @@ class PackedWeights {
   std::string note() const;  // as Executable::packed_weights()
 
  private:
-  void keep(const PackedCache& cache, const std::string& known, const Hash128& content,
-            const Hash128& key);
+  void keep(const PackedCache& cache, const Hash128& key);
   void add_note(std::string_view text);
 
   Buffer block_;
