@@ -240,6 +240,15 @@ std::optional<FileMap> map_packed(const fs::path& path, const Hash128& key, std:
   return map;
 }
 
+// What can be read of it.
+std::vector<fs::directory_entry> entries_of(const fs::path& folder) {
+  std::vector<fs::directory_entry> entries;
+  std::error_code error;
+  fs::directory_iterator at(folder, error);
+  for (; !error && at != fs::directory_iterator(); at.increment(error)) entries.push_back(*at);
+  return entries;
+}
+
 bool older_than(const fs::path& path, std::chrono::seconds age) {
   std::error_code error;
   const fs::file_time_type time = fs::last_write_time(path, error);
@@ -255,8 +264,7 @@ void make_room(const fs::path& folder, std::uint64_t needed, std::uint64_t limit
   };
   std::vector<Kept> kept;
   std::uint64_t total = needed;
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+  for (const fs::directory_entry& entry : entries_of(folder)) {
     const std::string name = entry.path().filename().string();
     std::error_code gone;
     // What a process left behind that was ended while it wrote.
@@ -271,6 +279,7 @@ void make_room(const fs::path& folder, std::uint64_t needed, std::uint64_t limit
   std::sort(kept.begin(), kept.end(), [](const Kept& a, const Kept& b) { return a.time < b.time; });
   for (const Kept& file : kept) {
     if (total <= limit) break;
+    std::error_code error;
     if (fs::remove(file.path, error)) total -= file.bytes;
   }
 }
@@ -280,8 +289,7 @@ void make_room(const fs::path& folder, std::uint64_t needed, std::uint64_t limit
 void limit_known(const fs::path& folder) {
   constexpr std::size_t kMost = 256;
   std::vector<std::pair<fs::file_time_type, fs::path>> known;
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+  for (const fs::directory_entry& entry : entries_of(folder)) {
     std::error_code gone;
     if (entry.path().extension() == ".known")
       known.emplace_back(entry.last_write_time(gone), entry.path());
@@ -289,6 +297,7 @@ void limit_known(const fs::path& folder) {
   if (known.size() <= kMost) return;
   std::sort(known.begin(), known.end());
   known.resize(known.size() - kMost);
+  std::error_code error;
   for (const auto& [time, path] : known) fs::remove(path, error);
 }
 

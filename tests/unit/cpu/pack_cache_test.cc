@@ -293,9 +293,9 @@ TEST(PackCache, WritersDoNotDisturbEachOther) {
         weights.wait();
         if (std::memcmp(weights.data(), fresh.data(), fresh.bytes()) != 0) ::_exit(1);
         if (weights.note() != "mapped" && weights.note() != "packed") ::_exit(2);
+        const std::vector<fs::path> files = folder.files();
         std::error_code error;
-        if (turn % 3 == i % 3)
-          fs::remove(folder.files().empty() ? "none" : folder.files()[0], error);
+        if (turn % 3 == i % 3 && !files.empty()) fs::remove(files[0], error);
       }
       ::_exit(0);
     }
