@@ -93,7 +93,7 @@ bool write_all(int descriptor, const void* data, std::size_t size) {
 
 // A file of these parts, complete or not at all. The errno that prevented it, or 0.
 int write_file(const fs::path& path, std::initializer_list<std::string_view> parts) {
-  std::string temporary = (path.parent_path() / "tmp-XXXXXX").string();
+  std::string temporary = (path.parent_path() / "tmp-").string() + std::string(6, 'X');
   const Descriptor file(::mkstemp(temporary.data()));
   if (file.get() < 0) return errno;
   bool done = ::fcntl(file.get(), F_SETFD, FD_CLOEXEC) == 0;
