@@ -85,6 +85,9 @@ struct INLAY_API EngineOptions {
   Truncate truncate = Truncate::kRight;
   std::int64_t memory_limit = 0;  // bytes of resident memory for the process; 0: none
   bool allow_nonfinite = false;   // load weights that hold NaN or infinity
+  // Bytes of disk that packed weights of all models may take in Inlay's own cache folder, from
+  // where the next start maps them; 0: none are kept. Unset: $INLAY_PACKED_CACHE, else 4 GiB.
+  std::optional<std::int64_t> packed_cache{};
   // Of a model whose tasks are adapters (jina-embeddings-v3): the name of the one to load. Empty:
   // that of the role, if the model has one for it, else none. Requests of another role are refused.
   std::string adapter{};
@@ -262,6 +265,9 @@ struct INLAY_API Stats {
   std::int64_t partitions = 1, fallback_ops = 0;
   double load_seconds = 0, tokenize_seconds = 0, compute_seconds = 0;
   std::int64_t packed_bytes = 0, arena_bytes = 0, peak_rss = 0;
+  // "mapped" from Inlay's cache folder, or "packed", and why they were not kept where that failed;
+  // empty: no cache.
+  std::string packed_weights;
   std::vector<std::string> notes;     // what the model lacks that its results depend on
   std::vector<std::string> refusals;  // why devices before the chosen one were passed over
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -27,12 +28,22 @@ struct Probe {
   std::vector<std::string> notes;   // for --verbose: every candidate passed over, with the reason
 };
 
+// Where a room may keep packed weights from run to run, so that the next start has nothing to pack.
+struct PackedCache {
+  std::filesystem::path folder;  // made when it is missing; empty: nothing is kept
+  // What the weights were read from, by the files' sizes and times: where the texts are equal, so
+  // are the weights. Empty: nobody knows, and the weights are read to tell.
+  std::string identity{};
+  std::int64_t max_bytes = 0;  // of the folder's files; those not used for longest go first
+};
+
 struct CompileOptions {
   std::string dtype = "fp32";
   int threads = 1;                  // worker threads that run() may use, the caller's own included
   std::int64_t max_tokens = 16384;  // tokens a run() at most
   std::int64_t max_texts = 16384;   // texts a run() at most
   std::int64_t max_text_tokens = 512;  // tokens of one text at most
+  PackedCache packed_cache{};          // a room without one ignores it
 };
 
 // What compile() would take, in bytes, known from the Program alone.
@@ -55,6 +66,9 @@ class Executable {
   // The instruction set that run() uses, which may depend on the dtype; empty where it means
   // nothing.
   virtual std::string_view isa() const { return {}; }
+  // How the weights came, for reports: "mapped" from the cache, or "packed", and why where that is
+  // worth a word. Empty where nothing is kept.
+  virtual std::string packed_weights() const { return {}; }
   virtual double padded_share() const { return 0; }  // padding tokens over computed tokens, so far
 };
 
@@ -68,6 +82,13 @@ class Backend {
   virtual std::vector<std::string> supports(const Program& program,
                                             const CompileOptions& options) const = 0;
   virtual MemoryPlan plan(const Program& program, const CompileOptions& options) const = 0;
+  // Whether compile() has had the weights of this Program and options.packed_cache.identity before:
+  // checks of their values need not be made again.
+  virtual bool knows_weights(const Program& program, const CompileOptions& options) const {
+    static_cast<void>(program);
+    static_cast<void>(options);
+    return false;
+  }
   // Packs the weights and sizes the arena. Copies what it needs: the Program may release its
   // weights afterwards.
   virtual std::unique_ptr<Executable> compile(const Program& program,

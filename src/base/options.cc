@@ -46,11 +46,11 @@ constexpr std::int64_t kIntMaximum = 2147483647;
 
 // clang-format off
 // name, letter, metavar, kind, choices, default, help, commands, environment, engine key, minimum, maximum
-constexpr std::array<OptionSpec, 55> kOptions{{
+constexpr std::array<OptionSpec, 56> kOptions{{
     {"input", 'i', "FILE", kText, "", "standard input", "read texts from FILE; - is standard input", kReads, false, false, 0, 0},
     {"input-format", 0, "FORMAT", kChoice, "txt|jsonl|csv", "by the extension of -i, else txt", "txt: one text a line; jsonl: a string or an object a line; csv: with a header row", kReads, false, false, 0, 0},
     {"field", 0, "NAME", kText, "", "text (ids with --decode)", "the jsonl member or csv column that holds the text", kReads, false, false, 0, 0},
-    {"max-line", 0, "SIZE", kSize, "", "16MiB", "longest line or csv record that is accepted", kReads, true, false, 0, 0},
+    {"max-line", 0, "SIZE", kSize, "", "16MiB", "longest line or csv record that is accepted", kReads, true, false, 1, 0},
     {"output", 'o', "FILE", kText, "", "standard output", "write results to FILE, complete or not at all; model convert: a folder", kPrints, false, false, 0, 0},
     {"format", 0, "FORMAT", kChoice, "jsonl|csv|npy", "by the extension of -o, else jsonl", "how results are written; csv and npy are for embed, npy without --chunk", (kComputes & ~kCommandModelCalibrate) | kCommandTokens, false, false, 0, 0},
     {"model", 'm', "MODEL", kText, "", "minilm; sparse: prithivida/Splade_PP_en_v1, else splade-tiny; late: answerdotai/answerai-colbert-small-v1; rerank: BAAI/bge-reranker-base; embed --with: BAAI/bge-m3", "a folder in Hugging Face form, org/name[@revision], or a built-in short name", kPrints & ~kCommandModelList, true, true, 0, 0},
@@ -64,7 +64,8 @@ constexpr std::array<OptionSpec, 55> kOptions{{
     {"batch-tokens", 0, "N", kInteger, "", "16384, or less where the memory limit asks", "tokens computed together", kReads, true, true, 1, kIntMaximum},
     {"max-length", 0, "N", kInteger, "", "the model's own limit (tokens: no cut)", "tokens of a text that are used, special tokens included", kReads, true, true, 1, kIntMaximum},
     {"truncate", 0, "HOW", kChoice, "right|left|error", "right", "which end of a text that is too long gives way", kReads, true, true, 0, 0},
-    {"memory-limit", 0, "SIZE", kSize, "", "none", "resident memory of the process: 300MB, 2GiB; refused before loading when it cannot be kept", kReads, true, true, 0, 0},
+    {"memory-limit", 0, "SIZE", kSize, "", "none", "resident memory of the process: 300MB, 2GiB; refused before loading when it cannot be kept", kReads, true, true, 1, 0},
+    {"packed-cache", 0, "SIZE", kSize, "", "4GiB", "disk that packed weights may take in Inlay's own cache folder, where they make the next start quick; the least recently used go first; 0 keeps none", kComputes, true, true, 0, 0},
     {"allow-nonfinite", 0, "", kFlag, "", "", "load weights that hold NaN or infinity", kComputes, true, true, 0, 0},
     {"dimensions", 0, "N", kInteger, "", "all", "keep the first N dimensions (Matryoshka), then normalise", kDense, false, true, 1, kIntMaximum},
     {"normalize", 0, "", kFlag, "", "", "scale vectors to length 1 where the model does not", kDense, false, true, 0, 0},
@@ -196,7 +197,7 @@ std::int64_t parse_integer(std::string_view text, std::int64_t minimum, std::int
   return value;
 }
 
-std::int64_t parse_size(std::string_view text, std::string_view spelled) {
+std::int64_t parse_size(std::string_view text, std::string_view spelled, std::int64_t minimum) {
   struct Unit {
     const char* name;
     double bytes;
@@ -206,7 +207,8 @@ std::int64_t parse_size(std::string_view text, std::string_view spelled) {
       {"m", 0x1p20}, {"mib", 0x1p20}, {"mb", 1e6},     {"g", 0x1p30},   {"gib", 0x1p30},
       {"gb", 1e9},   {"t", 0x1p40},   {"tib", 0x1p40}, {"tb", 1e12},
   };
-  const std::string expected = "a size above 0 such as 300MB or 2GiB";
+  const std::string expected =
+      minimum > 0 ? "a size above 0 such as 300MB or 2GiB" : "0 or a size such as 300MB or 2GiB";
   double number = 0;
   const char* const last = text.data() + text.size();
   const auto [end, error] = std::from_chars(text.data(), last, number, std::chars_format::fixed);
@@ -216,7 +218,7 @@ std::int64_t parse_size(std::string_view text, std::string_view spelled) {
   for (const Unit& known : kUnits) {
     if (!same_word(unit, known.name)) continue;
     const double bytes = std::floor(number * known.bytes);
-    if (bytes < 1 || bytes >= 0x1p63) refuse(spelled, expected, text);
+    if (bytes < static_cast<double>(minimum) || bytes >= 0x1p63) refuse(spelled, expected, text);
     return static_cast<std::int64_t>(bytes);
   }
   refuse(spelled, expected, text);
@@ -249,7 +251,7 @@ void OptionValues::set(const OptionSpec& option, std::string_view value, std::st
       out.number = parse_integer(value, option.minimum, option.maximum, spelled);
       break;
     case OptionKind::kSize:
-      out.number = parse_size(value, spelled);
+      out.number = parse_size(value, spelled, option.minimum);
       break;
     case OptionKind::kChoice:
       if (!matches_choice(option.choices, value)) refuse(spelled, option.choices, value);
@@ -304,6 +306,7 @@ EngineOptions OptionValues::engine_options() const {
   options.batch_tokens = integer("batch-tokens", 0);
   options.max_length = static_cast<int>(integer("max-length", 0));
   options.memory_limit = integer("memory-limit", 0);
+  if (has("packed-cache")) options.packed_cache = integer("packed-cache", 0);
   options.allow_nonfinite = flag("allow-nonfinite");
   options.adapter = text("adapter");
   const std::string role = text("as");

@@ -56,7 +56,7 @@ struct OptionSpec {
   std::uint32_t commands;         // bits of Command
   bool environment;               // read from INLAY_<NAME>
   bool engine_key;                // a key of inlay_engine_create()
-  std::int64_t minimum, maximum;  // kInteger
+  std::int64_t minimum, maximum;  // kInteger; kSize has a minimum only
 };
 std::span<const OptionSpec> option_table();
 const OptionSpec* find_option(
@@ -68,13 +68,15 @@ std::string key_name(const OptionSpec& option);          // "batch_tokens"
 
 // Bytes of one input line or record when --max-line is not given.
 constexpr std::int64_t kDefaultMaxLine = std::int64_t{16} << 20U;
+// Bytes of packed weights on disk when --packed-cache is not given.
+constexpr std::int64_t kDefaultPackedCache = std::int64_t{4} << 30U;
 
 // Reads one value. Both throw kUsage "[spelled] expected ..., got ...".
 std::int64_t parse_integer(std::string_view text, std::int64_t minimum, std::int64_t maximum,
                            std::string_view spelled);
 // Decimal units (kB, MB, GB, TB) are powers of 1000; binary ones (KiB or K, ...) powers of 1024;
 // none means bytes.
-std::int64_t parse_size(std::string_view text, std::string_view spelled);
+std::int64_t parse_size(std::string_view text, std::string_view spelled, std::int64_t minimum = 1);
 // Whether `value` is one of the words of a `choices` text; "[:a|:b]" is an optional suffix and N a
 // number.
 bool matches_choice(std::string_view choices, std::string_view value);

@@ -66,6 +66,7 @@ Stats Engine::stats() const {
   stats.compute_seconds = static_cast<double>(counters.compute_ns) * 1e-9;
   stats.packed_bytes = memory.packed;
   stats.arena_bytes = memory.arena;
+  if (model.executable) stats.packed_weights = model.executable->packed_weights();
   stats.peak_rss = peak_resident_bytes();
   stats.notes = model.task->notes();
   stats.refusals = model.refusals;

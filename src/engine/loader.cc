@@ -4,14 +4,18 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <future>
 
 #include "arch/arch.h"
 #include "backend/select.h"
 #include "base/error.h"
+#include "base/options.h"
 #include "base/process.h"
 #include "base/threads.h"
 #include "files/locate.h"
+#include "files/places.h"
 
 namespace inlay::engine {
 namespace {
@@ -44,7 +48,6 @@ int resolve_threads(int wish) {
 
 std::int64_t resolve_length(const EngineOptions& options, const LengthLimits& limits,
                             int special_tokens) {
-  if (options.max_length == 0) return limits.standard;
   if (options.max_length <= special_tokens || options.max_length > limits.largest) {
     fail(ErrorCode::kUsage, "--max-length",
          "expected " + std::to_string(special_tokens + 1) + " to " +
@@ -244,24 +247,73 @@ void check_batch_tokens(const EngineOptions& options) {
            std::to_string(options.batch_tokens) + ".");
 }
 
+// Where packed weights may be kept, and what tells that the model is the same as the last time.
+backend::PackedCache packed_cache(const EngineOptions& options, const LoadedModel& model) {
+  backend::PackedCache cache;
+  cache.max_bytes = options.packed_cache.value_or(kDefaultPackedCache);
+  if (!options.packed_cache) {
+    const OptionSpec* option = find_option("packed-cache");
+    const std::string name = environment_name(*option);
+    const std::string value = files::environment(name.c_str());
+    if (!value.empty()) cache.max_bytes = parse_size(value, name, option->minimum);
+  }
+  if (cache.max_bytes < 0) {
+    fail(ErrorCode::kUsage, "--packed-cache",
+         "expected 0 or more, got " + std::to_string(cache.max_bytes) + ".");
+  }
+  if (cache.max_bytes == 0) return {};
+  cache.folder = files::cache_home() / "packed";
+  cache.identity = model.files.identity();
+  if (!cache.identity.empty()) {
+    // Weights depend on these, too; and what was let pass once is not taken for checked.
+    cache.identity += "adapter " + model.adapter + "\n";
+    if (options.allow_nonfinite) cache.identity += "nonfinite\n";
+  }
+  return cache;
+}
+
+// The tokenizer, made by a thread of its own beside the weights: each takes about as long.
+class TokenizerAhead {
+ public:
+  explicit TokenizerAhead(LoadedModel* model)
+      : model_(model),
+        made_(std::async(std::launch::async, load_tokenizer, std::cref(model->files))) {}
+  // Waits for it, if nobody has before. Throws what making it threw.
+  void take() {
+    if (made_.valid()) model_->tokenizer = made_.get();
+  }
+
+ private:
+  LoadedModel* model_;
+  std::future<tokens::Tokenizer> made_;  // waits at its end
+};
+
 // Body, head and room of a task that reads from a model.
-void load_program(const EngineOptions& options, LoadedModel* model) {
+void load_program(const EngineOptions& options, LoadedModel* model, TokenizerAhead* tokenizer) {
   Program program = build_program(model->files, model->task.get(), model->adapter);
   model->weight_file = model->files.weight_file();
   backend::CompileOptions& limits = model->limits;
   const task::Reads reads = model->task->reads().value();
   const LengthLimits lengths = length_limits(model->files, program, reads);
-  const bool pairs = reads.head == Head::kClassifier;
-  limits.max_text_tokens =
-      resolve_length(options, lengths, model->tokenizer.special_tokens_added(pairs));
+  limits.max_text_tokens = lengths.standard;
+  if (options.max_length != 0) {
+    tokenizer->take();
+    const bool pairs = reads.head == Head::kClassifier;
+    limits.max_text_tokens =
+        resolve_length(options, lengths, model->tokenizer.special_tokens_added(pairs));
+  }
   const backend::Choice choice =
       backend::select({options.device, options.dtype, options.disable}, program, &limits);
+  if (options.memory_limit != 0) tokenizer->take();  // it counts
+  fit_memory(options, *choice.backend, program, model->files.weight_bytes(), &limits);
+  limits.packed_cache = packed_cache(options, *model);
+  if (!options.allow_nonfinite && !choice.backend->knows_weights(program, limits))
+    check_finite(program);
+  model->executable = choice.backend->compile(program, limits);
+  tokenizer->take();
   model->task->set_limit(
       limits.max_text_tokens,
       model->files.is_static_table() ? 0 : model->tokenizer.special_tokens_added(false));
-  fit_memory(options, *choice.backend, program, model->files.weight_bytes(), &limits);
-  if (!options.allow_nonfinite) check_finite(program);
-  model->executable = choice.backend->compile(program, limits);
   model->device = model->backend = choice.backend->name();
   model->isa = model->executable->isa();
   model->dtype = choice.dtype;
@@ -307,16 +359,22 @@ LoadedModel load(const EngineOptions& options, const TaskOptions& task_options) 
   const auto begin = std::chrono::steady_clock::now();
   const files::Located located = locate_model(options.model, task_options);
   files::ModelFiles files = files::ModelFiles::open(located.folder, located.name);
-  tokens::Tokenizer tokenizer = files.is_formula() ? no_tokenizer() : load_tokenizer(files);
   std::unique_ptr<task::Task> task = task::make_task(files, task_options);
-  LoadedModel model{std::move(files), std::move(tokenizer), std::move(task)};
+  LoadedModel model{std::move(files), no_tokenizer(), std::move(task)};
   model.limits.threads = resolve_threads(options.threads);
   model.adapter = task::choose_adapter(model.files, options.adapter, options.role);
   model.max_length_given = options.max_length != 0;
   check_batch_tokens(options);
   if (model.task->reads()) {
-    load_program(options, &model);
+    TokenizerAhead tokenizer(&model);
+    try {
+      load_program(options, &model, &tokenizer);
+    } catch (...) {
+      tokenizer.take();  // what is wrong with the tokenizer is told first, whoever was quicker
+      throw;
+    }
   } else {
+    if (!model.files.is_formula()) model.tokenizer = load_tokenizer(model.files);
     load_without_program(options, &model);
   }
   model.load_seconds =

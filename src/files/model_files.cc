@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/mapped_file.h"
 #include "files/checkpoint.h"
+#include "files/identity.h"
 #include "files/known_models.h"
 #include "files/npy.h"
 #include "files/pickle.h"
@@ -408,6 +409,10 @@ std::int64_t ModelFiles::weight_bytes() const {
   if (is_formula_) return 0;
   return checkpoint_bytes(folder_, transformer_folder_);
 }
+std::string ModelFiles::identity() const {
+  return folder_identity(folder(), std::chrono::system_clock::now());
+}
+
 std::string ModelFiles::weight_file() const {
   if (is_formula_) return "";
   return checkpoint_file(folder_, transformer_folder_).lexically_relative(folder()).string();

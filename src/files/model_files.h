@@ -156,6 +156,10 @@ class ModelFiles {
   // A PyTorch file beside the checkpoint, such as bge-m3's "sparse_linear.pt"; null where there is
   // none.
   std::shared_ptr<const Weights> load_beside(std::string_view name) const;
+  // The folder's files by device, number, size and times: while the text stays the same, so does
+  // what they hold. Empty where a file is too young to tell (a change within its clock's tick would
+  // not show) or there are too many of them.
+  std::string identity() const;
   std::int64_t weight_bytes() const;  // size of those files, without reading them
   // The file that load_weights() reads or its index, relative to folder(). Throws kNotFound.
   std::string weight_file() const;

@@ -32,6 +32,7 @@ std::string run_report_json(const Stats& stats, double total_seconds) {
   add(out, "revision", stats.revision);
   add(out, "weight_file", stats.weight_file);
   add(out, "adapter", stats.adapter);
+  add(out, "packed_weights", stats.packed_weights);
   add(out, "texts", stats.texts);
   add(out, "tokens", stats.tokens);
   add(out, "truncated", stats.truncated);

@@ -26,6 +26,7 @@ def environment(**changes):
     if "INLAY_HOME" in os.environ:
         kept["INLAY_HOME"] = os.environ["INLAY_HOME"]
     kept["HF_HUB_OFFLINE"] = "1"  # no test asks the real Hub
+    kept["INLAY_PACKED_CACHE"] = "0"  # nor writes into the user's cache
     kept.update(changes)
     return kept
 

@@ -226,7 +226,7 @@ def test_report_has_the_contract_s_fields(inlay, tiny):
     assert (
         list(report)
         == (
-            "device backend isa dtype model revision weight_file adapter texts tokens truncated padded_share partitions fallback_ops seconds peak_rss"
+            "device backend isa dtype model revision weight_file adapter packed_weights texts tokens truncated padded_share partitions fallback_ops seconds peak_rss"
         ).split()
     )
     assert list(report["seconds"]) == ["load", "tokenize", "compute", "total"]

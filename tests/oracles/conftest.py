@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 os.environ["HF_HUB_OFFLINE"] = "1"  # a reference that downloads something else than we read proves nothing
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ["INLAY_PACKED_CACHE"] = "0"  # no test writes into the user's cache
 
 
 def pytest_report_header() -> list[str]:

@@ -7,6 +7,7 @@
 
 #include "backend/cpu/executable.h"
 #include "backend/cpu/isa.h"
+#include "backend/cpu/pack_cache.h"
 #include "backend/cpu/plan.h"
 #include "base/error.h"
 
@@ -76,6 +77,11 @@ class CpuBackend final : public Backend {
 
   MemoryPlan plan(const Program& program, const CompileOptions& options) const override {
     return cpu::plan_sizes(make(program, options).plan, options).memory;
+  }
+
+  bool knows_weights(const Program& program, const CompileOptions& options) const override {
+    const Planned planned = make(program, options);
+    return cpu::knows_weights(planned.plan, planned.kernels, options.packed_cache);
   }
 
   std::unique_ptr<Executable> compile(const Program& program,

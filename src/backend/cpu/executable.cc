@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "backend/cpu/pack.h"
+#include "backend/cpu/pack_cache.h"
 #include "backend/cpu/run_ops.h"
 #include "base/cpu_features.h"
 #include "base/error.h"
@@ -39,7 +39,7 @@ class CpuExecutable final : public Executable {
         kernels_(kernels),
         options_(options),
         sizes_(plan_sizes(plan_, options)),
-        weights_(pack_weights(plan_, kernels)),
+        weights_(plan_, kernels, options.packed_cache, options.threads),
         slots_(static_cast<std::size_t>(sizes_.slots_floats) * sizeof(float)),
         scratch_(static_cast<std::size_t>(sizes_.scratch_floats * options.threads) * sizeof(float)),
         positions_(plan_.position_rules.size() * static_cast<std::size_t>(options.max_tokens)),
@@ -65,6 +65,7 @@ class CpuExecutable final : public Executable {
 
   MemoryPlan memory() const override { return sizes_.memory; }
   std::string_view isa() const override { return kernels_.name; }
+  std::string packed_weights() const override { return weights_.note(); }
 
  private:
   void check(const PackedBatch& batch, std::span<const std::span<float>> outs) const;
@@ -77,7 +78,7 @@ class CpuExecutable final : public Executable {
   const Kernels& kernels_;
   const CompileOptions options_;
   const Sizes sizes_;
-  const Buffer weights_;
+  const PackedWeights weights_;
   Buffer slots_, scratch_;
   std::vector<std::int32_t> positions_;
   std::vector<std::vector<std::int32_t>> distances_;
@@ -230,7 +231,7 @@ void CpuExecutable::cut(const PackedBatch& batch) {
 void CpuExecutable::work(int rank) {
   ChunkRun run{plan_,
                kernels_,
-               weights_.as<float>(),
+               weights_.data(),
                *batch_,
                positions_.data(),
                options_.max_tokens,

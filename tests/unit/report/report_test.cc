@@ -19,6 +19,7 @@ Stats some_stats() {
   stats.revision = "r";
   stats.weight_file = "model.safetensors";
   stats.adapter = "separation";
+  stats.packed_weights = "mapped";
   stats.device = "cpu";
   stats.backend = "cpu";
   stats.isa = "avx2";
@@ -39,7 +40,7 @@ TEST(RunReport, HasEveryFieldOfTheContractInOrder) {
       "{\"device\":\"cpu\",\"backend\":\"cpu\",\"isa\":\"avx2\",\"dtype\":\"fp32\",\"model\":"
       "\"a \\\"b\\\"\","
       "\"revision\":\"r\",\"weight_file\":\"model.safetensors\","
-      "\"adapter\":\"separation\",\"texts\":3,\"tokens\":21,\"truncated\":1,\"padded_share\":0,"
+      "\"adapter\":\"separation\",\"packed_weights\":\"mapped\",\"texts\":3,\"tokens\":21,\"truncated\":1,\"padded_share\":0,"
       "\"partitions\":1,"
       "\"fallback_ops\":0,\"seconds\":{\"load\":0.5,\"tokenize\":0.25,\"compute\":1.5,"
       "\"total\":2.5},"
