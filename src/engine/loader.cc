@@ -262,7 +262,8 @@ void load_program(const EngineOptions& options, LoadedModel* model) {
   fit_memory(options, *choice.backend, program, model->files.weight_bytes(), &limits);
   if (!options.allow_nonfinite) check_finite(program);
   model->executable = choice.backend->compile(program, limits);
-  model->device = model->backend = choice.backend->name();
+  model->device = choice.device;
+  model->backend = choice.backend->name();
   model->isa = model->executable->isa();
   model->dtype = choice.dtype;
   model->refusals = choice.refusals;

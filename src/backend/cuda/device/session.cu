@@ -1,0 +1,248 @@
+// A session: memory taken once, weights converted on their way in, submissions run in order on one
+// stream.
+#include <algorithm>
+#include <cstring>
+
+#include "backend/cuda/device/math.cuh"
+#include "backend/cuda/device/session.h"
+
+namespace inlay::backend::cuda {
+namespace {
+
+constexpr std::int64_t kBounceFloats = std::int64_t{1} << 22;  // uploads go through 16 MiB
+
+__global__ void convert_kernel(const float* from, std::int64_t count, std::int64_t columns,
+                               std::int64_t first, char* to, std::int64_t ld, Type type) {
+  const std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i >= count) return;
+  const std::int64_t at = first + i;
+  store_any(to, type, at / columns * ld + at % columns, from[i]);
+}
+
+}  // namespace
+
+void check(cudaError_t error, const char* what) {
+  if (error == cudaSuccess) return;
+  cudaGetLastError();
+  const Status status = error == cudaErrorMemoryAllocation ? Status::kOutOfMemory : Status::kFailed;
+  throw Failure{status, std::string(what) + ": the GPU says " + cudaGetErrorString(error)};
+}
+
+DeviceMemory::DeviceMemory(std::int64_t bytes) {
+  check(cudaMalloc(&data, static_cast<std::size_t>(std::max<std::int64_t>(bytes, 16))),
+        "taking memory of the GPU");
+}
+
+PinnedMemory::PinnedMemory(std::int64_t bytes) {
+  check(cudaMallocHost(&data, static_cast<std::size_t>(std::max<std::int64_t>(bytes, 16))),
+        "taking page-locked memory");
+}
+
+Session::Session(const SessionSpec& spec)
+    : device(spec.device),
+      type(spec.type),
+      kinds(spec.inputs),
+      input_words(spec.input_words),
+      output_bytes(spec.output_bytes),
+      most_tokens(std::max<std::int64_t>(spec.most_tokens, 1)),
+      setup(spec.setup, spec.setup + spec.setup_count),
+      ops(spec.ops, spec.ops + spec.op_count),
+      outputs_(spec.outputs, spec.outputs + spec.output_count) {
+  enter();
+  const std::int64_t input_bytes = input_words * std::int64_t{sizeof(std::int32_t)};
+  weights = DeviceMemory(spec.weight_bytes);
+  check(cudaMemset(weights.data, 0, static_cast<std::size_t>(spec.weight_bytes)),
+        "clearing memory");  // what lies between rows is read by nobody, but never undefined
+  slots = DeviceMemory(spec.slot_bytes);
+  check(cudaMemset(slots.data, 0, static_cast<std::size_t>(spec.slot_bytes)), "clearing memory");
+  results = DeviceMemory(output_bytes);
+  device_inputs = DeviceMemory(input_bytes);
+  convert = DeviceMemory(kBounceFloats * std::int64_t{sizeof(float)});
+  bounce = PinnedMemory(kBounceFloats * std::int64_t{sizeof(float)});
+  for (Stage& stage : stages) {
+    stage.inputs = PinnedMemory(input_bytes);
+    stage.outputs = PinnedMemory(output_bytes);
+    check(cudaEventCreateWithFlags(&stage.done, cudaEventDisableTiming), "making an event");
+  }
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making a stream");
+  lt = std::make_unique<Lt>(stream);
+  check(cudaDeviceSynchronize(), "clearing memory");
+}
+
+Session::~Session() {
+  cudaSetDevice(device);
+  if (stream != nullptr) cudaStreamSynchronize(stream);
+  setup_products.clear();
+  op_products.clear();
+  lt.reset();
+  for (Stage& stage : stages) {
+    if (stage.done != nullptr) cudaEventDestroy(stage.done);
+  }
+  if (stream != nullptr) cudaStreamDestroy(stream);
+}
+
+void Session::upload(const float* values, std::int64_t rows, std::int64_t columns,
+                     std::int64_t offset, std::int64_t ld, Type to) {
+  const std::int64_t count = rows * columns;
+  char* target = static_cast<char*>(weights.data) + offset;
+  for (std::int64_t first = 0; first < count; first += kBounceFloats) {
+    const std::int64_t part = std::min(kBounceFloats, count - first);
+    const auto bytes = static_cast<std::size_t>(part) * sizeof(float);
+    std::memcpy(bounce.data, values + first, bytes);
+    check(cudaMemcpyAsync(convert.data, bounce.data, bytes, cudaMemcpyHostToDevice, stream),
+          "copying weights");
+    constexpr int kThreads = 256;
+    convert_kernel<<<static_cast<unsigned>((part + kThreads - 1) / kThreads), kThreads, 0,
+                     stream>>>(static_cast<const float*>(convert.data), part, columns, first,
+                               target, ld, to);
+    check(cudaGetLastError(), "converting weights");
+    check(cudaStreamSynchronize(stream), "copying weights");
+  }
+}
+
+void Session::upload_words(const std::int32_t* values, std::int64_t count, std::int64_t offset) {
+  check(cudaMemcpy(static_cast<char*>(weights.data) + offset, values,
+                   static_cast<std::size_t>(count) * sizeof(std::int32_t), cudaMemcpyHostToDevice),
+        "copying weights");
+}
+
+Launch Session::launch_for(const BatchShape& shape) const {
+  Launch run{};
+  run.stream = stream;
+  run.shape = shape;
+  run.at = input_layout(shape, kinds);
+  run.inputs = static_cast<const std::int32_t*>(device_inputs.data);
+  run.blocks[static_cast<int>(Block::kWeights)] = static_cast<char*>(weights.data);
+  run.blocks[static_cast<int>(Block::kSlots)] = static_cast<char*>(slots.data);
+  run.blocks[static_cast<int>(Block::kOutputs)] = static_cast<char*>(results.data);
+  run.type = type;
+  return run;
+}
+
+// A linear has one product; a vocabulary one for whole tiles and one for the last.
+void Session::plan_products(const std::vector<Op>& list,
+                            std::vector<std::vector<Product>>* products) {
+  products->resize(list.size());
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    std::vector<Product>& mine = (*products)[i];
+    if (list[i].kind == OpKind::kLinear) {
+      mine.emplace_back(lt.get(), list[i].linear, most_tokens);
+    } else if (list[i].kind == OpKind::kVocabulary) {
+      const VocabularyOp& op = list[i].vocabulary;
+      LinearOp tile{};
+      tile.in = op.in;
+      tile.weight = op.weight;
+      tile.out = op.logits;
+      tile.k = op.k;
+      tile.n = kVocabularyTile;
+      mine.emplace_back(lt.get(), tile, most_tokens);
+      tile.n = op.n % kVocabularyTile;
+      if (tile.n > 0) mine.emplace_back(lt.get(), tile, most_tokens);
+    }
+  }
+}
+
+void Session::run_ops(const Launch& run, const std::vector<Op>& list,
+                      const std::vector<std::vector<Product>>& products) {
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const Op& op = list[i];
+    switch (op.kind) {
+      case OpKind::kEmbed:
+        launch(run, op.embed);
+        break;
+      case OpKind::kNorm:
+        launch(run, op.norm);
+        break;
+      case OpKind::kLinear: {
+        const std::int64_t rows =
+            op.linear.rows > 0 ? op.linear.rows : run.rows(op.linear.out.rows);
+        products[i][0].run(run, rows, 0, lt.get());
+        products[i][0].finish(run, rows);
+        break;
+      }
+      case OpKind::kGate:
+        launch(run, op.gate);
+        break;
+      case OpKind::kPrepare:
+        launch(run, op.prepare);
+        break;
+      case OpKind::kAttention:
+        launch(run, op.attention);
+        break;
+      case OpKind::kAdd:
+        launch(run, op.add);
+        break;
+      case OpKind::kSelect:
+        launch(run, op.select);
+        break;
+      case OpKind::kPool:
+        launch(run, op.pool);
+        break;
+      case OpKind::kRow:
+        launch(run, op.row);
+        break;
+      case OpKind::kVocabulary: {
+        const VocabularyOp& v = op.vocabulary;
+        for (std::int64_t first = 0; first < v.n; first += kVocabularyTile) {
+          const std::int64_t count = std::min(kVocabularyTile, v.n - first);
+          const std::size_t which = count == kVocabularyTile ? 0 : 1;
+          products[i][which].run(run, run.shape.tokens,
+                                 first * v.weight.ld * type_bytes(v.weight.type), lt.get());
+          launch_vocabulary(run, v, first, count);
+        }
+        break;
+      }
+    }
+  }
+}
+
+void Session::prepare() {
+  plan_products(setup, &setup_products);
+  plan_products(ops, &op_products);
+  run_ops(launch_for({1, 1, 0, 1}), setup, setup_products);
+  check(cudaStreamSynchronize(stream), "preparing weights");
+  convert = DeviceMemory();
+  bounce = PinnedMemory();
+}
+
+void Session::submit(int stage, const BatchShape& shape) {
+  const Launch run = launch_for(shape);
+  check(cudaMemcpyAsync(device_inputs.data, stages[stage].inputs.data,
+                        static_cast<std::size_t>(run.at.total) * sizeof(std::int32_t),
+                        cudaMemcpyHostToDevice, stream),
+        "copying a batch");
+  run_ops(run, ops, op_products);
+  for (const OutputSpec& output : outputs_) {
+    const std::int64_t rows = run.rows(output.rows);
+    if (rows < 1) continue;
+    check(cudaMemcpyAsync(static_cast<char*>(stages[stage].outputs.data) + output.offset,
+                          static_cast<const char*>(results.data) + output.offset,
+                          static_cast<std::size_t>(rows * output.width) * sizeof(float),
+                          cudaMemcpyDeviceToHost, stream),
+          "copying results");
+  }
+  check(cudaEventRecord(stages[stage].done, stream), "marking the end of a batch");
+}
+
+void Session::wait(int stage) {
+  check(cudaEventSynchronize(stages[stage].done), "running a batch");
+}
+
+float Session::time(const BatchShape& shape, int repeats) {
+  cudaEvent_t begin = nullptr;
+  cudaEvent_t end = nullptr;
+  check(cudaEventCreate(&begin), "making an event");
+  check(cudaEventCreate(&end), "making an event");
+  const Launch run = launch_for(shape);
+  check(cudaEventRecord(begin, stream), "timing");
+  for (int i = 0; i < repeats; ++i) run_ops(run, ops, op_products);
+  check(cudaEventRecord(end, stream), "timing");
+  check(cudaEventSynchronize(end), "timing");
+  float milliseconds = 0;
+  check(cudaEventElapsedTime(&milliseconds, begin, end), "timing");
+  cudaEventDestroy(begin);
+  cudaEventDestroy(end);
+  return milliseconds / static_cast<float>(repeats);
+}
+
+}  // namespace inlay::backend::cuda
