@@ -237,9 +237,10 @@ struct Api {
   const char* (*outputs)(Session*, int stage);   // page-locked, laid out as Block::kOutputs
   Status (*submit)(Session*, int stage, const BatchShape* shape, Message* message);
   Status (*wait)(Session*, int stage, Message* message);
-  // The last submission's shape `repeats` times, without copies: milliseconds of one, for benches.
-  Status (*time)(Session*, const BatchShape* shape, int repeats, float* milliseconds,
-                 Message* message);
+  // The last submission `repeats` times more, without copies, for benches: milliseconds of each
+  // operation, [op_count], and of all of them without pauses between; what does operation `op`.
+  Status (*time)(Session*, int repeats, float* operations, float* all, Message* message);
+  Status (*describe)(Session*, std::int64_t op, Message* text);
   void (*destroy)(Session*);
 };
 

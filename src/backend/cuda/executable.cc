@@ -47,6 +47,7 @@ class CudaExecutable final : public Executable {
       api_.destroy(session_);
       throw;
     }
+    op_count_ = plan_.ops.size();
     plan_.weights.clear();
     plan_.ops.clear();
     plan_.setup.clear();
@@ -79,6 +80,20 @@ class CudaExecutable final : public Executable {
       finish(i);
   }
 
+  std::vector<OperationTime> profile(int repeats) {
+    std::vector<float> times(op_count_);
+    float all = 0;
+    Message message{};
+    check(api_.time(session_, repeats, times.data(), &all, &message), message);
+    std::vector<OperationTime> lines;
+    for (std::size_t i = 0; i < op_count_; ++i) {
+      check(api_.describe(session_, static_cast<std::int64_t>(i), &message), message);
+      lines.push_back({message.text, times[i]});
+    }
+    lines.push_back({"all", all});
+    return lines;
+  }
+
   MemoryPlan memory() const override { return memory_; }
   std::string_view isa() const override { return isa_; }
 
@@ -96,6 +111,7 @@ class CudaExecutable final : public Executable {
   const Api& api_;
   const MemoryPlan memory_;
   std::string isa_;
+  std::size_t op_count_ = 0;
   Session* session_ = nullptr;
 };
 
@@ -357,6 +373,10 @@ void CudaExecutable::take_outputs(const Chunk& chunk, int stage,
 std::unique_ptr<Executable> make_executable(Plan plan, const CompileOptions& options,
                                             const Api& api, std::int32_t device) {
   return std::make_unique<CudaExecutable>(std::move(plan), options, api, device);
+}
+
+std::vector<OperationTime> profile(Executable* executable, int repeats) {
+  return dynamic_cast<CudaExecutable&>(*executable).profile(repeats);
 }
 
 }  // namespace inlay::backend::cuda

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "backend/cuda/plan.h"
 
@@ -12,5 +14,13 @@ namespace inlay::backend::cuda {
 // kInternal. The checkpoint behind the plan may go afterwards.
 std::unique_ptr<Executable> make_executable(Plan plan, const CompileOptions& options,
                                             const Api& api, std::int32_t device);
+
+// For benches: the last submission again, `repeats` times. What each operation is and its
+// milliseconds, then "all" without pauses between operations.
+struct OperationTime {
+  std::string what;
+  float milliseconds;
+};
+std::vector<OperationTime> profile(Executable* executable, int repeats);
 
 }  // namespace inlay::backend::cuda

@@ -140,15 +140,19 @@ Status wait(Session* session, int stage, Message* message) {
   return on_session(session, message, [&] { session->wait(stage); });
 }
 
-Status time(Session* session, const BatchShape* shape, int repeats, float* milliseconds,
-            Message* message) {
-  return on_session(session, message, [&] { *milliseconds = session->time(*shape, repeats); });
+Status time(Session* session, int repeats, float* operations, float* all, Message* message) {
+  return on_session(session, message, [&] { *all = session->time(repeats, operations); });
+}
+
+Status describe(Session* session, std::int64_t op, Message* text) {
+  return on_session(session, text, [&] { write(text, session->describe(op)); });
 }
 
 void destroy(Session* session) { delete session; }
 
-constexpr Api kApi{kInterface, INLAY_VERSION, probe,   device_facts, create, upload, upload_words,
-                   prepare,    inputs,        outputs, submit,       wait,   time,   destroy};
+constexpr Api kApi{kInterface, INLAY_VERSION, probe,   device_facts, create,
+                   upload,     upload_words,  prepare, inputs,       outputs,
+                   submit,     wait,          time,    describe,     destroy};
 
 }  // namespace
 }  // namespace inlay::backend::cuda

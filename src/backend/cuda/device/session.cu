@@ -144,54 +144,54 @@ void Session::plan_products(const std::vector<Op>& list,
 
 void Session::run_ops(const Launch& run, const std::vector<Op>& list,
                       const std::vector<std::vector<Product>>& products) {
-  for (std::size_t i = 0; i < list.size(); ++i) {
-    const Op& op = list[i];
-    switch (op.kind) {
-      case OpKind::kEmbed:
-        launch(run, op.embed);
-        break;
-      case OpKind::kNorm:
-        launch(run, op.norm);
-        break;
-      case OpKind::kLinear: {
-        const std::int64_t rows =
-            op.linear.rows > 0 ? op.linear.rows : run.rows(op.linear.out.rows);
-        products[i][0].run(run, rows, 0, lt.get());
-        products[i][0].finish(run, rows);
-        break;
+  for (std::size_t i = 0; i < list.size(); ++i) run_op(run, list[i], products[i]);
+}
+
+void Session::run_op(const Launch& run, const Op& op, const std::vector<Product>& products) {
+  switch (op.kind) {
+    case OpKind::kEmbed:
+      launch(run, op.embed);
+      break;
+    case OpKind::kNorm:
+      launch(run, op.norm);
+      break;
+    case OpKind::kLinear: {
+      const std::int64_t rows = op.linear.rows > 0 ? op.linear.rows : run.rows(op.linear.out.rows);
+      products[0].run(run, rows, 0, lt.get());
+      products[0].finish(run, rows);
+      break;
+    }
+    case OpKind::kGate:
+      launch(run, op.gate);
+      break;
+    case OpKind::kPrepare:
+      launch(run, op.prepare);
+      break;
+    case OpKind::kAttention:
+      launch(run, op.attention);
+      break;
+    case OpKind::kAdd:
+      launch(run, op.add);
+      break;
+    case OpKind::kSelect:
+      launch(run, op.select);
+      break;
+    case OpKind::kPool:
+      launch(run, op.pool);
+      break;
+    case OpKind::kRow:
+      launch(run, op.row);
+      break;
+    case OpKind::kVocabulary: {
+      const VocabularyOp& v = op.vocabulary;
+      for (std::int64_t first = 0; first < v.n; first += kVocabularyTile) {
+        const std::int64_t count = std::min(kVocabularyTile, v.n - first);
+        const std::size_t which = count == kVocabularyTile ? 0 : 1;
+        products[which].run(run, run.shape.tokens, first * v.weight.ld * type_bytes(v.weight.type),
+                            lt.get());
+        launch_vocabulary(run, v, first, count);
       }
-      case OpKind::kGate:
-        launch(run, op.gate);
-        break;
-      case OpKind::kPrepare:
-        launch(run, op.prepare);
-        break;
-      case OpKind::kAttention:
-        launch(run, op.attention);
-        break;
-      case OpKind::kAdd:
-        launch(run, op.add);
-        break;
-      case OpKind::kSelect:
-        launch(run, op.select);
-        break;
-      case OpKind::kPool:
-        launch(run, op.pool);
-        break;
-      case OpKind::kRow:
-        launch(run, op.row);
-        break;
-      case OpKind::kVocabulary: {
-        const VocabularyOp& v = op.vocabulary;
-        for (std::int64_t first = 0; first < v.n; first += kVocabularyTile) {
-          const std::int64_t count = std::min(kVocabularyTile, v.n - first);
-          const std::size_t which = count == kVocabularyTile ? 0 : 1;
-          products[i][which].run(run, run.shape.tokens,
-                                 first * v.weight.ld * type_bytes(v.weight.type), lt.get());
-          launch_vocabulary(run, v, first, count);
-        }
-        break;
-      }
+      break;
     }
   }
 }
@@ -207,6 +207,7 @@ void Session::prepare() {
 
 void Session::submit(int stage, const BatchShape& shape) {
   const Launch run = launch_for(shape);
+  last_shape = shape;
   check(cudaMemcpyAsync(device_inputs.data, stages[stage].inputs.data,
                         static_cast<std::size_t>(run.at.total) * sizeof(std::int32_t),
                         cudaMemcpyHostToDevice, stream),
@@ -228,21 +229,38 @@ void Session::wait(int stage) {
   check(cudaEventSynchronize(stages[stage].done), "running a batch");
 }
 
-float Session::time(const BatchShape& shape, int repeats) {
-  cudaEvent_t begin = nullptr;
-  cudaEvent_t end = nullptr;
-  check(cudaEventCreate(&begin), "making an event");
-  check(cudaEventCreate(&end), "making an event");
-  const Launch run = launch_for(shape);
-  check(cudaEventRecord(begin, stream), "timing");
-  for (int i = 0; i < repeats; ++i) run_ops(run, ops, op_products);
-  check(cudaEventRecord(end, stream), "timing");
-  check(cudaEventSynchronize(end), "timing");
-  float milliseconds = 0;
-  check(cudaEventElapsedTime(&milliseconds, begin, end), "timing");
-  cudaEventDestroy(begin);
-  cudaEventDestroy(end);
-  return milliseconds / static_cast<float>(repeats);
+float Session::time(int repeats, float* operations) {
+  const Launch run = launch_for(last_shape);
+  std::vector<cudaEvent_t> marks(ops.size() + 1);
+  for (cudaEvent_t& mark : marks) check(cudaEventCreate(&mark), "making an event");
+  const auto between = [&](std::size_t from, std::size_t to) {
+    float milliseconds = 0;
+    check(cudaEventSynchronize(marks[to]), "timing");
+    check(cudaEventElapsedTime(&milliseconds, marks[from], marks[to]), "timing");
+    return milliseconds / static_cast<float>(repeats);
+  };
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    check(cudaEventRecord(marks[i], stream), "timing");
+    for (int r = 0; r < repeats; ++r) run_op(run, ops[i], op_products[i]);
+    check(cudaEventRecord(marks[i + 1], stream), "timing");
+    operations[i] = between(i, i + 1);
+  }
+  check(cudaEventRecord(marks[0], stream), "timing");
+  for (int r = 0; r < repeats; ++r) run_ops(run, ops, op_products);
+  check(cudaEventRecord(marks[1], stream), "timing");
+  const float all = between(0, 1);
+  for (cudaEvent_t mark : marks) cudaEventDestroy(mark);
+  return all;
+}
+
+std::string Session::describe(std::int64_t op) const {
+  static constexpr const char* kNames[] = {"embed",   "norm",      "linear",    "gate",
+                                           "prepare", "attention", "add",       "select",
+                                           "pool",    "row",       "vocabulary"};
+  const auto i = static_cast<std::size_t>(op);
+  std::string text = kNames[static_cast<int>(ops[i].kind)];
+  for (const Product& product : op_products[i]) text += " " + product.text();
+  return text;
 }
 
 }  // namespace inlay::backend::cuda

@@ -110,7 +110,8 @@ struct Session {
   void prepare();
   void submit(int stage, const BatchShape& shape);
   void wait(int stage);
-  float time(const BatchShape& shape, int repeats);
+  float time(int repeats, float* operations);
+  std::string describe(std::int64_t op) const;
   void enter() const { check(cudaSetDevice(device), "choosing the GPU"); }
   std::int32_t* inputs(int stage) { return static_cast<std::int32_t*>(stages[stage].inputs.data); }
   const char* outputs(int stage) const {
@@ -124,12 +125,14 @@ struct Session {
   void plan_products(const std::vector<Op>& list, std::vector<std::vector<Product>>* products);
   void run_ops(const Launch& run, const std::vector<Op>& list,
                const std::vector<std::vector<Product>>& products);
+  void run_op(const Launch& run, const Op& op, const std::vector<Product>& products);
 
   const std::int32_t device;
   const Type type;
   const InputKinds kinds;
   const std::int64_t input_words, output_bytes;
   std::int64_t most_tokens = 1;
+  BatchShape last_shape{};
   std::vector<Op> setup, ops;
   std::vector<std::vector<Product>> setup_products, op_products;  // of each operation
   std::vector<OutputSpec> outputs_;
