@@ -165,7 +165,8 @@ inline InputLayout input_layout(const BatchShape& shape, const InputKinds& kinds
   at.pool_begin = take(shape.texts);
   at.key_counts = take(shape.texts);
   at.spans = take(2 * shape.spans);  // begin, end
-  at.items = take(2 * shape.items);  // text, first query row in the text: kQueryBlock rows each
+  at.items = take(4 * shape.items);  // kQueryBlock query rows each: the text's first row, its
+                                     // length, the first query row in it, its keys
   at.total = end;
   return at;
 }
@@ -186,7 +187,7 @@ struct SessionSpec {
   const OutputSpec* outputs;
   std::int64_t output_count;
   InputKinds inputs;
-  std::int64_t most_tokens;                                          // of a submission
+  BatchShape most;                                                   // of a submission
   std::int64_t weight_bytes, slot_bytes, output_bytes, input_words;  // input_words: a submission
 };
 
@@ -235,7 +236,12 @@ struct Api {
   Status (*prepare)(Session*, Message* message);
   std::int32_t* (*inputs)(Session*, int stage);  // page-locked, input_words
   const char* (*outputs)(Session*, int stage);   // page-locked, laid out as Block::kOutputs
-  Status (*submit)(Session*, int stage, const BatchShape* shape, Message* message);
+  // The shape that `shape` runs as: itself, or that of a recorded graph, which is larger. Inputs
+  // are laid out by it: ids and the rest 0 behind the batch's own, further texts of no tokens at
+  // the end, items of no tokens.
+  BatchShape (*padded)(Session*, const BatchShape* shape);
+  Status (*submit)(Session*, int stage, const BatchShape* shape, const BatchShape* padded,
+                   Message* message);
   Status (*wait)(Session*, int stage, Message* message);
   // The last submission `repeats` times more, without copies, for benches: milliseconds of each
   // operation, [op_count], and of all of them without pauses between; what does operation `op`.

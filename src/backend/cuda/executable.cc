@@ -71,8 +71,9 @@ class CudaExecutable final : public Executable {
       if (submitted >= kStages) finish(submitted - kStages);
       const Chunk chunk = cut(batch, text);
       const auto stage = static_cast<int>(submitted % kStages);
-      fill(batch, chunk, api_.inputs(session_, stage));
-      check(api_.submit(session_, stage, &chunk.shape, &message), message);
+      const BatchShape padded = api_.padded(session_, &chunk.shape);
+      fill(batch, chunk, padded, api_.inputs(session_, stage));
+      check(api_.submit(session_, stage, &chunk.shape, &padded, &message), message);
       under_way[static_cast<std::size_t>(stage)] = chunk;
       text = chunk.text_end;
     }
@@ -103,7 +104,9 @@ class CudaExecutable final : public Executable {
   void place_weight(const WeightSpec& spec);
   void check_batch(const PackedBatch& batch, std::span<const std::span<float>> outs) const;
   Chunk cut(const PackedBatch& batch, std::int64_t text) const;
-  void fill(const PackedBatch& batch, const Chunk& chunk, std::int32_t* to) const;
+  void fill(const PackedBatch& batch, const Chunk& chunk, const BatchShape& padded,
+            std::int32_t* to) const;
+  void pad(const BatchShape& shape, const BatchShape& padded, std::int32_t* to) const;
   void take_outputs(const Chunk& chunk, int stage, std::span<const std::span<float>> outs) const;
 
   Plan plan_;
@@ -126,7 +129,7 @@ void CudaExecutable::open(std::int32_t device) {
   spec.outputs = plan_.outputs.data();
   spec.output_count = static_cast<std::int64_t>(plan_.outputs.size());
   spec.inputs = plan_.inputs();
-  spec.most_tokens = plan_.capacity.tokens;
+  spec.most = plan_.most();
   spec.weight_bytes = plan_.weight_bytes;
   spec.slot_bytes = plan_.slot_bytes;
   spec.output_bytes = plan_.output_bytes;
@@ -305,9 +308,10 @@ Chunk CudaExecutable::cut(const PackedBatch& batch, std::int64_t text) const {
   return chunk;
 }
 
-void CudaExecutable::fill(const PackedBatch& batch, const Chunk& chunk, std::int32_t* to) const {
+void CudaExecutable::fill(const PackedBatch& batch, const Chunk& chunk, const BatchShape& padded,
+                          std::int32_t* to) const {
   const InputKinds kinds = plan_.inputs();
-  const InputLayout at = input_layout(chunk.shape, kinds);
+  const InputLayout at = input_layout(padded, kinds);
   const auto tokens = static_cast<std::size_t>(chunk.shape.tokens);
   const std::int32_t* ids = batch.ids.data() + chunk.token_begin;
   std::copy_n(ids, tokens, to + at.ids);
@@ -328,7 +332,7 @@ void CudaExecutable::fill(const PackedBatch& batch, const Chunk& chunk, std::int
     to[at.key_counts + t] = batch.key_counts.empty() ? length : batch.key_counts[text];
     for (std::size_t r = 0; r < plan_.position_rules.size(); ++r) {
       const PositionRule& rule = plan_.position_rules[r];
-      std::int32_t* out = to + at.positions + static_cast<std::int64_t>(r) * chunk.shape.tokens;
+      std::int32_t* out = to + at.positions + static_cast<std::int64_t>(r) * padded.tokens;
       std::int32_t position = rule.offset;
       for (std::int32_t i = begin; i < begin + length; ++i)
         out[i] = rule.pad_id >= 0 && ids[i] == rule.pad_id ? rule.pad_id : position++;
@@ -337,8 +341,10 @@ void CudaExecutable::fill(const PackedBatch& batch, const Chunk& chunk, std::int
       for (std::int32_t i = 0; i < length; ++i) to[at.row_positions + begin + i] = i;
     }
     for (std::int32_t row = 0; row < length; row += kQueryBlock) {
-      *item++ = static_cast<std::int32_t>(t);
+      *item++ = begin;
+      *item++ = length;
       *item++ = row;
+      *item++ = to[at.key_counts + t];
     }
   }
   to[at.offsets + chunk.shape.texts] = static_cast<std::int32_t>(chunk.shape.tokens);
@@ -346,6 +352,28 @@ void CudaExecutable::fill(const PackedBatch& batch, const Chunk& chunk, std::int
     const auto& [begin, end] = batch.spans[static_cast<std::size_t>(chunk.span_begin + s)];
     to[at.spans + 2 * s] = static_cast<std::int32_t>(begin - chunk.token_begin);
     to[at.spans + 2 * s + 1] = static_cast<std::int32_t>(end - chunk.token_begin);
+  }
+  pad(chunk.shape, padded, to);
+}
+
+// What stands behind the batch's own in a larger shape.
+void CudaExecutable::pad(const BatchShape& shape, const BatchShape& padded,
+                         std::int32_t* to) const {
+  const InputKinds kinds = plan_.inputs();
+  const InputLayout at = input_layout(padded, kinds);
+  const std::int64_t tokens = padded.tokens - shape.tokens;
+  const std::int64_t texts = padded.texts - shape.texts;
+  const auto end = static_cast<std::int32_t>(shape.tokens);
+  std::fill_n(to + at.ids + shape.tokens, tokens, 0);
+  if (kinds.types) std::fill_n(to + at.types + shape.tokens, tokens, 0);
+  for (std::int64_t rule = 0; rule < kinds.position_rules; ++rule)
+    std::fill_n(to + at.positions + rule * padded.tokens + shape.tokens, tokens, 0);
+  if (kinds.row_positions) std::fill_n(to + at.row_positions + shape.tokens, tokens, 0);
+  std::fill_n(to + at.offsets + shape.texts + 1, texts, end);
+  std::fill_n(to + at.pool_begin + shape.texts, texts, 0);
+  std::fill_n(to + at.key_counts + shape.texts, texts, 0);
+  for (std::int64_t item = shape.items; item < padded.items; ++item) {
+    std::fill_n(to + at.items + 4 * item, 4, 0);
   }
 }
 

@@ -41,10 +41,9 @@ std::int64_t WeightSpec::bytes() const {
   return n * (kind == Kind::kColumns ? k : ld) * type_bytes(type);
 }
 
-std::int64_t Plan::input_words() const {
-  const BatchShape most{capacity.tokens, capacity.texts, capacity.tokens,
-                        capacity.texts + capacity.tokens / kQueryBlock};
-  return input_layout(most, inputs()).total;
+BatchShape Plan::most() const {
+  return {capacity.tokens, capacity.texts, capacity.tokens,
+          capacity.texts + capacity.tokens / kQueryBlock};
 }
 
 Type type_of_dtype(const std::string& dtype) {

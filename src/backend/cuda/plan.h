@@ -66,8 +66,9 @@ struct Plan {
   InputKinds inputs() const {
     return {static_cast<std::int32_t>(position_rules.size()), type_count >= 0, row_positions};
   }
-  // Of one submission at most, in int32.
-  std::int64_t input_words() const;
+  // Of one submission: what it holds at most, and the int32 that its arrays take then.
+  BatchShape most() const;
+  std::int64_t input_words() const { return input_layout(most(), inputs()).total; }
 };
 
 Type type_of_dtype(const std::string& dtype);  // "fp32", "fp16", "bf16"

@@ -132,8 +132,11 @@ std::int32_t* inputs(Session* session, int stage) { return session->inputs(stage
 
 const char* outputs(Session* session, int stage) { return session->outputs(stage); }
 
-Status submit(Session* session, int stage, const BatchShape* shape, Message* message) {
-  return on_session(session, message, [&] { session->submit(stage, *shape); });
+BatchShape padded(Session* session, const BatchShape* shape) { return session->padded(*shape); }
+
+Status submit(Session* session, int stage, const BatchShape* shape, const BatchShape* padded,
+              Message* message) {
+  return on_session(session, message, [&] { session->submit(stage, *shape, *padded); });
 }
 
 Status wait(Session* session, int stage, Message* message) {
@@ -150,9 +153,9 @@ Status describe(Session* session, std::int64_t op, Message* text) {
 
 void destroy(Session* session) { delete session; }
 
-constexpr Api kApi{kInterface, INLAY_VERSION, probe,   device_facts, create,
-                   upload,     upload_words,  prepare, inputs,       outputs,
-                   submit,     wait,          time,    describe,     destroy};
+constexpr Api kApi{kInterface,   INLAY_VERSION, probe,    device_facts, create, upload,
+                   upload_words, prepare,       inputs,   outputs,      padded, submit,
+                   wait,         time,          describe, destroy};
 
 }  // namespace
 }  // namespace inlay::backend::cuda

@@ -3,6 +3,7 @@
 // tiles of one warp, with its maximum and sum carried along.
 #include "backend/cuda/device/attention.cuh"
 #include "backend/cuda/device/math.cuh"
+#include "backend/cuda/device/start.cuh"
 
 namespace inlay::backend::cuda {
 namespace {
@@ -12,10 +13,17 @@ constexpr int kWarps = 4;
 constexpr int kRows = kRowsOfWarp * kWarps;  // query rows of a block
 constexpr int kKeys = kWarp;                 // of a tile: one a lane
 
+// The item of a whole text (device.h).
+__device__ inline int4 item_of_text(const AttentionArgs& args, int text) {
+  const int first = args.offsets[text];
+  return make_int4(first, args.offsets[text + 1] - first, 0, args.key_counts[text]);
+}
+
 // kParts: columns of a head a lane. Shared: queries [kRows][size], keys [kKeys][size + 1], values
 // [kKeys][size].
 template <typename T, int kParts>
 __global__ void __launch_bounds__(kWarp* kWarps) attention_kernel(const AttentionArgs args) {
+  wait_for_inputs();
   extern __shared__ float shared[];
   const int size = args.head_size;
   float* queries = shared;
@@ -23,19 +31,19 @@ __global__ void __launch_bounds__(kWarp* kWarps) attention_kernel(const Attentio
   float* values_tile = keys_tile + kKeys * (size + 1);
   const int head = static_cast<int>(blockIdx.y);
   const int kv_column = head / (args.heads / args.kv_heads) * size;
-  const std::int32_t text = args.single ? static_cast<std::int32_t>(blockIdx.x)
-                                        : args.items[2 * std::int64_t{blockIdx.x}];
-  const std::int64_t first_row = args.offsets[text];
-  const int length = args.offsets[text + 1] - args.offsets[text];
+  const int4 item = args.single ? item_of_text(args, static_cast<int>(blockIdx.x))
+                                : reinterpret_cast<const int4*>(args.items)[blockIdx.x];
+  const std::int64_t first_row = item.x;
+  const int length = item.y;
   if (length < 1) return;
   // Positions of this block's query rows in their text: [begin, begin + count).
   int begin = 0;
   int count = 1;
-  std::int64_t query_row = text;
+  std::int64_t query_row = blockIdx.x;
   if (args.single) {
     begin = args.last_row ? length - 1 : 0;
   } else {
-    const int block = args.items[2 * std::int64_t{blockIdx.x} + 1];
+    const int block = item.z;
     begin = block + static_cast<int>(blockIdx.z) * kRows;
     count = min(length, block + kQueryBlock) - begin;
     count = min(count, kRows);
@@ -58,7 +66,7 @@ __global__ void __launch_bounds__(kWarp* kWarps) attention_kernel(const Attentio
 #pragma unroll
     for (int p = 0; p < kParts; ++p) sums[r][p] = 0;
   }
-  const KeyRange range = visible_keys(args, begin, begin + count - 1, args.key_counts[text]);
+  const KeyRange range = visible_keys(args, begin, begin + count - 1, item.w);
   const T* k = static_cast<const T*>(args.key) + first_row * args.ld_key + kv_column;
   const T* v = static_cast<const T*>(args.value) + first_row * args.ld_value + kv_column;
   for (int tile = range.begin / kKeys * kKeys; tile < range.end; tile += kKeys) {
@@ -158,6 +166,7 @@ __device__ float block_reduce(float x, bool maximum, float* shared) {
 
 template <typename T>
 __global__ void __launch_bounds__(kHeedThreads) heed_kernel(const AttentionArgs args) {
+  wait_for_inputs();
   __shared__ float shared[kHeedThreads / kWarp];
   const std::int64_t text = blockIdx.x;
   const std::int64_t first_row = args.offsets[text];
@@ -200,7 +209,7 @@ void launch_parts(const Launch& run, const AttentionArgs& args) {
         "attention's shared memory");
   const dim3 grid(static_cast<unsigned>(args.items_count), static_cast<unsigned>(args.heads),
                   args.single ? 1 : kQueryBlock / kRows);
-  attention_kernel<T, kParts><<<grid, dim3(kWarp, kWarps), bytes, run.stream>>>(args);
+  start(run, attention_kernel<T, kParts>, grid, dim3(kWarp, kWarps), bytes, args);
 }
 
 template <typename T>
@@ -208,7 +217,7 @@ void launch_typed(const Launch& run, const AttentionOp& op) {
   const AttentionArgs args = attention_args(run, op);
   if (args.items_count < 1) return;
   if (op.probabilities) {
-    heed_kernel<T><<<static_cast<unsigned>(args.items_count), kHeedThreads, 0, run.stream>>>(args);
+    start(run, heed_kernel<T>, static_cast<unsigned>(args.items_count), kHeedThreads, 0, args);
   } else if (op.head_size <= kWarp) {
     launch_parts<T, 1>(run, args);
   } else if (op.head_size <= 2 * kWarp) {

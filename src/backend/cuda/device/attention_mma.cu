@@ -4,6 +4,7 @@
 #include "backend/cuda/device/attention.cuh"
 #include "backend/cuda/device/math.cuh"
 #include "backend/cuda/device/mma.cuh"
+#include "backend/cuda/device/start.cuh"
 
 namespace inlay::backend::cuda {
 namespace {
@@ -18,6 +19,12 @@ static_assert(kRows == 16 * kWarps);
 template <int kSize>
 constexpr int tile_elements() {
   return kKeys * (kSize + kPad);
+}
+
+// Of a multiprocessor: more hide more latency, until registers spill.
+template <int kSize>
+constexpr int blocks_at_a_time() {
+  return kSize == 32 ? 5 : kSize == 64 ? 4 : 2;
 }
 
 // Rows [first, first + 64) of a matrix into shared memory; zeros where a row is not below `end`.
@@ -35,7 +42,9 @@ __device__ void load_tile(T* tile, const T* from, std::int64_t ld, int first, in
 }
 
 template <typename T, int kSize, bool kBiased>
-__global__ void __launch_bounds__(kThreads) mma_kernel(const AttentionArgs args) {
+__global__ void __launch_bounds__(kThreads, blocks_at_a_time<kSize>())
+    mma_kernel(const AttentionArgs args) {
+  wait_for_inputs();
   extern __shared__ __align__(16) unsigned char memory[];
   constexpr int kStride = kSize + kPad;
   constexpr int kTile = tile_elements<kSize>();
@@ -44,18 +53,18 @@ __global__ void __launch_bounds__(kThreads) mma_kernel(const AttentionArgs args)
   T* values_tiles = keys_tiles + 2 * kTile;
 
   const int head = static_cast<int>(blockIdx.x);
-  const std::int32_t text = args.items[2 * std::int64_t{blockIdx.y}];
-  const int begin = args.items[2 * std::int64_t{blockIdx.y} + 1];
-  const std::int64_t first_row = args.offsets[text];
-  const int length = static_cast<int>(args.offsets[text + 1] - first_row);
+  // One load: the text's first row, its length, the first query row in it, its keys.
+  const int4 item = reinterpret_cast<const int4*>(args.items)[blockIdx.y];
+  const std::int64_t first_row = item.x;
+  const int length = item.y;
+  const int begin = item.z;
   const int last = min(length, begin + kRows) - 1;
   if (last < begin) return;
   const int kv_column = head / (args.heads / args.kv_heads) * kSize;
   const T* q = static_cast<const T*>(args.query) + first_row * args.ld_query + head * kSize;
   const T* k = static_cast<const T*>(args.key) + first_row * args.ld_key + kv_column;
   const T* v = static_cast<const T*>(args.value) + first_row * args.ld_value + kv_column;
-  const int key_count = args.key_counts[text];
-  const KeyRange range = visible_keys(args, begin, last, key_count);
+  const KeyRange range = visible_keys(args, begin, last, item.w);
   const int first_tile = range.begin / kKeys * kKeys;
 
   load_tile<T, kSize>(queries, q, args.ld_query, begin, length);
@@ -67,6 +76,7 @@ __global__ void __launch_bounds__(kThreads) mma_kernel(const AttentionArgs args)
   const int warp = static_cast<int>(threadIdx.x) / kWarp;
   const int my_row = begin + warp * 16 + lane / 4;  // and eight below it
   const int my_column = lane % 4 * 2;
+  const bool my_rows = begin + warp * 16 <= last;
   const int matrix = lane / 8;
   const float slope = kBiased && args.alibi != nullptr ? args.alibi[head] : 0.0F;
   const float* bias = kBiased && args.relative_bias != nullptr
@@ -106,6 +116,9 @@ __global__ void __launch_bounds__(kThreads) mma_kernel(const AttentionArgs args)
     const T* keys_tile = keys_tiles + buffer * kTile;
     const T* values_tile = values_tiles + buffer * kTile;
 
+    // Sixteen keys at a time, as many as there are; a warp without rows only helps to load.
+    const int groups = my_rows ? min(kKeys / 16, (range.end - tile + 15) / 16) : 0;
+
     float scores[kKeys / 8][4];
 #pragma unroll
     for (int n = 0; n < kKeys / 8; ++n) {
@@ -116,6 +129,7 @@ __global__ void __launch_bounds__(kThreads) mma_kernel(const AttentionArgs args)
     for (int d = 0; d < kSize / 16; ++d) {
 #pragma unroll
       for (int n = 0; n < kKeys / 16; ++n) {
+        if (n >= groups) continue;
         std::uint32_t b[4];
         load_matrices(b, shared_address(keys_tile + (n * 16 + matrix / 2 * 8 + lane % 8) * kStride +
                                         d * 16 + matrix % 2 * 8));
@@ -124,44 +138,57 @@ __global__ void __launch_bounds__(kThreads) mma_kernel(const AttentionArgs args)
       }
     }
 
+    if (kBiased) {
+#pragma unroll
+      for (int n = 0; n < kKeys / 8; ++n) {
+        if (n >= 2 * groups) continue;
+#pragma unroll
+        for (int c = 0; c < 4; ++c) {
+          const int distance = tile + n * 8 + my_column + c % 2 - (my_row + c / 2 * 8);
+          scores[n][c] = scores[n][c] * args.scale - slope * static_cast<float>(abs(distance));
+          if (bias != nullptr)
+            scores[n][c] += bias[min(max(distance, -args.reach), args.reach) + args.reach];
+        }
+      }
+    }
     const bool all_seen =
         tile + kKeys <= range.end && (!args.causal || tile + kKeys - 1 <= begin) &&
         (args.window < 0 ||
          (tile + kKeys - 1 - begin <= args.window && begin + kRows - 1 - tile <= args.window));
+    if (!all_seen) {
 #pragma unroll
-    for (int n = 0; n < kKeys / 8; ++n) {
+      for (int n = 0; n < kKeys / 8; ++n) {
+        if (n >= 2 * groups) continue;
 #pragma unroll
-      for (int c = 0; c < 4; ++c) {
-        const int key = tile + n * 8 + my_column + c % 2;
-        const int row = my_row + c / 2 * 8;
-        float score = scores[n][c] * args.scale;
-        if (kBiased) {
-          score -= slope * static_cast<float>(abs(row - key));
-          if (bias != nullptr)
-            score += bias[min(max(key - row, -args.reach), args.reach) + args.reach];
+        for (int c = 0; c < 4; ++c) {
+          const int key = tile + n * 8 + my_column + c % 2;
+          if (key >= range.end || !sees(args, my_row + c / 2 * 8, key)) scores[n][c] = -INFINITY;
         }
-        if (!all_seen && (key >= range.end || !sees(args, row, key))) score = -INFINITY;
-        scores[n][c] = score;
       }
     }
 
+    // weight = 2^(scale * (score - largest)); biased scores are scaled already.
+    const float scale = kBiased ? 1.0F : args.scale;
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       float most = largest[half];
 #pragma unroll
-      for (int n = 0; n < kKeys / 8; ++n)
+      for (int n = 0; n < kKeys / 8; ++n) {
+        if (n >= 2 * groups) continue;
         most = fmaxf(most, fmaxf(scores[n][2 * half], scores[n][2 * half + 1]));
+      }
       most = fmaxf(most, __shfl_xor_sync(0xffffffffU, most, 1));
       most = fmaxf(most, __shfl_xor_sync(0xffffffffU, most, 2));
-      const float base = most == -INFINITY ? 0.0F : most;  // nothing seen yet: all weights are 0
-      const float shrink = power_of_two(largest[half] - base);
+      const float base = most == -INFINITY ? 0.0F : most * scale;  // nothing seen: weights are 0
+      const float shrink = power_of_two(fmaf(largest[half], scale, -base));
       largest[half] = most;
       float sum = 0;
 #pragma unroll
       for (int n = 0; n < kKeys / 8; ++n) {
+        if (n >= 2 * groups) continue;
 #pragma unroll
         for (int c = 2 * half; c < 2 * half + 2; ++c) {
-          scores[n][c] = power_of_two(scores[n][c] - base);
+          scores[n][c] = power_of_two(fmaf(scores[n][c], scale, -base));
           sum += scores[n][c];
         }
       }
@@ -175,6 +202,7 @@ __global__ void __launch_bounds__(kThreads) mma_kernel(const AttentionArgs args)
 
 #pragma unroll
     for (int j = 0; j < kKeys / 16; ++j) {
+      if (j >= groups) continue;
       const std::uint32_t weights[4] = {pair_of(scores[2 * j][0], scores[2 * j][1], T{}),
                                         pair_of(scores[2 * j][2], scores[2 * j][3], T{}),
                                         pair_of(scores[2 * j + 1][0], scores[2 * j + 1][1], T{}),
@@ -218,7 +246,7 @@ void launch_kind(const Launch& run, const AttentionArgs& args) {
                              cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes),
         "attention's shared memory");
   const dim3 grid(static_cast<unsigned>(args.heads), static_cast<unsigned>(args.items_count));
-  mma_kernel<T, kSize, kBiased><<<grid, kThreads, kBytes, run.stream>>>(args);
+  start(run, mma_kernel<T, kSize, kBiased>, grid, kThreads, kBytes, args);
   check(cudaGetLastError(), "attention");
 }
 

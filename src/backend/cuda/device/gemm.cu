@@ -1,8 +1,11 @@
-// Products: cuBLASLt where it has an algorithm for the shape, else a plain tiled kernel of fp32
-// multiply-adds (widths that are no multiple of eight: classifiers, small tests). Both sum along k
-// in one order for any number of rows.
+// Products. 16-bit ones on Hopper: Inlay's own kernels, one for few rows and one for many, of the
+// same bits. Else cuBLASLt where it has an algorithm for the shape, else a plain tiled kernel of
+// fp32 multiply-adds (widths that are no multiple of eight: classifiers, small tests). Whichever it
+// is, a product sums along k in one order for any number of rows.
+#include "backend/cuda/device/gemm_small.h"
 #include "backend/cuda/device/math.cuh"
 #include "backend/cuda/device/session.h"
+#include "backend/cuda/device/start.cuh"
 
 namespace inlay::backend::cuda {
 namespace {
@@ -23,6 +26,7 @@ struct PlainArgs {
 
 template <typename T>
 __global__ void __launch_bounds__(kThreads) plain_kernel(const PlainArgs args) {
+  wait_for_inputs();
   __shared__ float rows_tile[kDepth][kTile + 1];
   __shared__ float columns_tile[kDepth][kTile + 1];
   const std::int64_t row0 = std::int64_t{blockIdx.y} * kTile;
@@ -80,13 +84,13 @@ void launch_plain(const Launch& run, const PlainArgs& args, Type in) {
                   static_cast<unsigned>((args.rows + kTile - 1) / kTile));
   switch (in) {
     case Type::kF32:
-      plain_kernel<float><<<grid, kThreads, 0, run.stream>>>(args);
+      start(run, plain_kernel<float>, grid, kThreads, 0, args);
       break;
     case Type::kF16:
-      plain_kernel<__half><<<grid, kThreads, 0, run.stream>>>(args);
+      start(run, plain_kernel<__half>, grid, kThreads, 0, args);
       break;
     case Type::kBF16:
-      plain_kernel<__nv_bfloat16><<<grid, kThreads, 0, run.stream>>>(args);
+      start(run, plain_kernel<__nv_bfloat16>, grid, kThreads, 0, args);
       break;
   }
   check(cudaGetLastError(), "a plain product");
@@ -94,11 +98,12 @@ void launch_plain(const Launch& run, const PlainArgs& args, Type in) {
 
 }  // namespace
 
-Product::Product(Lt* lt, const LinearOp& op, std::int64_t most_rows) : op_(op) {
+Product::Product(Lt* lt, const Launch& at, const LinearOp& op, std::int64_t most_rows) : op_(op) {
   if (op.n % 8 != 0 || op.k % 8 != 0) return;
-  const LtShape shape{
-      op.n,      op.k,       op.weight.ld, op.in.ld,
-      op.out.ld, op.in.type, op.out.type,  present(op.bias) && op.bias.type == op.out.type};
+  own_ = op.rows == 0 && sm90_.plan(at, op, most_rows);
+  if (own_) return;
+  const LtShape shape{op.n,      op.k,       op.weight.ld, op.in.ld,
+                      op.out.ld, op.in.type, op.out.type,  fuses_bias()};
   LtProduct product(lt, shape, most_rows);
   if (product.present()) lt_ = std::move(product);
 }
@@ -106,40 +111,38 @@ Product::Product(Lt* lt, const LinearOp& op, std::int64_t most_rows) : op_(op) {
 void Product::run(const Launch& launch, std::int64_t rows, std::int64_t weight_bytes,
                   Lt* lt) const {
   if (rows < 1) return;
-  const char* weight = launch.pointer<const char>(op_.weight) + weight_bytes;
-  if (lt_.present()) {
-    const bool fused = present(op_.bias) && op_.bias.type == op_.out.type;
-    lt_.run(lt, launch.pointer(op_.in), weight, fused ? launch.pointer(op_.bias) : nullptr,
-            launch.pointer(op_.out), rows);
-    return;
+  if (own_) {
+    rows <= kSmallRows ? launch_small(launch, op_, rows) : sm90_.run(launch, rows);
+  } else if (lt_.present()) {
+    lt_.run(lt, launch.pointer(op_.in), launch.pointer<const char>(op_.weight) + weight_bytes,
+            fuses_bias() ? launch.pointer(op_.bias) : nullptr, launch.pointer(op_.out), rows);
+    const float* bias = fuses_bias() ? nullptr : launch.pointer<const float>(op_.bias_f32);
+    if (bias != nullptr || op_.activation != Activation::kNone)
+      launch_activation(launch, op_.out, rows, op_.n, bias, op_.activation);
+  } else {
+    PlainArgs args{};
+    args.in = launch.pointer(op_.in);
+    args.weight = launch.pointer<const char>(op_.weight) + weight_bytes;
+    args.bias = launch.pointer<const float>(op_.bias_f32);
+    args.out = launch.pointer(op_.out);
+    args.rows = rows;
+    args.n = op_.n;
+    args.k = op_.k;
+    args.ld_in = op_.in.ld;
+    args.ld_weight = op_.weight.ld;
+    args.ld_out = op_.out.ld;
+    args.out_type = op_.out.type;
+    args.activation = op_.activation;
+    launch_plain(launch, args, op_.in.type);
   }
-  PlainArgs args{};
-  args.in = launch.pointer(op_.in);
-  args.weight = weight;
-  args.bias = launch.pointer<const float>(op_.bias_f32);
-  args.out = launch.pointer(op_.out);
-  args.rows = rows;
-  args.n = op_.n;
-  args.k = op_.k;
-  args.ld_in = op_.in.ld;
-  args.ld_weight = op_.weight.ld;
-  args.ld_out = op_.out.ld;
-  args.out_type = op_.out.type;
-  args.activation = op_.activation;
-  launch_plain(launch, args, op_.in.type);
-}
-
-void Product::finish(const Launch& launch, std::int64_t rows) const {
-  if (!lt_.present() || rows < 1) return;
-  const bool fused = present(op_.bias) && op_.bias.type == op_.out.type;
-  const float* bias = fused ? nullptr : launch.pointer<const float>(op_.bias_f32);
-  if (bias == nullptr && op_.activation == Activation::kNone) return;
-  launch_activation(launch, op_.out, rows, op_.n, bias, op_.activation);
 }
 
 std::string Product::text() const {
+  const std::string kernel = own_            ? "Inlay's kernels for Hopper"
+                             : lt_.present() ? lt_.text()
+                                             : "the plain kernel";
   return "[rows, " + std::to_string(op_.k) + "] x [" + std::to_string(op_.n) + ", " +
-         std::to_string(op_.k) + "]^T: " + (lt_.present() ? lt_.text() : "the plain kernel");
+         std::to_string(op_.k) + "]^T: " + kernel;
 }
 
 }  // namespace inlay::backend::cuda

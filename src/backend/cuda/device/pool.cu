@@ -4,6 +4,7 @@
 
 #include "backend/cuda/device/math.cuh"
 #include "backend/cuda/device/session.h"
+#include "backend/cuda/device/start.cuh"
 
 namespace inlay::backend::cuda {
 namespace {
@@ -37,6 +38,7 @@ AnyOut out_of(const Launch& run, const Place& place) {
 
 __global__ void select_kernel(const AnyRows in, const AnyOut out, const std::int32_t* offsets,
                               std::int64_t width, bool last) {
+  wait_for_inputs();
   const std::int64_t text = blockIdx.x;
   const std::int32_t begin = offsets[text];
   const std::int32_t end = offsets[text + 1];
@@ -51,6 +53,7 @@ constexpr int kGroups = 8;  // threads that share a column: each takes every eig
 __global__ void pool_kernel(const AnyRows in, const AnyOut out, const std::int32_t* offsets,
                             const std::int32_t* pool_begin, const std::int32_t* spans,
                             std::int64_t width, int mode) {
+  wait_for_inputs();
   __shared__ float sums[kGroups][kColumns];
   const std::int64_t index = blockIdx.x;  // a text or a span
   const std::int64_t column = std::int64_t{blockIdx.y} * kColumns + threadIdx.x;
@@ -111,6 +114,7 @@ constexpr int kWarps = 4;
 
 __global__ void row_kernel(const AnyRows in, const AnyOut out, std::int64_t rows,
                            std::int64_t width, bool normalize) {
+  wait_for_inputs();
   const std::int64_t row = std::int64_t{blockIdx.x} * kWarps + threadIdx.y;
   const int lane = static_cast<int>(threadIdx.x);
   if (row >= rows) return;
@@ -135,6 +139,7 @@ __device__ float sparse(float logit, bool twice) {
 __global__ void vocabulary_kernel(const float* logits, std::int64_t ld, const float* bias,
                                   const std::int32_t* offsets, float* out, std::int64_t ld_out,
                                   std::int64_t first, std::int64_t count, bool sum, bool twice) {
+  wait_for_inputs();
   const std::int64_t text = blockIdx.x;
   const std::int64_t column = std::int64_t{blockIdx.y} * blockDim.x + threadIdx.x;
   if (column >= count) return;
@@ -157,8 +162,8 @@ __global__ void vocabulary_kernel(const float* logits, std::int64_t ld, const fl
 
 void launch(const Launch& run, const SelectOp& op) {
   if (run.shape.texts < 1) return;
-  select_kernel<<<static_cast<unsigned>(run.shape.texts), 128, 0, run.stream>>>(
-      rows_of(run, op.in), out_of(run, op.out), run.inputs + run.at.offsets, op.width, op.last);
+  start(run, select_kernel, static_cast<unsigned>(run.shape.texts), 128, 0, rows_of(run, op.in),
+        out_of(run, op.out), run.inputs + run.at.offsets, op.width, op.last);
   check(cudaGetLastError(), "selecting rows");
 }
 
@@ -167,19 +172,17 @@ void launch(const Launch& run, const PoolOp& op) {
   if (rows < 1) return;
   const dim3 grid(static_cast<unsigned>(rows),
                   static_cast<unsigned>((op.width + kColumns - 1) / kColumns));
-  pool_kernel<<<grid, dim3(kColumns, kGroups), 0, run.stream>>>(
-      rows_of(run, op.in), out_of(run, op.out), run.inputs + run.at.offsets,
-      run.inputs + run.at.pool_begin, op.spans ? run.inputs + run.at.spans : nullptr, op.width,
-      op.mode);
+  start(run, pool_kernel, grid, dim3(kColumns, kGroups), 0, rows_of(run, op.in),
+        out_of(run, op.out), run.inputs + run.at.offsets, run.inputs + run.at.pool_begin,
+        op.spans ? run.inputs + run.at.spans : nullptr, op.width, op.mode);
   check(cudaGetLastError(), "pooling");
 }
 
 void launch(const Launch& run, const RowOp& op) {
   const std::int64_t rows = run.rows(op.out.rows);
   if (rows < 1) return;
-  row_kernel<<<static_cast<unsigned>((rows + kWarps - 1) / kWarps), dim3(kWarp, kWarps), 0,
-               run.stream>>>(rows_of(run, op.in), out_of(run, op.out), rows, op.width,
-                             op.normalize);
+  start(run, row_kernel, static_cast<unsigned>((rows + kWarps - 1) / kWarps), dim3(kWarp, kWarps),
+        0, rows_of(run, op.in), out_of(run, op.out), rows, op.width, op.normalize);
   check(cudaGetLastError(), "normalising rows");
 }
 
@@ -189,10 +192,9 @@ void launch_vocabulary(const Launch& run, const VocabularyOp& op, std::int64_t f
   constexpr int kThreads = 128;
   const dim3 grid(static_cast<unsigned>(run.shape.texts),
                   static_cast<unsigned>((count + kThreads - 1) / kThreads));
-  vocabulary_kernel<<<grid, kThreads, 0, run.stream>>>(
-      run.pointer<const float>(op.logits), op.logits.ld, run.pointer<const float>(op.bias),
-      run.inputs + run.at.offsets, run.pointer<float>(op.out), op.out.ld, first, count, op.sum,
-      op.twice);
+  start(run, vocabulary_kernel, grid, kThreads, 0, run.pointer<const float>(op.logits),
+        op.logits.ld, run.pointer<const float>(op.bias), run.inputs + run.at.offsets,
+        run.pointer<float>(op.out), op.out.ld, first, count, op.sum, op.twice);
   check(cudaGetLastError(), "the maximum over a vocabulary");
 }
 

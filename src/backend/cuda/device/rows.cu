@@ -2,6 +2,7 @@
 // warp a row; sums in fp32 and in one order, so a row's result depends on nothing else.
 #include "backend/cuda/device/math.cuh"
 #include "backend/cuda/device/session.h"
+#include "backend/cuda/device/start.cuh"
 
 namespace inlay::backend::cuda {
 namespace {
@@ -71,6 +72,7 @@ template <typename T, typename Source>
 __global__ void any_width_kernel(const Source source, const NormTail tail, T* sum,
                                  std::int64_t ld_sum, T* out, std::int64_t ld_out,
                                  std::int64_t rows, std::int64_t width) {
+  wait_for_inputs();
   const std::int64_t row = std::int64_t{blockIdx.x} * kWarps + threadIdx.y;
   const int lane = static_cast<int>(threadIdx.x);
   if (row >= rows) return;
@@ -104,6 +106,7 @@ template <typename T, int kParts, typename Source>
 __global__ void __launch_bounds__(kWarp* kWarps)
     row_kernel(const Source source, const NormTail tail, T* sum, std::int64_t ld_sum, T* out,
                std::int64_t ld_out, std::int64_t rows, std::int64_t width) {
+  wait_for_inputs();
   const std::int64_t row = std::int64_t{blockIdx.x} * kWarps + threadIdx.y;
   const int lane = static_cast<int>(threadIdx.x);
   if (row >= rows) return;
@@ -162,12 +165,12 @@ void launch_rows(const Launch& run, const Source& source, const NormTail& tail, 
   const dim3 block(kWarp, kWarps);
   const std::int64_t parts = (width + kWarp * kVector - 1) / (kWarp * kVector);
   const auto fixed = [&](auto count) {
-    row_kernel<T, decltype(count)::value>
-        <<<grid, block, 0, run.stream>>>(source, tail, sum, ld_sum, out, ld_out, rows, width);
+    start(run, row_kernel<T, decltype(count)::value, Source>, grid, block, 0, source, tail, sum,
+          ld_sum, out, ld_out, rows, width);
   };
   if (width % kVector != 0 || parts > 8) {
-    any_width_kernel<T>
-        <<<grid, block, 0, run.stream>>>(source, tail, sum, ld_sum, out, ld_out, rows, width);
+    start(run, any_width_kernel<T, Source>, grid, block, 0, source, tail, sum, ld_sum, out, ld_out,
+          rows, width);
   } else if (parts == 1) {
     fixed(std::integral_constant<int, 1>{});
   } else if (parts == 2) {
@@ -223,6 +226,7 @@ template <typename T>
 __global__ void pointwise_kernel(const T* in, std::int64_t ld_in, T* out, std::int64_t ld_out,
                                  std::int64_t rows, std::int64_t width, const float* bias,
                                  Activation activation, bool gated) {
+  wait_for_inputs();
   const std::int64_t parts = (width + kVector - 1) / kVector;
   const std::int64_t index = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   const std::int64_t row = index / parts;
@@ -269,10 +273,9 @@ void pointwise(const Launch& run, const Place& in, const Place& out, std::int64_
   if (rows < 1) return;
   constexpr int kThreads = 256;
   const std::int64_t threads = rows * ((width + kVector - 1) / kVector);
-  pointwise_kernel<T>
-      <<<static_cast<unsigned>((threads + kThreads - 1) / kThreads), kThreads, 0, run.stream>>>(
-          run.pointer<const T>(in), in.ld, run.pointer<T>(out), out.ld, rows, width, bias,
-          activation, gated);
+  start(run, pointwise_kernel<T>, static_cast<unsigned>((threads + kThreads - 1) / kThreads),
+        kThreads, 0, run.pointer<const T>(in), in.ld, run.pointer<T>(out), out.ld, rows, width,
+        bias, activation, gated);
   check(cudaGetLastError(), "an activation");
 }
 
@@ -288,6 +291,7 @@ struct PrepareArgs {
 // themselves, but for the sums, so in and out may be one.
 template <typename T>
 __global__ void prepare_kernel(const T* in, T* out, const PrepareArgs args) {
+  wait_for_inputs();
   const std::int64_t unit = std::int64_t{blockIdx.x} * kWarps + threadIdx.y;
   const int lane = static_cast<int>(threadIdx.x);
   const std::int64_t parts = args.whole ? 1 : args.heads;  // warps a row
@@ -366,8 +370,8 @@ void prepare(const Launch& run, const PrepareOp& op) {
   args.last_row = op.last_row;
   if (args.rows < 1) return;
   const std::int64_t units = args.rows * (args.whole ? 1 : op.heads);
-  prepare_kernel<T><<<static_cast<unsigned>((units + kWarps - 1) / kWarps), dim3(kWarp, kWarps), 0,
-                      run.stream>>>(run.pointer<const T>(op.in), run.pointer<T>(op.out), args);
+  start(run, prepare_kernel<T>, static_cast<unsigned>((units + kWarps - 1) / kWarps),
+        dim3(kWarp, kWarps), 0, run.pointer<const T>(op.in), run.pointer<T>(op.out), args);
   check(cudaGetLastError(), "norms and turns of heads");
 }
 

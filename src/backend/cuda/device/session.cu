@@ -40,15 +40,18 @@ PinnedMemory::PinnedMemory(std::int64_t bytes) {
 
 Session::Session(const SessionSpec& spec)
     : device(spec.device),
-      type(spec.type),
       kinds(spec.inputs),
       input_words(spec.input_words),
       output_bytes(spec.output_bytes),
-      most_tokens(std::max<std::int64_t>(spec.most_tokens, 1)),
+      most(spec.most),
       setup(spec.setup, spec.setup + spec.setup_count),
       ops(spec.ops, spec.ops + spec.op_count),
       outputs_(spec.outputs, spec.outputs + spec.output_count) {
   enter();
+  int major = 0;
+  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
+        "asking a GPU what it is");
+  overlaps = major >= 9;
   const std::int64_t input_bytes = input_words * std::int64_t{sizeof(std::int32_t)};
   weights = DeviceMemory(spec.weight_bytes);
   check(cudaMemset(weights.data, 0, static_cast<std::size_t>(spec.weight_bytes)),
@@ -57,11 +60,14 @@ Session::Session(const SessionSpec& spec)
   check(cudaMemset(slots.data, 0, static_cast<std::size_t>(spec.slot_bytes)), "clearing memory");
   results = DeviceMemory(output_bytes);
   device_inputs = DeviceMemory(input_bytes);
+  check(cudaMemset(device_inputs.data, 0, static_cast<std::size_t>(input_bytes)),
+        "clearing memory");  // texts of no tokens: what graphs are recorded with
   convert = DeviceMemory(kBounceFloats * std::int64_t{sizeof(float)});
   bounce = PinnedMemory(kBounceFloats * std::int64_t{sizeof(float)});
   for (Stage& stage : stages) {
     stage.inputs = PinnedMemory(input_bytes);
     stage.outputs = PinnedMemory(output_bytes);
+    std::memset(stage.inputs.data, 0, static_cast<std::size_t>(input_bytes));
     check(cudaEventCreateWithFlags(&stage.done, cudaEventDisableTiming), "making an event");
   }
   check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making a stream");
@@ -72,6 +78,11 @@ Session::Session(const SessionSpec& spec)
 Session::~Session() {
   cudaSetDevice(device);
   if (stream != nullptr) cudaStreamSynchronize(stream);
+  for (const Graph& graph : graphs) {
+    for (cudaGraphExec_t exec : graph.of_stage) {
+      if (exec != nullptr) cudaGraphExecDestroy(exec);
+    }
+  }
   setup_products.clear();
   op_products.clear();
   lt.reset();
@@ -115,7 +126,7 @@ Launch Session::launch_for(const BatchShape& shape) const {
   run.blocks[static_cast<int>(Block::kWeights)] = static_cast<char*>(weights.data);
   run.blocks[static_cast<int>(Block::kSlots)] = static_cast<char*>(slots.data);
   run.blocks[static_cast<int>(Block::kOutputs)] = static_cast<char*>(results.data);
-  run.type = type;
+  run.overlaps = overlaps;
   return run;
 }
 
@@ -123,10 +134,12 @@ Launch Session::launch_for(const BatchShape& shape) const {
 void Session::plan_products(const std::vector<Op>& list,
                             std::vector<std::vector<Product>>* products) {
   products->resize(list.size());
+  const Launch at = launch_for(most);
   for (std::size_t i = 0; i < list.size(); ++i) {
     std::vector<Product>& mine = (*products)[i];
     if (list[i].kind == OpKind::kLinear) {
-      mine.emplace_back(lt.get(), list[i].linear, most_tokens);
+      const LinearOp& op = list[i].linear;
+      mine.emplace_back(lt.get(), at, op, op.rows > 0 ? op.rows : at.rows(op.out.rows));
     } else if (list[i].kind == OpKind::kVocabulary) {
       const VocabularyOp& op = list[i].vocabulary;
       LinearOp tile{};
@@ -135,9 +148,9 @@ void Session::plan_products(const std::vector<Op>& list,
       tile.out = op.logits;
       tile.k = op.k;
       tile.n = kVocabularyTile;
-      mine.emplace_back(lt.get(), tile, most_tokens);
+      mine.emplace_back(lt.get(), at, tile, most.tokens);
       tile.n = op.n % kVocabularyTile;
-      if (tile.n > 0) mine.emplace_back(lt.get(), tile, most_tokens);
+      if (tile.n > 0) mine.emplace_back(lt.get(), at, tile, most.tokens);
     }
   }
 }
@@ -158,7 +171,6 @@ void Session::run_op(const Launch& run, const Op& op, const std::vector<Product>
     case OpKind::kLinear: {
       const std::int64_t rows = op.linear.rows > 0 ? op.linear.rows : run.rows(op.linear.out.rows);
       products[0].run(run, rows, 0, lt.get());
-      products[0].finish(run, rows);
       break;
     }
     case OpKind::kGate:
@@ -203,24 +215,93 @@ void Session::prepare() {
   check(cudaStreamSynchronize(stream), "preparing weights");
   convert = DeviceMemory();
   bounce = PinnedMemory();
+  record_graphs();
 }
 
-void Session::submit(int stage, const BatchShape& shape) {
-  const Launch run = launch_for(shape);
-  last_shape = shape;
+// Results that a graph copies in vain at most.
+constexpr std::int64_t kGraphFloats = std::int64_t{1} << 18;
+
+// One text and many, for each of a row of token counts. All of them now: a graph is never recorded
+// while a request waits.
+void Session::record_graphs() {
+  const auto spans = [](const OutputSpec& output) { return output.rows == RowKind::kSpans; };
+  const auto pools_spans = [](const Op& op) { return op.kind == OpKind::kPool && op.pool.spans; };
+  if (std::any_of(outputs_.begin(), outputs_.end(), spans) ||
+      std::any_of(ops.begin(), ops.end(), pools_spans))
+    return;
+  for (const std::int64_t tokens :
+       {8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048}) {
+    for (const std::int64_t texts : {std::int64_t{1}, tokens / 8}) {
+      if (tokens > most.tokens || texts > most.texts) continue;
+      if (!graphs.empty() && graphs.back().shape.tokens == tokens &&
+          graphs.back().shape.texts == texts)
+        continue;
+      const std::int64_t blocks = (tokens + kQueryBlock - 1) / kQueryBlock;
+      const BatchShape shape{tokens, texts, 0, texts == 1 ? blocks : blocks + texts};
+      std::int64_t copied = 0;  // for texts that may not be there
+      for (const OutputSpec& output : outputs_)
+        copied += output.width * (output.rows == RowKind::kTokens ? tokens : texts);
+      if (texts > 1 && copied > kGraphFloats) continue;
+      graphs.push_back({shape, {}});
+      enqueue(0, shape, shape);  // once without recording: kernels are loaded when first used
+      check(cudaStreamSynchronize(stream), "a first run");
+      for (int stage = 0; stage < kStages; ++stage) {
+        cudaGraph_t graph = nullptr;
+        check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal),
+              "recording a graph");
+        enqueue(stage, shape, shape);
+        check(cudaStreamEndCapture(stream, &graph), "recording a graph");
+        const cudaError_t made = cudaGraphInstantiate(&graphs.back().of_stage[stage], graph, 0);
+        cudaGraphDestroy(graph);
+        check(made, "making a graph");
+        check(cudaGraphUpload(graphs.back().of_stage[stage], stream), "making a graph");
+      }
+    }
+  }
+  check(cudaStreamSynchronize(stream), "making graphs");
+}
+
+BatchShape Session::padded(const BatchShape& shape) const {
+  if (shape.spans > 0) return shape;
+  for (const Graph& graph : graphs) {
+    if (graph.shape.tokens >= shape.tokens && graph.shape.texts >= shape.texts &&
+        graph.shape.items >= shape.items)
+      return graph.shape;
+  }
+  return shape;
+}
+
+// The copies and kernels of one submission.
+void Session::enqueue(int stage, const BatchShape& shape, const BatchShape& padded) {
+  const Launch run = launch_for(padded);
   check(cudaMemcpyAsync(device_inputs.data, stages[stage].inputs.data,
                         static_cast<std::size_t>(run.at.total) * sizeof(std::int32_t),
                         cudaMemcpyHostToDevice, stream),
         "copying a batch");
   run_ops(run, ops, op_products);
   for (const OutputSpec& output : outputs_) {
-    const std::int64_t rows = run.rows(output.rows);
+    const std::int64_t rows = output.rows == RowKind::kTokens  ? shape.tokens
+                              : output.rows == RowKind::kTexts ? shape.texts
+                                                               : shape.spans;
     if (rows < 1) continue;
     check(cudaMemcpyAsync(static_cast<char*>(stages[stage].outputs.data) + output.offset,
                           static_cast<const char*>(results.data) + output.offset,
                           static_cast<std::size_t>(rows * output.width) * sizeof(float),
                           cudaMemcpyDeviceToHost, stream),
           "copying results");
+  }
+}
+
+void Session::submit(int stage, const BatchShape& shape, const BatchShape& padded) {
+  last_shape = padded;
+  const auto same = [&padded](const Graph& graph) {
+    return graph.shape.tokens == padded.tokens && graph.shape.texts == padded.texts;
+  };
+  const auto graph = std::find_if(graphs.begin(), graphs.end(), same);
+  if (graph != graphs.end() && graph->shape.items == padded.items && padded.spans == 0) {
+    check(cudaGraphLaunch(graph->of_stage[stage], stream), "running a batch");
+  } else {
+    enqueue(stage, shape, padded);
   }
   check(cudaEventRecord(stages[stage].done, stream), "marking the end of a batch");
 }

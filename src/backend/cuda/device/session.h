@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "backend/cuda/device.h"
+#include "backend/cuda/device/gemm_sm90.h"
 #include "backend/cuda/device/lt.h"
 
 namespace inlay::backend::cuda {
@@ -27,7 +28,7 @@ struct Launch {
   InputLayout at;
   const std::int32_t* inputs;  // on the device
   char* blocks[4];             // by Block
-  Type type;
+  bool overlaps;               // whether kernels may begin before the one before has ended
 
   template <typename T = void>
   T* pointer(const Place& place) const {
@@ -63,16 +64,20 @@ bool launch_mma(const Launch& run, const AttentionOp& op);  // false: not its ki
 // gemm.cu: one product, planned once for every number of rows.
 class Product {
  public:
-  // out[rows, n] = in W^T, and with `op.bias` of the output's type + bias.
-  Product(Lt* lt, const LinearOp& op, std::int64_t most_rows);
-  void run(const Launch& launch, std::int64_t rows, std::int64_t weight_bytes,
-           Lt* lt) const;  // weight_bytes: added to the weight's address
-  void finish(const Launch& launch, std::int64_t rows) const;  // bias and activation still missing
-  std::string text() const;                                    // which kernel does it, for benches
+  // `at` has the blocks' addresses. The weights that run() reads may lie `weight_bytes` further on,
+  // where the output is fp32.
+  Product(Lt* lt, const Launch& at, const LinearOp& op, std::int64_t most_rows);
+  // out = activation(in W^T + bias).
+  void run(const Launch& launch, std::int64_t rows, std::int64_t weight_bytes, Lt* lt) const;
+  std::string text() const;  // which kernel does it, for benches
 
  private:
+  // cuBLASLt adds a bias of the output's type.
+  bool fuses_bias() const { return present(op_.bias) && op_.bias.type == op_.out.type; }
   LinearOp op_;
-  LtProduct lt_;  // none: the plain kernel
+  bool own_ = false;
+  Sm90Product sm90_;  // own_
+  LtProduct lt_;      // neither: the plain kernel
 };
 
 struct DeviceMemory {
@@ -108,7 +113,8 @@ struct Session {
               std::int64_t ld, Type to);
   void upload_words(const std::int32_t* values, std::int64_t count, std::int64_t offset);
   void prepare();
-  void submit(int stage, const BatchShape& shape);
+  BatchShape padded(const BatchShape& shape) const;
+  void submit(int stage, const BatchShape& shape, const BatchShape& padded);
   void wait(int stage);
   float time(int repeats, float* operations);
   std::string describe(std::int64_t op) const;
@@ -125,13 +131,15 @@ struct Session {
   void plan_products(const std::vector<Op>& list, std::vector<std::vector<Product>>* products);
   void run_ops(const Launch& run, const std::vector<Op>& list,
                const std::vector<std::vector<Product>>& products);
+  void enqueue(int stage, const BatchShape& shape, const BatchShape& padded);
+  void record_graphs();
   void run_op(const Launch& run, const Op& op, const std::vector<Product>& products);
 
   const std::int32_t device;
-  const Type type;
+  bool overlaps = false;
   const InputKinds kinds;
   const std::int64_t input_words, output_bytes;
-  std::int64_t most_tokens = 1;
+  const BatchShape most;  // of a submission
   BatchShape last_shape{};
   std::vector<Op> setup, ops;
   std::vector<std::vector<Product>> setup_products, op_products;  // of each operation
@@ -145,6 +153,13 @@ struct Session {
     cudaEvent_t done = nullptr;
   };
   Stage stages[kStages];
+  // A shape's submission as one launch, copies included: of small batches, which would wait for the
+  // host to launch their kernels. Ascending by tokens, then texts.
+  struct Graph {
+    BatchShape shape;
+    cudaGraphExec_t of_stage[kStages];
+  };
+  std::vector<Graph> graphs;
 };
 
 }  // namespace inlay::backend::cuda
