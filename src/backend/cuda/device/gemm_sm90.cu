@@ -190,23 +190,19 @@ __device__ inline void finish_tile(const Sm90Args& args, float (&sums)[2][64], s
     float2 bias = make_float2(0, 0);
     if (args.bias != nullptr && at < args.columns)
       bias = *reinterpret_cast<const float2*>(args.bias + at);
+    float x[8];  // both halves of the rows, eight rows apart, two columns
 #pragma unroll
-    for (int m = 0; m < 2; ++m) {
+    for (int i = 0; i < 8; ++i)
+      x[i] = __fadd_rn(sums[i / 4][4 * n + i % 4], i % 2 == 0 ? bias.x : bias.y);
+    if (kGelu) gelu_16(x);
 #pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        float x = sums[m][4 * n + 2 * half] + bias.x;
-        float y = sums[m][4 * n + 2 * half + 1] + bias.y;
-        if (kGelu) {
-          x = gelu(x);
-          y = gelu(y);
-        }
-        const int row = m * 64 + warp * 16 + half * 8 + lane / 4;
-        // Two panels of 64 columns, rows of 128 bytes, swizzled as the store expects them.
-        const std::uint32_t address =
-            out + n / 8 * (kTileRows * 128) + row * 128 + ((n % 8) ^ (row % 8)) * 16 + lane % 4 * 4;
-        asm volatile("st.shared.b32 [%0], %1;\n" ::"r"(address), "r"(pair_of(x, y, T{}))
-                     : "memory");
-      }
+    for (int i = 0; i < 8; i += 2) {
+      const int row = i / 4 * 64 + warp * 16 + i / 2 % 2 * 8 + lane / 4;
+      // Two panels of 64 columns, rows of 128 bytes, swizzled as the store expects them.
+      const std::uint32_t address =
+          out + n / 8 * (kTileRows * 128) + row * 128 + ((n % 8) ^ (row % 8)) * 16 + lane % 4 * 4;
+      asm volatile("st.shared.b32 [%0], %1;\n" ::"r"(address), "r"(pair_of(x[i], x[i + 1], T{}))
+                   : "memory");
     }
   }
 }

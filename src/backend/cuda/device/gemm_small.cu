@@ -20,39 +20,43 @@ struct SmallArgs {
   void* out;
   std::int64_t ld_in, ld_weight, ld_out;
   std::int32_t rows, n, k;
-  Activation activation;
+  bool gelu;
 };
 
 template <int kRows>
 constexpr int stage_elements() {
   return (kColumns + kRows) * kStride;
 }
-// As many stages as fit: what is under way at a time decides the rate.
+// As many stages as fit: what is under way at a time decides the rate. Fewer where k is short, so
+// that a multiprocessor holds several blocks.
 template <int kRows>
-constexpr int stage_count() {
+constexpr int most_stages() {
   return kRows == 16 ? 8 : kRows == 32 ? 7 : 5;
 }
 
-// Columns [first, first + kDepth) of `kCount` rows from `begin` on; zeros outside.
+// A stage's columns of kCount rows from `begin` on, a warp a row at a time; zeros outside.
 template <typename T, int kCount, int kThreads>
-__device__ void load_rows(T* to, const T* from, std::int64_t ld, int begin, int rows, int first,
-                          int k) {
-  constexpr int kChunks = kDepth / 8;
+__device__ inline void load_rows(T* to, const T* from, std::int64_t ld, int begin, int rows,
+                                 int first, int k) {
+  constexpr int kAtOnce = kThreads / (kDepth / 8);
+  static_assert(kDepth / 8 == kWarp && kCount % kAtOnce == 0);
+  const int lane_column = static_cast<int>(threadIdx.x) % kWarp * 8;
+  const int my_row = static_cast<int>(threadIdx.x) / kWarp;
+  const bool column_inside = first + lane_column < k;
+  const T* source = from + (begin + my_row) * ld + first + lane_column;
+  const std::uint32_t target = shared_address(to + my_row * kStride + lane_column);
 #pragma unroll
-  for (int i = static_cast<int>(threadIdx.x); i < kCount * kChunks; i += kThreads) {
-    const int row = begin + i / kChunks;
-    const int column = first + i % kChunks * 8;
-    const bool inside = row < rows && column < k;
-    const T* source = inside ? from + row * ld + column : from;
-    copy16(shared_address(to + i / kChunks * kStride + i % kChunks * 8), source, inside);
+  for (int part = 0; part < kCount / kAtOnce; ++part) {
+    const bool inside = column_inside && begin + my_row + part * kAtOnce < rows;
+    copy16(target + part * kAtOnce * kStride * static_cast<int>(sizeof(T)),
+           inside ? source + part * kAtOnce * ld : from, inside);
   }
 }
 
 // A warp for each eight of kRows rows.
-template <typename T, int kRows>
+template <typename T, int kRows, int kStages>
 __global__ void __launch_bounds__(kRows * 4) small_kernel(const SmallArgs args) {
   constexpr int kThreads = kRows * 4;
-  constexpr int kStages = stage_count<kRows>();
   extern __shared__ __align__(16) unsigned char memory[];
   T* stages = reinterpret_cast<T*>(memory);
   const int column0 = static_cast<int>(blockIdx.x) * kColumns;
@@ -75,14 +79,15 @@ __global__ void __launch_bounds__(kRows * 4) small_kernel(const SmallArgs args) 
     copy_commit();
   };
   // Weights are nobody's result: they come in while the kernel before this one ends.
-#pragma unroll
+#pragma unroll 1
   for (int s = 0; s < kStages - 1; ++s) load_weights(s);
   wait_for_inputs();
-#pragma unroll
+#pragma unroll 1
   for (int s = 0; s < kStages - 1; ++s) load_inputs(s);
   const int warp = static_cast<int>(threadIdx.x) / kWarp;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   float sums[4] = {};
+#pragma unroll 1
   for (int step = 0; step < steps; ++step) {
     copy_wait<kStages - 2>();
     __syncthreads();
@@ -106,27 +111,39 @@ __global__ void __launch_bounds__(kRows * 4) small_kernel(const SmallArgs args) 
 #pragma unroll
   for (int c = 0; c < 4; ++c) {
     const int column = column0 + lane / 4 + c / 2 * 8;
-    const int row = row0 + warp * 8 + lane % 4 * 2 + c % 2;
-    if (column >= args.n || row >= args.rows) continue;
-    float x = sums[c] + (args.bias != nullptr ? args.bias[column] : 0.0F);
-    if (args.activation != Activation::kNone && args.activation != Activation::kGelu)
-      x = to_float(from_float<T>(x));  // those are a kernel of their own behind gemm_sm90.cu
-    static_cast<T*>(args.out)[row * args.ld_out + column] =
-        from_float<T>(activate(args.activation, x));
+    const float bias = args.bias != nullptr && column < args.n ? args.bias[column] : 0.0F;
+    sums[c] = __fadd_rn(sums[c], bias);
   }
+  if (args.gelu) gelu_16(sums);
+#pragma unroll
+  for (int c = 0; c < 4; ++c) {
+    const int column = column0 + lane / 4 + c / 2 * 8;
+    const int row = row0 + warp * 8 + lane % 4 * 2 + c % 2;
+    if (column < args.n && row < args.rows)
+      static_cast<T*>(args.out)[row * args.ld_out + column] = from_float<T>(sums[c]);
+  }
+}
+
+template <typename T, int kRows, int kStages>
+void launch_stages(const Launch& run, const SmallArgs& args) {
+  constexpr int kBytes = kStages * stage_elements<kRows>() * static_cast<int>(sizeof(T));
+  check(cudaFuncSetAttribute(small_kernel<T, kRows, kStages>,
+                             cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes),
+        "a product's shared memory");
+  const dim3 grid(static_cast<unsigned>((args.n + kColumns - 1) / kColumns),
+                  static_cast<unsigned>((args.rows + kRows - 1) / kRows));
+  start(run, small_kernel<T, kRows, kStages>, grid, kRows * 4, kBytes, args);
 }
 
 template <typename T, int kRows>
 void launch_rows(const Launch& run, const SmallArgs& args) {
-  constexpr int kBytes =
-      stage_count<kRows>() * stage_elements<kRows>() * static_cast<int>(sizeof(T));
-  check(cudaFuncSetAttribute(small_kernel<T, kRows>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             kBytes),
-        "a product's shared memory");
-  const dim3 grid(static_cast<unsigned>((args.n + kColumns - 1) / kColumns),
-                  static_cast<unsigned>((args.rows + kRows - 1) / kRows));
-  start(run, small_kernel<T, kRows>, grid, kRows * 4, kBytes, args);
-  check(cudaGetLastError(), "a product");
+  if (args.k <= 2 * kDepth) {
+    launch_stages<T, kRows, 2>(run, args);
+  } else if (args.k <= 4 * kDepth) {
+    launch_stages<T, kRows, 4>(run, args);
+  } else {
+    launch_stages<T, kRows, most_stages<kRows>()>(run, args);
+  }
 }
 
 template <typename T>
@@ -154,12 +171,15 @@ void launch_small(const Launch& run, const LinearOp& op, std::int64_t rows) {
   args.rows = static_cast<std::int32_t>(rows);
   args.n = static_cast<std::int32_t>(op.n);
   args.k = static_cast<std::int32_t>(op.k);
-  args.activation = op.activation;
+  args.gelu = op.activation == Activation::kGelu;
   if (op.in.type == Type::kF16) {
     launch_typed<__half>(run, args);
   } else {
     launch_typed<__nv_bfloat16>(run, args);
   }
+  // As behind gemm_sm90.cu: of what is rounded already.
+  if (op.activation != Activation::kNone && !args.gelu)
+    launch_activation(run, op.out, rows, op.n, nullptr, op.activation);
 }
 
 }  // namespace inlay::backend::cuda

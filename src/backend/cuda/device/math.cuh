@@ -93,6 +93,43 @@ __device__ inline float sigmoid(float x) { return 1.0F / (1.0F + expf(-x)); }
 __device__ inline float softplus(float x) { return x > 20.0F ? x : log1pf(expf(x)); }
 __device__ inline float gelu(float x) { return 0.5F * x * (1.0F + erff(x * 0.70710678F)); }
 
+__device__ inline float power_of_two(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;\n" : "=f"(y) : "f"(x));
+  return y;
+}
+
+// max(x, 0) - |x| / 2 erfc(|x| / sqrt 2), erfc by Abramowitz and Stegun 7.1.26: within 2e-7 of
+// gelu(), for results of 16 bits. No branch and half the instructions of erff, so that a product's
+// epilogue hides behind the next tile. Every rounding is spelled out: two kernels that use it give
+// the same bits.
+template <int kCount>
+__device__ inline void gelu_16(float (&x)[kCount]) {
+  float t[kCount];  // one stage of all elements, then the next: chains of one would wait for itself
+  float p[kCount];
+  float decay[kCount];
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) {
+    asm("rcp.approx.ftz.f32 %0, %1;\n"
+        : "=f"(t[i])
+        : "f"(__fmaf_rn(0.23164189F, fabsf(x[i]), 1.0F)));
+    decay[i] = power_of_two(__fmul_rn(__fmul_rn(x[i], x[i]), -0.72134752F));  // e^(-x^2 / 2)
+  }
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) p[i] = __fmaf_rn(1.061405429F, t[i], -1.453152027F);
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) p[i] = __fmaf_rn(p[i], t[i], 1.421413741F);
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) p[i] = __fmaf_rn(p[i], t[i], -0.284496736F);
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) p[i] = __fmaf_rn(p[i], t[i], 0.254829592F);
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) {
+    const float tail = __fmul_rn(__fmul_rn(p[i], t[i]), decay[i]);
+    x[i] = __fmaf_rn(__fmul_rn(fabsf(x[i]), tail), -0.5F, fmaxf(x[i], 0.0F));
+  }
+}
+
 // The formulas of program/activation.h.
 __device__ inline float activate(Activation activation, float x) {
   switch (activation) {

@@ -70,10 +70,4 @@ __device__ inline std::uint32_t pair_of(float a, float b, __nv_bfloat16) {
   return bits;
 }
 
-__device__ inline float power_of_two(float x) {
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;\n" : "=f"(y) : "f"(x));
-  return y;
-}
-
 }  // namespace inlay::backend::cuda
