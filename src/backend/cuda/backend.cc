@@ -147,8 +147,16 @@ class CudaBackend final : public Backend {
       fail(ErrorCode::kUnavailable, "cuda",
            "expected a usable GPU, got: " + library.reason + ". Remedy: " + library.remedy + ".");
     }
-    return cuda::make_executable(cuda::make_plan(program, options), options, *library.api,
-                                 device_number(options.unit));
+    const auto with_chunks = [&](std::int64_t tokens) {
+      return cuda::make_executable(cuda::make_plan(program, options, tokens), options, *library.api,
+                                   device_number(options.unit));
+    };
+    try {
+      return with_chunks(cuda::kChunkTokens);
+    } catch (const Error& error) {  // the GPU's memory is too small, or others hold it
+      if (error.code() != ErrorCode::kMemoryLimit) throw;
+    }
+    return with_chunks(cuda::kChunkTokens / 2);
   }
 };
 

@@ -10,9 +10,6 @@
 namespace inlay::backend::cuda {
 namespace {
 
-// Tokens of a submission at most: enough to fill any GPU of today, few enough that the slots of a
-// BERT-large stay under half a GiB.
-constexpr std::int64_t kChunkTokens = 16384;
 constexpr std::int64_t kAlignment = 256;  // bytes: what cuBLASLt's fastest kernels ask for
 
 std::int64_t round_up(std::int64_t x, std::int64_t to) { return (x + to - 1) / to * to; }
@@ -29,10 +26,10 @@ std::int64_t rows_at_most(const Capacity& capacity, RowKind rows) {
 
 }  // namespace
 
-Capacity capacity_of(const CompileOptions& options) {
+Capacity capacity_of(const CompileOptions& options, std::int64_t chunk_tokens) {
   Capacity capacity;
   capacity.text_tokens = std::min(options.max_text_tokens, options.max_tokens);
-  capacity.tokens = std::min(options.max_tokens, std::max(kChunkTokens, capacity.text_tokens));
+  capacity.tokens = std::min(options.max_tokens, std::max(chunk_tokens, capacity.text_tokens));
   capacity.texts = std::min(options.max_texts, capacity.tokens);
   return capacity;
 }
@@ -74,9 +71,9 @@ std::int64_t Addresses::take(std::int64_t bytes) {
 
 void Addresses::give(std::int64_t offset) { taken_.erase(offset); }
 
-Planner::Planner(const Program& program, const CompileOptions& options, bool fuse)
-    : program_(program), fuse_(fuse) {
-  plan_.capacity = capacity_of(options);
+Planner::Planner(const Program& program, const CompileOptions& options, std::int64_t chunk_tokens)
+    : program_(program) {
+  plan_.capacity = capacity_of(options, chunk_tokens);
   plan_.type = type_of_dtype(options.dtype);
 }
 
@@ -215,7 +212,7 @@ Plan Planner::make() {
   swallowed_.assign(steps.size(), false);
   tail_.assign(steps.size(), kNone);
   places_.assign(program_.values().size(), Place{});
-  if (fuse_) fuse_steps();
+  fuse_steps();
   for (const ValueId output : program_.outputs()) {
     const Value& value = program_.value(output);
     const RowKind rows = kind_of(value.rows);
@@ -244,8 +241,8 @@ Plan Planner::make() {
   return std::move(plan_);
 }
 
-Plan make_plan(const Program& program, const CompileOptions& options, bool fuse) {
-  return Planner(program, options, fuse).make();
+Plan make_plan(const Program& program, const CompileOptions& options, std::int64_t chunk_tokens) {
+  return Planner(program, options, chunk_tokens).make();
 }
 
 }  // namespace inlay::backend::cuda

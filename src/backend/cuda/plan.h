@@ -49,7 +49,10 @@ struct PositionRule {
 struct Capacity {
   std::int64_t tokens = 0, texts = 0, text_tokens = 0;
 };
-Capacity capacity_of(const CompileOptions& options);
+// Tokens of a submission at most: enough to fill any GPU of today, few enough that the slots of a
+// BERT-large stay under half a GiB.
+inline constexpr std::int64_t kChunkTokens = 16384;
+Capacity capacity_of(const CompileOptions& options, std::int64_t chunk_tokens = kChunkTokens);
 
 struct Plan {
   Capacity capacity;
@@ -73,8 +76,8 @@ struct Plan {
 
 Type type_of_dtype(const std::string& dtype);  // "fp32", "fp16", "bf16"
 
-// `fuse` false keeps every step an operation of its own: the plain twin that tests compare with.
-Plan make_plan(const Program& program, const CompileOptions& options, bool fuse = true);
+Plan make_plan(const Program& program, const CompileOptions& options,
+               std::int64_t chunk_tokens = kChunkTokens);
 
 MemoryPlan memory_of(const Plan& plan);
 

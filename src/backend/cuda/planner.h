@@ -24,7 +24,7 @@ class Addresses {
 
 class Planner {
  public:
-  Planner(const Program& program, const CompileOptions& options, bool fuse);
+  Planner(const Program& program, const CompileOptions& options, std::int64_t chunk_tokens);
   Plan make();
 
  private:
@@ -75,7 +75,6 @@ class Planner {
   void emit(std::size_t i, const TruncateStep& step);
 
   const Program& program_;
-  const bool fuse_;
   Plan plan_;
   std::vector<int> uses_;               // of each value, by live steps
   std::vector<bool> live_, swallowed_;  // of each step; swallowed: another step does its work

@@ -98,6 +98,18 @@ TEST(Plan, CapacityHoldsTheLongestTextAndNoMoreThanABatch) {
   EXPECT_EQ(capacity_of(options).texts, 100);
 }
 
+TEST(Plan, HalfTheChunkTakesLessAndHoldsTheSame) {
+  const Program program = encoder();
+  CompileOptions options = options_of("fp16");
+  options.max_tokens = 4 * kChunkTokens;
+  const Plan whole = make_plan(program, options);
+  const Plan half = make_plan(program, options, kChunkTokens / 2);
+  EXPECT_EQ(whole.capacity.tokens, kChunkTokens);
+  EXPECT_EQ(half.capacity.tokens, kChunkTokens / 2);
+  EXPECT_LT(half.slot_bytes, whole.slot_bytes);
+  EXPECT_EQ(half.weight_bytes, whole.weight_bytes);
+}
+
 TEST(Plan, TiedMatricesAreStoredOnce) {
   Program p;
   const WeightRef words = weight(&p, "words", {100, 64});

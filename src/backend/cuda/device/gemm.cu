@@ -13,7 +13,8 @@ namespace {
 constexpr int kTile = 64;   // rows and columns of a block
 constexpr int kDepth = 16;  // of k at a time
 constexpr int kThreads = 256;
-constexpr int kEach = 4;  // rows and columns of a thread
+constexpr int kEach = 4;                // rows and columns of a thread
+constexpr std::int64_t kLtRows = 2048;  // from which cuBLASLt's choice for many rows holds
 
 struct PlainArgs {
   const void *in, *weight;
@@ -98,27 +99,122 @@ void launch_plain(const Launch& run, const PlainArgs& args, Type in) {
 
 }  // namespace
 
+namespace {
+
+// Numbers in [-1, 1) that look random.
+template <typename T>
+__global__ void scatter_kernel(T* to, std::int64_t count) {
+  wait_for_inputs();
+  const std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i >= count) return;
+  auto hash = static_cast<std::uint32_t>(i) * 2654435761U;
+  hash = (hash ^ (hash >> 15)) * 2246822519U;
+  hash ^= hash >> 13;
+  to[i] = from_float<T>(static_cast<float>(hash) * 0x1p-31F - 1.0F);
+}
+
+__global__ void compare_kernel(const std::uint16_t* a, const std::uint16_t* b, std::int64_t count,
+                               std::int32_t* differ) {
+  wait_for_inputs();
+  const std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i < count && a[i] != b[i]) *differ = 1;
+}
+
+constexpr int kBlock = 256;
+unsigned blocks_for(std::int64_t count) {
+  return static_cast<unsigned>((count + kBlock - 1) / kBlock);
+}
+
+// Milliseconds of one of five calls, after one that is not counted.
+template <typename F>
+float time_of(const Launch& run, const F& work) {
+  constexpr int kCalls = 5;
+  cudaEvent_t begin = nullptr;
+  cudaEvent_t end = nullptr;
+  check(cudaEventCreate(&begin), "making an event");
+  check(cudaEventCreate(&end), "making an event");
+  work();
+  check(cudaEventRecord(begin, run.stream), "timing a product");
+  for (int i = 0; i < kCalls; ++i) work();
+  check(cudaEventRecord(end, run.stream), "timing a product");
+  check(cudaEventSynchronize(end), "timing a product");
+  float milliseconds = 0;
+  check(cudaEventElapsedTime(&milliseconds, begin, end), "timing a product");
+  cudaEventDestroy(begin);
+  cudaEventDestroy(end);
+  return milliseconds / kCalls;
+}
+
+}  // namespace
+
 Product::Product(Lt* lt, const Launch& at, const LinearOp& op, std::int64_t most_rows) : op_(op) {
   if (op.n % 8 != 0 || op.k % 8 != 0) return;
   own_ = op.rows == 0 && sm90_.plan(at, op, most_rows);
-  if (own_) return;
+  if (own_ && (op.activation != Activation::kNone || most_rows <= kSmallRows)) return;
   const LtShape shape{op.n,      op.k,       op.weight.ld, op.in.ld,
                       op.out.ld, op.in.type, op.out.type,  fuses_bias()};
   LtProduct product(lt, shape, most_rows);
-  if (product.present()) lt_ = std::move(product);
+  if (!product.present()) return;
+  lt_ = std::move(product);
+  if (!own_) return;
+  // Both sum along k sixteen at a time; where cuBLASLt gives the same bits and is the faster one
+  // for many rows, it takes those. Asked once a shape.
+  const auto [known, is_new] = lt->faster.try_emplace(shape, false);
+  if (is_new) known->second = lt_is_faster(lt, at, most_rows);
+  lt_for_many_ = known->second;
+}
+
+bool Product::lt_is_faster(Lt* lt, const Launch& at, std::int64_t most_rows) const {
+  const std::int64_t count = most_rows * op_.in.ld;
+  if (op_.in.type == Type::kF16) {
+    start(at, scatter_kernel<__half>, blocks_for(count), kBlock, 0, at.pointer<__half>(op_.in),
+          count);
+  } else {
+    start(at, scatter_kernel<__nv_bfloat16>, blocks_for(count), kBlock, 0,
+          at.pointer<__nv_bfloat16>(op_.in), count);
+  }
+  const auto by_lt = [&] {
+    lt_.run(lt, at.pointer(op_.in), at.pointer(op_.weight),
+            fuses_bias() ? at.pointer(op_.bias) : nullptr, at.pointer(op_.out), most_rows);
+  };
+  const auto by_own = [&] { sm90_.run(at, most_rows); };
+  const float lt_time = time_of(at, by_lt);
+  const std::int64_t results = most_rows * op_.out.ld;
+  DeviceMemory kept(results * 2);
+  DeviceMemory differ(sizeof(std::int32_t));
+  check(cudaMemcpyAsync(kept.data, at.pointer(op_.out), static_cast<std::size_t>(results) * 2,
+                        cudaMemcpyDeviceToDevice, at.stream),
+        "comparing products");
+  check(cudaMemsetAsync(differ.data, 0, sizeof(std::int32_t), at.stream), "comparing products");
+  const float own_time = time_of(at, by_own);
+  start(at, compare_kernel, blocks_for(results), kBlock, 0,
+        static_cast<const std::uint16_t*>(kept.data), at.pointer<std::uint16_t>(op_.out), results,
+        static_cast<std::int32_t*>(differ.data));
+  std::int32_t differs = 0;
+  check(cudaMemcpyAsync(&differs, differ.data, sizeof differs, cudaMemcpyDeviceToHost, at.stream),
+        "comparing products");
+  check(cudaStreamSynchronize(at.stream), "comparing products");
+  return differs == 0 && lt_time < own_time;
+}
+
+void Product::run_lt(const Launch& launch, std::int64_t rows, std::int64_t weight_bytes,
+                     Lt* lt) const {
+  lt_.run(lt, launch.pointer(op_.in), launch.pointer<const char>(op_.weight) + weight_bytes,
+          fuses_bias() ? launch.pointer(op_.bias) : nullptr, launch.pointer(op_.out), rows);
+  const float* bias = fuses_bias() ? nullptr : launch.pointer<const float>(op_.bias_f32);
+  if (bias != nullptr || op_.activation != Activation::kNone)
+    launch_activation(launch, op_.out, rows, op_.n, bias, op_.activation);
 }
 
 void Product::run(const Launch& launch, std::int64_t rows, std::int64_t weight_bytes,
                   Lt* lt) const {
   if (rows < 1) return;
-  if (own_) {
-    rows <= kSmallRows ? launch_small(launch, op_, rows) : sm90_.run(launch, rows);
+  if (own_ && rows <= kSmallRows) {
+    launch_small(launch, op_, rows);
+  } else if (own_ && (!lt_for_many_ || rows < kLtRows)) {
+    sm90_.run(launch, rows);
   } else if (lt_.present()) {
-    lt_.run(lt, launch.pointer(op_.in), launch.pointer<const char>(op_.weight) + weight_bytes,
-            fuses_bias() ? launch.pointer(op_.bias) : nullptr, launch.pointer(op_.out), rows);
-    const float* bias = fuses_bias() ? nullptr : launch.pointer<const float>(op_.bias_f32);
-    if (bias != nullptr || op_.activation != Activation::kNone)
-      launch_activation(launch, op_.out, rows, op_.n, bias, op_.activation);
+    run_lt(launch, rows, weight_bytes, lt);
   } else {
     PlainArgs args{};
     args.in = launch.pointer(op_.in);
@@ -138,7 +234,9 @@ void Product::run(const Launch& launch, std::int64_t rows, std::int64_t weight_b
 }
 
 std::string Product::text() const {
-  const std::string kernel = own_            ? "Inlay's kernels for Hopper"
+  const std::string kernel = own_ && lt_for_many_
+                                 ? "Inlay's kernels for Hopper, many rows: " + lt_.text()
+                             : own_          ? "Inlay's kernels for Hopper"
                              : lt_.present() ? lt_.text()
                                              : "the plain kernel";
   return "[rows, " + std::to_string(op_.k) + "] x [" + std::to_string(op_.n) + ", " +

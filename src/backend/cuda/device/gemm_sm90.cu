@@ -29,7 +29,7 @@ constexpr int kOutBytes = kTileRows * kTileColumns * 2;  // a group's finished t
 constexpr int kSharedBytes = kStages * kStageBytes + 2 * kOutBytes + 1024 + 256;
 
 struct Sm90Args {
-  const float* bias;
+  const void* bias;                               // of the matrices' type
   std::int32_t tiles, column_tiles, depth_steps;  // of clusters; of k
   std::int32_t columns;
 };
@@ -187,13 +187,15 @@ __device__ inline void finish_tile(const Sm90Args& args, float (&sums)[2][64], s
 #pragma unroll
   for (int n = 0; n < kTileColumns / 8; ++n) {
     const int at = column + n * 8 + lane % 4 * 2;
-    float2 bias = make_float2(0, 0);
-    if (args.bias != nullptr && at < args.columns)
-      bias = *reinterpret_cast<const float2*>(args.bias + at);
+    float bias[2] = {};
+    if (args.bias != nullptr && at < args.columns) {
+      const T* from = static_cast<const T*>(args.bias) + at;
+      bias[0] = to_float(from[0]);
+      bias[1] = to_float(from[1]);
+    }
     float x[8];  // both halves of the rows, eight rows apart, two columns
 #pragma unroll
-    for (int i = 0; i < 8; ++i)
-      x[i] = __fadd_rn(sums[i / 4][4 * n + i % 4], i % 2 == 0 ? bias.x : bias.y);
+    for (int i = 0; i < 8; ++i) x[i] = __fadd_rn(sums[i / 4][4 * n + i % 4], bias[i % 2]);
     if (kGelu) gelu_16(x);
 #pragma unroll
     for (int i = 0; i < 8; i += 2) {
@@ -339,7 +341,10 @@ bool Sm90Product::plan(const Launch& at, const LinearOp& op, std::int64_t most_r
         "asking a GPU what it is");
   check(cudaDeviceGetAttribute(&processors_, cudaDevAttrMultiProcessorCount, device),
         "asking a GPU what it is");
-  if (major != 9) return false;
+  // This build may lack the code: a kernel made from PTX of an older architecture is an empty one.
+  cudaFuncAttributes code{};
+  check(cudaFuncGetAttributes(&code, sm90_kernel<__half, false>), "asking for a kernel");
+  if (major != 9 || code.ptxVersion < 90) return false;
   op_ = op;
   if (!encode(&in_, at.pointer<void>(op.in), op.in.type, most_rows, op.k, op.in.ld, kTileRows) ||
       !encode(&weight_, at.pointer<void>(op.weight), op.in.type, op.n, op.k, op.weight.ld,
@@ -356,7 +361,7 @@ bool Sm90Product::plan(const Launch& at, const LinearOp& op, std::int64_t most_r
 
 void Sm90Product::run(const Launch& launch, std::int64_t rows) const {
   Sm90Args args{};
-  args.bias = launch.pointer<const float>(op_.bias_f32);
+  args.bias = launch.pointer<const void>(op_.bias);
   const std::int64_t row_tiles = (rows + kCluster * kTileRows - 1) / (kCluster * kTileRows);
   args.column_tiles = static_cast<std::int32_t>((op_.n + kTileColumns - 1) / kTileColumns);
   args.tiles = static_cast<std::int32_t>(row_tiles) * args.column_tiles;

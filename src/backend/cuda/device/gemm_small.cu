@@ -15,8 +15,7 @@ constexpr int kDepth = 256;          // of k in a stage
 constexpr int kStride = kDepth + 8;  // elements: eight rows lie in different banks
 
 struct SmallArgs {
-  const void *in, *weight;
-  const float* bias;
+  const void *in, *weight, *bias;
   void* out;
   std::int64_t ld_in, ld_weight, ld_out;
   std::int32_t rows, n, k;
@@ -111,7 +110,8 @@ __global__ void __launch_bounds__(kRows * 4) small_kernel(const SmallArgs args) 
 #pragma unroll
   for (int c = 0; c < 4; ++c) {
     const int column = column0 + lane / 4 + c / 2 * 8;
-    const float bias = args.bias != nullptr && column < args.n ? args.bias[column] : 0.0F;
+    const bool biased = args.bias != nullptr && column < args.n;
+    const float bias = biased ? to_float(static_cast<const T*>(args.bias)[column]) : 0.0F;
     sums[c] = __fadd_rn(sums[c], bias);
   }
   if (args.gelu) gelu_16(sums);
@@ -163,7 +163,7 @@ void launch_small(const Launch& run, const LinearOp& op, std::int64_t rows) {
   SmallArgs args{};
   args.in = run.pointer<const void>(op.in);
   args.weight = run.pointer<const void>(op.weight);
-  args.bias = run.pointer<const float>(op.bias_f32);
+  args.bias = run.pointer<const void>(op.bias);
   args.out = run.pointer<void>(op.out);
   args.ld_in = op.in.ld;
   args.ld_weight = op.weight.ld;

@@ -65,6 +65,9 @@ class Lt {
   Lt(const Lt&) = delete;
   Lt& operator=(const Lt&) = delete;
 
+  // Shapes that were timed beside Inlay's own kernel (gemm.cu).
+  std::map<LtShape, bool> faster;
+
  private:
   friend class LtProduct;
   const LtAlgorithm& algorithm(const LtShape& shape, const LtProduct& product,

@@ -48,10 +48,10 @@ Session::Session(const SessionSpec& spec)
       ops(spec.ops, spec.ops + spec.op_count),
       outputs_(spec.outputs, spec.outputs + spec.output_count) {
   enter();
-  int major = 0;
-  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device),
-        "asking a GPU what it is");
-  overlaps = major >= 9;
+  // Kernels wait for what they read themselves only where they were compiled for it (start.cuh).
+  cudaFuncAttributes code{};
+  check(cudaFuncGetAttributes(&code, convert_kernel), "asking for a kernel");
+  overlaps = code.ptxVersion >= 90;
   const std::int64_t input_bytes = input_words * std::int64_t{sizeof(std::int32_t)};
   weights = DeviceMemory(spec.weight_bytes);
   check(cudaMemset(weights.data, 0, static_cast<std::size_t>(spec.weight_bytes)),

@@ -74,10 +74,13 @@ class Product {
  private:
   // cuBLASLt adds a bias of the output's type.
   bool fuses_bias() const { return present(op_.bias) && op_.bias.type == op_.out.type; }
+  bool lt_is_faster(Lt* lt, const Launch& at, std::int64_t most_rows) const;
+  void run_lt(const Launch& launch, std::int64_t rows, std::int64_t weight_bytes, Lt* lt) const;
   LinearOp op_;
-  bool own_ = false;
-  Sm90Product sm90_;  // own_
-  LtProduct lt_;      // neither: the plain kernel
+  bool own_ = false;          // Inlay's kernels for Hopper,
+  bool lt_for_many_ = false;  // but for many rows
+  Sm90Product sm90_;
+  LtProduct lt_;  // neither: the plain kernel
 };
 
 struct DeviceMemory {
