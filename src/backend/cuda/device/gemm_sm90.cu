@@ -211,8 +211,15 @@ __device__ inline void finish_tile(const Sm90Args& args, float (&sums)[2][64], s
 
 #endif
 
+// Older architectures know no clusters; there the kernel is empty and never launched.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+#define INLAY_CLUSTER
+#else
+#define INLAY_CLUSTER __cluster_dims__(kCluster, 1, 1)
+#endif
+
 template <typename T, bool kGelu>
-__global__ void __cluster_dims__(kCluster, 1, 1) __launch_bounds__(kThreads, 1)
+__global__ void INLAY_CLUSTER __launch_bounds__(kThreads, 1)
     sm90_kernel(const __grid_constant__ CUtensorMap in, const __grid_constant__ CUtensorMap weight,
                 const __grid_constant__ CUtensorMap out, const Sm90Args args) {
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
