@@ -16,7 +16,7 @@ check() { # NAME REMEDY COMMAND...
   fi
 }
 
-mapfile -t cpp < <(git ls-files --cached --others --exclude-standard -- '*.cc' '*.h' '*.hpp' '*.c' '*.inl' |
+mapfile -t cpp < <(git ls-files --cached --others --exclude-standard -- '*.cc' '*.h' '*.hpp' '*.c' '*.inl' '*.cu' '*.cuh' |
   while read -r file; do [ -f "$file" ] && echo "$file"; done)
 mapfile -t python < <(git ls-files --cached --others --exclude-standard -- '*.py' |
   while read -r file; do [ -f "$file" ] && echo "$file"; done)

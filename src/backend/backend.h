@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,6 +40,7 @@ struct PackedCache {
 
 struct CompileOptions {
   std::string dtype = "fp32";
+  std::string unit;                 // the part of a room that --device ROOM:UNIT names; or empty
   int threads = 1;                  // worker threads that run() may use, the caller's own included
   std::int64_t max_tokens = 16384;  // tokens a run() at most
   std::int64_t max_texts = 16384;   // texts a run() at most
@@ -77,6 +79,10 @@ class Backend {
   virtual ~Backend() = default;
   virtual std::string_view name() const = 0;  // "cpu", as --device spells it
   virtual Probe probe() const = 0;            // thread-safe, cheap after the first call
+  // Likewise of one part of it ("1" of cuda:1); nothing where the room has no such parts.
+  virtual std::optional<Probe> probe_unit(std::string_view) const { return std::nullopt; }
+  // What --dtype auto means for this Program.
+  virtual std::string default_dtype(const Program&) const { return "fp32"; }
   // Why this Program cannot run here; empty: it can. One reason a line: "step layer.0.attention:
   // ...".
   virtual std::vector<std::string> supports(const Program& program,

@@ -15,8 +15,8 @@ namespace {
 struct AbsentRoom {
   std::string_view name, engine;
 };
-constexpr std::array<AbsentRoom, 4> kAbsent{
-    {{"cuda", "CUDA"}, {"onnxruntime", "ONNX Runtime"}, {"mlx", "MLX"}, {"torch", "LibTorch"}}};
+constexpr std::array<AbsentRoom, 3> kAbsent{
+    {{"onnxruntime", "ONNX Runtime"}, {"mlx", "MLX"}, {"torch", "LibTorch"}}};
 constexpr std::string_view kAbsentRemedy = "use --device cpu";
 
 std::string absent_reason(const AbsentRoom& room) {
@@ -69,8 +69,11 @@ const Backend& by_name(const std::string& device, const std::vector<std::string>
         ErrorCode::kUnavailable, "--device " + device,
         "expected a device that is enabled, got one that --disable or INLAY_DISABLE switches off.");
   }
-  const Backend* backend = device == room ? find_backend(room) : nullptr;
-  if (backend == nullptr) {
+  const Backend* backend = find_backend(room);
+  std::optional<Probe> probe;
+  if (backend != nullptr)
+    probe = device == room ? backend->probe() : backend->probe_unit(device.substr(room.size() + 1));
+  if (!probe) {
     if (const AbsentRoom* absent = find_absent(room)) {
       fail(ErrorCode::kUnavailable, "--device " + device,
            "expected a device of this build, got " + room + ": " + absent_reason(*absent) +
@@ -81,25 +84,27 @@ const Backend& by_name(const std::string& device, const std::vector<std::string>
          "got \"" +
              printable(device) + "\".");
   }
-  const Probe probe = backend->probe();
-  if (probe.state != State::kOk) {
+  if (probe->state != State::kOk) {
     fail(ErrorCode::kUnavailable, "--device " + device,
-         "expected the device to be usable, got: " + probe.reason + ". Remedy: " + probe.remedy +
+         "expected the device to be usable, got: " + probe->reason + ". Remedy: " + probe->remedy +
              ".");
   }
   return *backend;
 }
 
-std::string resolve_dtype(const std::string& wish) {
+void check_dtype(const std::string& wish) {
   static constexpr std::array<std::string_view, 6> kKnown{"auto", "fp32", "bf16",
                                                           "fp16", "int8", "fp8"};
   if (std::find(kKnown.begin(), kKnown.end(), wish) == kKnown.end()) {
     fail(ErrorCode::kUsage, "--dtype",
          "expected auto, fp32, bf16, fp16, int8 or fp8, got \"" + printable(wish) + "\".");
   }
-  return wish == "auto"
-             ? "fp32"
-             : wish;  // fp32 on CPUs; accelerators get their own default with their rooms
+}
+
+// Puts what `auto` means to this room into the options.
+void resolve_dtype(const Wish& wish, const Backend& backend, const Program& program,
+                   CompileOptions* options) {
+  options->dtype = wish.dtype == "auto" ? backend.default_dtype(program) : wish.dtype;
 }
 
 }  // namespace
@@ -128,9 +133,15 @@ std::vector<std::string> parse_disable(std::string_view list) {
 Choice select(const Wish& wish, const Program& program, CompileOptions* options) {
   const std::vector<std::string> disabled = all_disabled(wish.disable);
   Choice choice;
-  choice.dtype = options->dtype = resolve_dtype(wish.dtype);
+  check_dtype(wish.dtype);
+  options->unit.clear();
   if (wish.device != "auto") {
     choice.backend = &by_name(wish.device, disabled);
+    choice.device = wish.device;
+    if (const std::size_t colon = wish.device.find(':'); colon != std::string::npos)
+      options->unit = wish.device.substr(colon + 1);
+    resolve_dtype(wish, *choice.backend, program, options);
+    choice.dtype = options->dtype;
     const std::vector<std::string> reasons = choice.backend->supports(program, *options);
     if (reasons.empty()) return choice;
     const bool dtype = reasons.front().starts_with("dtype:");
@@ -152,12 +163,15 @@ Choice select(const Wish& wish, const Program& program, CompileOptions* options)
       choice.refusals.push_back(name + ": " + probe.reason);
       continue;
     }
+    resolve_dtype(wish, *backend, program, options);
     const std::vector<std::string> reasons = backend->supports(program, *options);
     if (!reasons.empty()) {
       choice.refusals.push_back(name + ": " + join(reasons));
       continue;
     }
     choice.backend = backend;
+    choice.device = name;
+    choice.dtype = options->dtype;
     return choice;
   }
   fail(ErrorCode::kUnavailable, "--device auto",

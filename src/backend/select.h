@@ -12,13 +12,14 @@ namespace inlay::backend {
 
 // What the caller asked for.
 struct Wish {
-  std::string device = "auto";  // auto, a room's name
+  std::string device = "auto";  // auto, a room's name, or one with a unit: "cuda:1"
   std::string dtype = "auto";
   std::string disable;  // comma-separated; INLAY_DISABLE is added to it
 };
 
 struct Choice {
   const Backend* backend = nullptr;
+  std::string device;  // "cpu", "cuda:1"
   std::string dtype;
   std::vector<std::string> refusals;  // "ref: only on request"
 };

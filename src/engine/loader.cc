@@ -314,7 +314,8 @@ void load_program(const EngineOptions& options, LoadedModel* model, TokenizerAhe
   model->task->set_limit(
       limits.max_text_tokens,
       model->files.is_static_table() ? 0 : model->tokenizer.special_tokens_added(false));
-  model->device = model->backend = choice.backend->name();
+  model->device = choice.device;
+  model->backend = choice.backend->name();
   model->isa = model->executable->isa();
   model->dtype = choice.dtype;
   model->refusals = choice.refusals;

@@ -1,0 +1,172 @@
+// Elements of every type as float, 16 bytes at a time where rows allow it; sums over a warp in one
+// fixed order; activations.
+#pragma once
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include <cstdint>
+
+#include "backend/cuda/device.h"
+
+namespace inlay::backend::cuda {
+
+inline constexpr int kWarp = 32;
+
+__device__ inline float to_float(float x) { return x; }
+__device__ inline float to_float(__half x) { return __half2float(x); }
+__device__ inline float to_float(__nv_bfloat16 x) { return __bfloat162float(x); }
+
+template <typename T>
+__device__ inline T from_float(float x);
+template <>
+__device__ inline float from_float<float>(float x) {
+  return x;
+}
+template <>
+__device__ inline __half from_float<__half>(float x) {
+  return __float2half_rn(x);
+}
+template <>
+__device__ inline __nv_bfloat16 from_float<__nv_bfloat16>(float x) {
+  return __float2bfloat16_rn(x);
+}
+
+// Eight elements from or to an address that is a multiple of their size.
+__device__ inline void load8(const float* from, float (&v)[8]) {
+  const float4 a = reinterpret_cast<const float4*>(from)[0];
+  const float4 b = reinterpret_cast<const float4*>(from)[1];
+  v[0] = a.x, v[1] = a.y, v[2] = a.z, v[3] = a.w;
+  v[4] = b.x, v[5] = b.y, v[6] = b.z, v[7] = b.w;
+}
+template <typename T>
+__device__ inline void load8(const T* from, float (&v)[8]) {
+  const uint4 bits = *reinterpret_cast<const uint4*>(from);
+  T part[8];
+  memcpy(part, &bits, sizeof bits);
+#pragma unroll
+  for (int i = 0; i < 8; ++i) v[i] = to_float(part[i]);
+}
+__device__ inline void store8(float* to, const float (&v)[8]) {
+  reinterpret_cast<float4*>(to)[0] = make_float4(v[0], v[1], v[2], v[3]);
+  reinterpret_cast<float4*>(to)[1] = make_float4(v[4], v[5], v[6], v[7]);
+}
+template <typename T>
+__device__ inline void store8(T* to, const float (&v)[8]) {
+  T part[8];
+#pragma unroll
+  for (int i = 0; i < 8; ++i) part[i] = from_float<T>(v[i]);
+  uint4 bits;
+  memcpy(&bits, part, sizeof bits);
+  *reinterpret_cast<uint4*>(to) = bits;
+}
+
+// One element of a matrix whose type is known only when the kernel runs.
+__device__ inline float load_any(const void* from, Type type, std::int64_t at) {
+  if (type == Type::kF16) return to_float(static_cast<const __half*>(from)[at]);
+  if (type == Type::kBF16) return to_float(static_cast<const __nv_bfloat16*>(from)[at]);
+  return static_cast<const float*>(from)[at];
+}
+__device__ inline void store_any(void* to, Type type, std::int64_t at, float x) {
+  if (type == Type::kF16) {
+    static_cast<__half*>(to)[at] = from_float<__half>(x);
+  } else if (type == Type::kBF16) {
+    static_cast<__nv_bfloat16*>(to)[at] = from_float<__nv_bfloat16>(x);
+  } else {
+    static_cast<float*>(to)[at] = x;
+  }
+}
+
+__device__ inline float warp_sum(float x) {
+#pragma unroll
+  for (int step = kWarp / 2; step > 0; step /= 2) x += __shfl_xor_sync(0xffffffffU, x, step);
+  return x;
+}
+__device__ inline float warp_max(float x) {
+#pragma unroll
+  for (int step = kWarp / 2; step > 0; step /= 2)
+    x = fmaxf(x, __shfl_xor_sync(0xffffffffU, x, step));
+  return x;
+}
+
+__device__ inline float sigmoid(float x) { return 1.0F / (1.0F + expf(-x)); }
+__device__ inline float softplus(float x) { return x > 20.0F ? x : log1pf(expf(x)); }
+__device__ inline float gelu(float x) { return 0.5F * x * (1.0F + erff(x * 0.70710678F)); }
+
+__device__ inline float power_of_two(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;\n" : "=f"(y) : "f"(x));
+  return y;
+}
+
+// max(x, 0) - |x| / 2 erfc(|x| / sqrt 2), erfc by Abramowitz and Stegun 7.1.26: within 2e-7 of
+// gelu(), for results of 16 bits. No branch and half the instructions of erff, so that a product's
+// epilogue hides behind the next tile. Every rounding is spelled out: two kernels that use it give
+// the same bits.
+template <int kCount>
+__device__ inline void gelu_16(float (&x)[kCount]) {
+  float t[kCount];  // one stage of all elements, then the next: chains of one would wait for itself
+  float p[kCount];
+  float decay[kCount];
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) {
+    asm("rcp.approx.ftz.f32 %0, %1;\n"
+        : "=f"(t[i])
+        : "f"(__fmaf_rn(0.23164189F, fabsf(x[i]), 1.0F)));
+    decay[i] = power_of_two(__fmul_rn(__fmul_rn(x[i], x[i]), -0.72134752F));  // e^(-x^2 / 2)
+  }
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) p[i] = __fmaf_rn(1.061405429F, t[i], -1.453152027F);
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) p[i] = __fmaf_rn(p[i], t[i], 1.421413741F);
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) p[i] = __fmaf_rn(p[i], t[i], -0.284496736F);
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) p[i] = __fmaf_rn(p[i], t[i], 0.254829592F);
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) {
+    const float tail = __fmul_rn(__fmul_rn(p[i], t[i]), decay[i]);
+    x[i] = __fmaf_rn(__fmul_rn(fabsf(x[i]), tail), -0.5F, fmaxf(x[i], 0.0F));
+  }
+}
+
+// The formulas of program/activation.h.
+__device__ inline float activate(Activation activation, float x) {
+  switch (activation) {
+    case Activation::kNone:
+      return x;
+    case Activation::kGelu:
+      return gelu(x);
+    case Activation::kGeluTanh:
+      return 0.5F * x * (1.0F + tanhf(0.79788456F * (x + 0.044715F * x * x * x)));
+    case Activation::kGeluQuick:
+      return x * sigmoid(1.702F * x);
+    case Activation::kGelu10:
+      return fminf(fmaxf(gelu(x), -10.0F), 10.0F);
+    case Activation::kRelu:
+      return fmaxf(x, 0.0F);
+    case Activation::kRelu2:
+      return fmaxf(x, 0.0F) * fmaxf(x, 0.0F);
+    case Activation::kRelu6:
+      return fminf(fmaxf(x, 0.0F), 6.0F);
+    case Activation::kLeakyRelu:
+      return x < 0 ? 0.01F * x : x;
+    case Activation::kSilu:
+      return x * sigmoid(x);
+    case Activation::kMish:
+      return x * tanhf(softplus(x));
+    case Activation::kTanh:
+      return tanhf(x);
+    case Activation::kSigmoid:
+      return sigmoid(x);
+    case Activation::kHardswish:
+      return x * fminf(fmaxf(x + 3.0F, 0.0F), 6.0F) / 6.0F;
+    case Activation::kSqrtSoftplus:
+      return sqrtf(softplus(x));
+    case Activation::kLaplace:
+      return 0.5F * (1.0F + erff((x - 0.707107F) / (0.282095F * 1.41421356F)));
+  }
+  return x;
+}
+
+}  // namespace inlay::backend::cuda

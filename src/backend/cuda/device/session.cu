@@ -1,0 +1,347 @@
+// A session: memory taken once, weights converted on their way in, submissions run in order on one
+// stream.
+#include <algorithm>
+#include <cstring>
+
+#include "backend/cuda/device/math.cuh"
+#include "backend/cuda/device/session.h"
+
+namespace inlay::backend::cuda {
+namespace {
+
+constexpr std::int64_t kBounceFloats = std::int64_t{1} << 22;  // uploads go through 16 MiB
+
+__global__ void convert_kernel(const float* from, std::int64_t count, std::int64_t columns,
+                               std::int64_t first, char* to, std::int64_t ld, Type type) {
+  const std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i >= count) return;
+  const std::int64_t at = first + i;
+  store_any(to, type, at / columns * ld + at % columns, from[i]);
+}
+
+}  // namespace
+
+void check(cudaError_t error, const char* what) {
+  if (error == cudaSuccess) return;
+  cudaGetLastError();
+  const Status status = error == cudaErrorMemoryAllocation ? Status::kOutOfMemory : Status::kFailed;
+  throw Failure{status, std::string(what) + ": the GPU says " + cudaGetErrorString(error)};
+}
+
+DeviceMemory::DeviceMemory(std::int64_t bytes) {
+  check(cudaMalloc(&data, static_cast<std::size_t>(std::max<std::int64_t>(bytes, 16))),
+        "taking memory of the GPU");
+}
+
+PinnedMemory::PinnedMemory(std::int64_t bytes) {
+  check(cudaMallocHost(&data, static_cast<std::size_t>(std::max<std::int64_t>(bytes, 16))),
+        "taking page-locked memory");
+}
+
+Session::Session(const SessionSpec& spec)
+    : device(spec.device),
+      kinds(spec.inputs),
+      input_words(spec.input_words),
+      output_bytes(spec.output_bytes),
+      most(spec.most),
+      setup(spec.setup, spec.setup + spec.setup_count),
+      ops(spec.ops, spec.ops + spec.op_count),
+      outputs_(spec.outputs, spec.outputs + spec.output_count) {
+  enter();
+  // Kernels wait for what they read themselves only where they were compiled for it (start.cuh).
+  cudaFuncAttributes code{};
+  check(cudaFuncGetAttributes(&code, convert_kernel), "asking for a kernel");
+  overlaps = code.ptxVersion >= 90;
+  const std::int64_t input_bytes = input_words * std::int64_t{sizeof(std::int32_t)};
+  weights = DeviceMemory(spec.weight_bytes);
+  check(cudaMemset(weights.data, 0, static_cast<std::size_t>(spec.weight_bytes)),
+        "clearing memory");  // what lies between rows is read by nobody, but never undefined
+  slots = DeviceMemory(spec.slot_bytes);
+  check(cudaMemset(slots.data, 0, static_cast<std::size_t>(spec.slot_bytes)), "clearing memory");
+  results = DeviceMemory(output_bytes);
+  device_inputs = DeviceMemory(input_bytes);
+  check(cudaMemset(device_inputs.data, 0, static_cast<std::size_t>(input_bytes)),
+        "clearing memory");  // texts of no tokens: what graphs are recorded with
+  convert = DeviceMemory(kBounceFloats * std::int64_t{sizeof(float)});
+  bounce = PinnedMemory(kBounceFloats * std::int64_t{sizeof(float)});
+  for (Stage& stage : stages) {
+    stage.inputs = PinnedMemory(input_bytes);
+    stage.outputs = PinnedMemory(output_bytes);
+    std::memset(stage.inputs.data, 0, static_cast<std::size_t>(input_bytes));
+    check(cudaEventCreateWithFlags(&stage.done, cudaEventDisableTiming), "making an event");
+  }
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "making a stream");
+  lt = std::make_unique<Lt>(stream);
+  check(cudaDeviceSynchronize(), "clearing memory");
+}
+
+Session::~Session() {
+  cudaSetDevice(device);
+  if (stream != nullptr) cudaStreamSynchronize(stream);
+  for (const Graph& graph : graphs) {
+    for (cudaGraphExec_t exec : graph.of_stage) {
+      if (exec != nullptr) cudaGraphExecDestroy(exec);
+    }
+  }
+  setup_products.clear();
+  op_products.clear();
+  lt.reset();
+  for (Stage& stage : stages) {
+    if (stage.done != nullptr) cudaEventDestroy(stage.done);
+  }
+  if (stream != nullptr) cudaStreamDestroy(stream);
+}
+
+void Session::upload(const float* values, std::int64_t rows, std::int64_t columns,
+                     std::int64_t offset, std::int64_t ld, Type to) {
+  const std::int64_t count = rows * columns;
+  char* target = static_cast<char*>(weights.data) + offset;
+  for (std::int64_t first = 0; first < count; first += kBounceFloats) {
+    const std::int64_t part = std::min(kBounceFloats, count - first);
+    const auto bytes = static_cast<std::size_t>(part) * sizeof(float);
+    std::memcpy(bounce.data, values + first, bytes);
+    check(cudaMemcpyAsync(convert.data, bounce.data, bytes, cudaMemcpyHostToDevice, stream),
+          "copying weights");
+    constexpr int kThreads = 256;
+    convert_kernel<<<static_cast<unsigned>((part + kThreads - 1) / kThreads), kThreads, 0,
+                     stream>>>(static_cast<const float*>(convert.data), part, columns, first,
+                               target, ld, to);
+    check(cudaGetLastError(), "converting weights");
+    check(cudaStreamSynchronize(stream), "copying weights");
+  }
+}
+
+void Session::upload_words(const std::int32_t* values, std::int64_t count, std::int64_t offset) {
+  check(cudaMemcpy(static_cast<char*>(weights.data) + offset, values,
+                   static_cast<std::size_t>(count) * sizeof(std::int32_t), cudaMemcpyHostToDevice),
+        "copying weights");
+}
+
+Launch Session::launch_for(const BatchShape& shape) const {
+  Launch run{};
+  run.stream = stream;
+  run.shape = shape;
+  run.at = input_layout(shape, kinds);
+  run.inputs = static_cast<const std::int32_t*>(device_inputs.data);
+  run.blocks[static_cast<int>(Block::kWeights)] = static_cast<char*>(weights.data);
+  run.blocks[static_cast<int>(Block::kSlots)] = static_cast<char*>(slots.data);
+  run.blocks[static_cast<int>(Block::kOutputs)] = static_cast<char*>(results.data);
+  run.overlaps = overlaps;
+  return run;
+}
+
+// A linear has one product; a vocabulary one for whole tiles and one for the last.
+void Session::plan_products(const std::vector<Op>& list,
+                            std::vector<std::vector<Product>>* products) {
+  products->resize(list.size());
+  const Launch at = launch_for(most);
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    std::vector<Product>& mine = (*products)[i];
+    if (list[i].kind == OpKind::kLinear) {
+      const LinearOp& op = list[i].linear;
+      mine.emplace_back(lt.get(), at, op, op.rows > 0 ? op.rows : at.rows(op.out.rows));
+    } else if (list[i].kind == OpKind::kVocabulary) {
+      const VocabularyOp& op = list[i].vocabulary;
+      LinearOp tile{};
+      tile.in = op.in;
+      tile.weight = op.weight;
+      tile.out = op.logits;
+      tile.k = op.k;
+      tile.n = kVocabularyTile;
+      mine.emplace_back(lt.get(), at, tile, most.tokens);
+      tile.n = op.n % kVocabularyTile;
+      if (tile.n > 0) mine.emplace_back(lt.get(), at, tile, most.tokens);
+    }
+  }
+}
+
+void Session::run_ops(const Launch& run, const std::vector<Op>& list,
+                      const std::vector<std::vector<Product>>& products) {
+  for (std::size_t i = 0; i < list.size(); ++i) run_op(run, list[i], products[i]);
+}
+
+void Session::run_op(const Launch& run, const Op& op, const std::vector<Product>& products) {
+  switch (op.kind) {
+    case OpKind::kEmbed:
+      launch(run, op.embed);
+      break;
+    case OpKind::kNorm:
+      launch(run, op.norm);
+      break;
+    case OpKind::kLinear: {
+      const std::int64_t rows = op.linear.rows > 0 ? op.linear.rows : run.rows(op.linear.out.rows);
+      products[0].run(run, rows, 0, lt.get());
+      break;
+    }
+    case OpKind::kGate:
+      launch(run, op.gate);
+      break;
+    case OpKind::kPrepare:
+      launch(run, op.prepare);
+      break;
+    case OpKind::kAttention:
+      launch(run, op.attention);
+      break;
+    case OpKind::kAdd:
+      launch(run, op.add);
+      break;
+    case OpKind::kSelect:
+      launch(run, op.select);
+      break;
+    case OpKind::kPool:
+      launch(run, op.pool);
+      break;
+    case OpKind::kRow:
+      launch(run, op.row);
+      break;
+    case OpKind::kVocabulary: {
+      const VocabularyOp& v = op.vocabulary;
+      for (std::int64_t first = 0; first < v.n; first += kVocabularyTile) {
+        const std::int64_t count = std::min(kVocabularyTile, v.n - first);
+        const std::size_t which = count == kVocabularyTile ? 0 : 1;
+        products[which].run(run, run.shape.tokens, first * v.weight.ld * type_bytes(v.weight.type),
+                            lt.get());
+        launch_vocabulary(run, v, first, count);
+      }
+      break;
+    }
+  }
+}
+
+void Session::prepare() {
+  plan_products(setup, &setup_products);
+  plan_products(ops, &op_products);
+  run_ops(launch_for({1, 1, 0, 1}), setup, setup_products);
+  check(cudaStreamSynchronize(stream), "preparing weights");
+  convert = DeviceMemory();
+  bounce = PinnedMemory();
+  record_graphs();
+}
+
+// Results that a graph copies in vain at most.
+constexpr std::int64_t kGraphFloats = std::int64_t{1} << 18;
+
+// One text and many, for each of a row of token counts. All of them now: a graph is never recorded
+// while a request waits.
+void Session::record_graphs() {
+  const auto spans = [](const OutputSpec& output) { return output.rows == RowKind::kSpans; };
+  const auto pools_spans = [](const Op& op) { return op.kind == OpKind::kPool && op.pool.spans; };
+  if (std::any_of(outputs_.begin(), outputs_.end(), spans) ||
+      std::any_of(ops.begin(), ops.end(), pools_spans))
+    return;
+  for (const std::int64_t tokens :
+       {8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048}) {
+    for (const std::int64_t texts : {std::int64_t{1}, tokens / 8}) {
+      if (tokens > most.tokens || texts > most.texts) continue;
+      if (!graphs.empty() && graphs.back().shape.tokens == tokens &&
+          graphs.back().shape.texts == texts)
+        continue;
+      const std::int64_t blocks = (tokens + kQueryBlock - 1) / kQueryBlock;
+      const BatchShape shape{tokens, texts, 0, texts == 1 ? blocks : blocks + texts};
+      std::int64_t copied = 0;  // for texts that may not be there
+      for (const OutputSpec& output : outputs_)
+        copied += output.width * (output.rows == RowKind::kTokens ? tokens : texts);
+      if (texts > 1 && copied > kGraphFloats) continue;
+      graphs.push_back({shape, {}});
+      enqueue(0, shape, shape);  // once without recording: kernels are loaded when first used
+      check(cudaStreamSynchronize(stream), "a first run");
+      for (int stage = 0; stage < kStages; ++stage) {
+        cudaGraph_t graph = nullptr;
+        check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal),
+              "recording a graph");
+        enqueue(stage, shape, shape);
+        check(cudaStreamEndCapture(stream, &graph), "recording a graph");
+        const cudaError_t made = cudaGraphInstantiate(&graphs.back().of_stage[stage], graph, 0);
+        cudaGraphDestroy(graph);
+        check(made, "making a graph");
+        check(cudaGraphUpload(graphs.back().of_stage[stage], stream), "making a graph");
+      }
+    }
+  }
+  check(cudaStreamSynchronize(stream), "making graphs");
+}
+
+BatchShape Session::padded(const BatchShape& shape) const {
+  if (shape.spans > 0) return shape;
+  for (const Graph& graph : graphs) {
+    if (graph.shape.tokens >= shape.tokens && graph.shape.texts >= shape.texts &&
+        graph.shape.items >= shape.items)
+      return graph.shape;
+  }
+  return shape;
+}
+
+// The copies and kernels of one submission.
+void Session::enqueue(int stage, const BatchShape& shape, const BatchShape& padded) {
+  const Launch run = launch_for(padded);
+  check(cudaMemcpyAsync(device_inputs.data, stages[stage].inputs.data,
+                        static_cast<std::size_t>(run.at.total) * sizeof(std::int32_t),
+                        cudaMemcpyHostToDevice, stream),
+        "copying a batch");
+  run_ops(run, ops, op_products);
+  for (const OutputSpec& output : outputs_) {
+    const std::int64_t rows = output.rows == RowKind::kTokens  ? shape.tokens
+                              : output.rows == RowKind::kTexts ? shape.texts
+                                                               : shape.spans;
+    if (rows < 1) continue;
+    check(cudaMemcpyAsync(static_cast<char*>(stages[stage].outputs.data) + output.offset,
+                          static_cast<const char*>(results.data) + output.offset,
+                          static_cast<std::size_t>(rows * output.width) * sizeof(float),
+                          cudaMemcpyDeviceToHost, stream),
+          "copying results");
+  }
+}
+
+void Session::submit(int stage, const BatchShape& shape, const BatchShape& padded) {
+  last_shape = padded;
+  const auto same = [&padded](const Graph& graph) {
+    return graph.shape.tokens == padded.tokens && graph.shape.texts == padded.texts;
+  };
+  const auto graph = std::find_if(graphs.begin(), graphs.end(), same);
+  if (graph != graphs.end() && graph->shape.items == padded.items && padded.spans == 0) {
+    check(cudaGraphLaunch(graph->of_stage[stage], stream), "running a batch");
+  } else {
+    enqueue(stage, shape, padded);
+  }
+  check(cudaEventRecord(stages[stage].done, stream), "marking the end of a batch");
+}
+
+void Session::wait(int stage) {
+  check(cudaEventSynchronize(stages[stage].done), "running a batch");
+}
+
+float Session::time(int repeats, float* operations) {
+  const Launch run = launch_for(last_shape);
+  std::vector<cudaEvent_t> marks(ops.size() + 1);
+  for (cudaEvent_t& mark : marks) check(cudaEventCreate(&mark), "making an event");
+  const auto between = [&](std::size_t from, std::size_t to) {
+    float milliseconds = 0;
+    check(cudaEventSynchronize(marks[to]), "timing");
+    check(cudaEventElapsedTime(&milliseconds, marks[from], marks[to]), "timing");
+    return milliseconds / static_cast<float>(repeats);
+  };
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    check(cudaEventRecord(marks[i], stream), "timing");
+    for (int r = 0; r < repeats; ++r) run_op(run, ops[i], op_products[i]);
+    check(cudaEventRecord(marks[i + 1], stream), "timing");
+    operations[i] = between(i, i + 1);
+  }
+  check(cudaEventRecord(marks[0], stream), "timing");
+  for (int r = 0; r < repeats; ++r) run_ops(run, ops, op_products);
+  check(cudaEventRecord(marks[1], stream), "timing");
+  const float all = between(0, 1);
+  for (cudaEvent_t mark : marks) cudaEventDestroy(mark);
+  return all;
+}
+
+std::string Session::describe(std::int64_t op) const {
+  static constexpr const char* kNames[] = {"embed",   "norm",      "linear",    "gate",
+                                           "prepare", "attention", "add",       "select",
+                                           "pool",    "row",       "vocabulary"};
+  const auto i = static_cast<std::size_t>(op);
+  std::string text = kNames[static_cast<int>(ops[i].kind)];
+  for (const Product& product : op_products[i]) text += " " + product.text();
+  return text;
+}
+
+}  // namespace inlay::backend::cuda

@@ -1,0 +1,124 @@
+// Plans: values that live at one time never share memory, outputs and heads get fp32, and what a
+// submission holds follows the options.
+#include "backend/cuda/plan.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <memory>
+
+#include "backend/cuda/planner.h"
+
+namespace inlay::backend::cuda {
+namespace {
+
+WeightRef weight(Program* program, const std::string& name, Shape shape) {
+  std::int64_t count = 0;
+  EXPECT_TRUE(element_count(shape, &count));
+  return program->own(name, std::move(shape),
+                      std::vector<float>(static_cast<std::size_t>(count), 0.5F));
+}
+
+// Embedding, a layer of attention with post-norm, mean, normalise.
+Program encoder() {
+  Program p;
+  const ValueId embedded = p.embed("embed", {weight(&p, "words", {100, 64}), {}, {}, 0, -1});
+  const ValueId x = p.norm("embed.norm", {NormKind::kLayer, embedded, kNoValue,
+                                          weight(&p, "g", {64}), weight(&p, "b", {64}), 1e-12F});
+  const ValueId qkv = p.linear(
+      "qkv", {x, {weight(&p, "q", {64, 64}), weight(&p, "kv", {128, 64})}, {}, Activation::kNone});
+  AttentionStep a;
+  a.query = {qkv, 0};
+  a.key = {qkv, 64};
+  a.value = {qkv, 128};
+  a.heads = a.kv_heads = 2;
+  a.head_size = 32;
+  a.scale = 1;
+  const ValueId context = p.attention("attention", a);
+  const ValueId dense =
+      p.linear("dense", {context, {weight(&p, "d", {64, 64})}, {}, Activation::kNone});
+  const ValueId sum = p.norm("norm", {NormKind::kLayer, dense, x, {}, {}, 1e-12F});
+  p.normalize("unit", {p.pool("mean", {sum, {PoolMode::kMean}})});
+  return p;
+}
+
+CompileOptions options_of(const char* dtype) {
+  CompileOptions options;
+  options.dtype = dtype;
+  options.max_tokens = 1000;
+  options.max_texts = 100;
+  options.max_text_tokens = 128;
+  return options;
+}
+
+TEST(Addresses, FirstFitAndNeverTwice) {
+  Addresses addresses;
+  const std::int64_t a = addresses.take(1000);
+  const std::int64_t b = addresses.take(256);
+  const std::int64_t c = addresses.take(10);
+  EXPECT_EQ(a, 0);
+  EXPECT_EQ(b, 1024);
+  EXPECT_EQ(c, 1280);
+  addresses.give(a);
+  EXPECT_EQ(addresses.take(512), 0);
+  EXPECT_EQ(addresses.take(512), 512);
+  EXPECT_EQ(addresses.take(512), 1536);
+  EXPECT_EQ(addresses.most(), 2048);
+}
+
+TEST(Plan, EncoderIsEmbedProductAttentionProductNormPoolRow) {
+  const Program program = encoder();
+  const Plan plan = make_plan(program, options_of("fp16"));
+  std::vector<OpKind> kinds;
+  for (const Op& op : plan.ops) kinds.push_back(op.kind);
+  const std::vector<OpKind> expected{OpKind::kEmbed,  OpKind::kLinear, OpKind::kAttention,
+                                     OpKind::kLinear, OpKind::kNorm,   OpKind::kPool,
+                                     OpKind::kRow};
+  ASSERT_EQ(kinds, expected);
+  EXPECT_EQ(plan.ops[1].linear.n, 192);
+  EXPECT_EQ(plan.ops[1].linear.out.type, Type::kF16);
+  EXPECT_EQ(plan.ops[5].pool.out.type, Type::kF32);  // nothing behind pooling multiplies
+  EXPECT_EQ(plan.ops[6].row.out.block, Block::kOutputs);
+  EXPECT_EQ(plan.ops[6].row.out.type, Type::kF32);
+  // The rows that the norm adds are not where the products wrote in between.
+  const NormOp& norm = plan.ops[4].norm;
+  const std::int64_t bytes = plan.capacity.tokens * 64 * 2;
+  for (const Place& written :
+       {plan.ops[1].linear.out, plan.ops[2].attention.out, plan.ops[3].linear.out}) {
+    EXPECT_GE(std::abs(written.offset - norm.residual.offset), bytes);
+  }
+}
+
+TEST(Plan, CapacityHoldsTheLongestTextAndNoMoreThanABatch) {
+  CompileOptions options = options_of("fp32");
+  EXPECT_EQ(capacity_of(options).tokens, 1000);
+  options.max_tokens = std::int64_t{1} << 20;
+  options.max_text_tokens = 32768;
+  EXPECT_EQ(capacity_of(options).tokens, 32768);
+  EXPECT_EQ(capacity_of(options).texts, 100);
+}
+
+TEST(Plan, HalfTheChunkTakesLessAndHoldsTheSame) {
+  const Program program = encoder();
+  CompileOptions options = options_of("fp16");
+  options.max_tokens = 4 * kChunkTokens;
+  const Plan whole = make_plan(program, options);
+  const Plan half = make_plan(program, options, kChunkTokens / 2);
+  EXPECT_EQ(whole.capacity.tokens, kChunkTokens);
+  EXPECT_EQ(half.capacity.tokens, kChunkTokens / 2);
+  EXPECT_LT(half.slot_bytes, whole.slot_bytes);
+  EXPECT_EQ(half.weight_bytes, whole.weight_bytes);
+}
+
+TEST(Plan, TiedMatricesAreStoredOnce) {
+  Program p;
+  const WeightRef words = weight(&p, "words", {100, 64});
+  const ValueId x = p.embed("embed", {words, {}, {}, 0, -1});
+  p.vocabulary_max("head", {x, words, {}, SparseActivation::kLog1pRelu, false});
+  const Plan plan = make_plan(p, options_of("bf16"));
+  EXPECT_EQ(plan.weights.size(), 1U);
+  EXPECT_EQ(plan.weight_bytes, 100 * 64 * 2);
+}
+
+}  // namespace
+}  // namespace inlay::backend::cuda
