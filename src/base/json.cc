@@ -25,6 +25,7 @@ void check_tree(simdjson::dom::element element, const std::string& file) {
       std::unordered_set<std::string_view> seen;
       const bool large = object.size() > 16;
       std::vector<std::string_view> few;
+      if (large) seen.reserve(object.size());
       for (const auto member : object) {
         bool repeated = false;
         if (large) {

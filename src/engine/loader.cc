@@ -276,15 +276,20 @@ backend::PackedCache packed_cache(const EngineOptions& options, const LoadedMode
 class TokenizerAhead {
  public:
   explicit TokenizerAhead(LoadedModel* model)
-      : model_(model),
-        made_(std::async(std::launch::async, load_tokenizer, std::cref(model->files))) {}
+      : model_(model), made_(std::async(std::launch::async, [this] {
+          const files::TokenizerFiles files = model_->files.tokenizer();
+          token_types_ = files.token_types;
+          return task::open_tokenizer(files, model_->files.do_lower_case());
+        })) {}
   // Waits for it, if nobody has before. Throws what making it threw.
   void take() {
     if (made_.valid()) model_->tokenizer = made_.get();
   }
+  bool token_types() const { return token_types_; }  // once it is taken
 
  private:
   LoadedModel* model_;
+  bool token_types_ = true;
   std::future<tokens::Tokenizer> made_;  // waits at its end
 };
 
@@ -310,10 +315,6 @@ void load_program(const EngineOptions& options, LoadedModel* model, TokenizerAhe
   if (!options.allow_nonfinite && !choice.backend->knows_weights(program, limits))
     check_finite(program);
   model->executable = choice.backend->compile(program, limits);
-  tokenizer->take();
-  model->task->set_limit(
-      limits.max_text_tokens,
-      model->files.is_static_table() ? 0 : model->tokenizer.special_tokens_added(false));
   model->device = choice.device;
   model->backend = choice.backend->name();
   model->isa = model->executable->isa();
@@ -321,13 +322,18 @@ void load_program(const EngineOptions& options, LoadedModel* model, TokenizerAhe
   model->refusals = choice.refusals;
   model->max_length = limits.max_text_tokens;
   model->vocab_size = program.vocab_size();
-  model->type_count = model->files.tokenizer().token_types ? program.type_count() : 0;
+  model->type_count = program.type_count();
   for (const ValueId id : program.outputs()) {
     const Value& value = program.value(id);
     model->outputs.push_back({value.rows, value.width});
   }
   program = Program();  // lets go of the file map: what the room needs it has packed
   warm_up(model);
+  tokenizer->take();
+  if (!tokenizer->token_types()) model->type_count = 0;
+  model->task->set_limit(
+      limits.max_text_tokens,
+      model->files.is_static_table() ? 0 : model->tokenizer.special_tokens_added(false));
 }
 
 // A look-up is done where the texts are encoded: on the processor, by no room.

@@ -55,10 +55,38 @@ struct ByteTrie::Builder {
   }
 };
 
+void ByteTrie::sort(std::vector<std::pair<std::string_view, std::int32_t>>* keys) {
+  // Most keys differ in their first eight bytes, which compare as one number.
+  struct Headed {
+    std::uint64_t head;
+    std::pair<std::string_view, std::int32_t> key;
+    bool operator<(const Headed& other) const {
+      return head != other.head ? head < other.head : key < other.key;
+    }
+  };
+  std::vector<Headed> headed;
+  headed.reserve(keys->size());
+  for (const auto& key : *keys) {
+    std::uint64_t head = 0;  // zeros behind a short key: never above what a longer one has there
+    for (std::size_t i = 0; i < 8; ++i)
+      head = head << 8U | (i < key.first.size() ? static_cast<unsigned char>(key.first[i]) : 0U);
+    headed.push_back({head, key});
+  }
+  std::sort(headed.begin(), headed.end());
+  for (std::size_t i = 0; i < headed.size(); ++i) (*keys)[i] = headed[i].key;
+}
+
 void ByteTrie::build(const std::vector<std::pair<std::string_view, std::int32_t>>& keys) {
   cells_.clear();
   if (keys.empty()) return;
   Builder builder{cells_, {}, {}};
+  // More than a vocabulary of words takes (BERT's: 1.6 cells a byte). Memory that is never touched
+  // costs nothing; growing by doubling, and shrinking at the end, would copy all there is.
+  std::size_t bytes = 1024;
+  for (const auto& [key, value] : keys) bytes += key.size();
+  cells_.reserve(2 * bytes);
+  builder.previous.reserve(2 * bytes);
+  builder.next.reserve(2 * bytes);
   builder.grow(1024);
   cells_[kRoot].parent = kRoot;
   // Cells below 256 can never be children; taking them keeps the free list short. The root's base
@@ -70,7 +98,9 @@ void ByteTrie::build(const std::vector<std::pair<std::string_view, std::int32_t>
     std::uint32_t state;
     std::size_t first, last, depth;  // keys [first, last) share `depth` bytes
   };
-  std::vector<Node> nodes{{kRoot, 0, keys.size(), 0}};
+  std::vector<Node> nodes;
+  nodes.reserve(bytes);
+  nodes.push_back({kRoot, 0, keys.size(), 0});
   std::array<unsigned char, 256> labels;
   for (std::size_t at = 0; at < nodes.size();
        ++at) {  // breadth first: the busy top of the trie lies together
@@ -101,7 +131,6 @@ void ByteTrie::build(const std::vector<std::pair<std::string_view, std::int32_t>
     }
   }
   cells_.resize(cells_.size() + 256);  // base + 255 is always inside
-  cells_.shrink_to_fit();
 }
 
 }  // namespace inlay::tokens

@@ -13,6 +13,8 @@ class ByteTrie {
  public:
   static constexpr std::uint32_t kRoot = 0;
 
+  // By the bytes of the keys, as build() wants them.
+  static void sort(std::vector<std::pair<std::string_view, std::int32_t>>* keys);
   // `keys` are distinct, not empty and sorted by bytes; values are not negative.
   void build(const std::vector<std::pair<std::string_view, std::int32_t>>& keys);
   bool empty() const { return cells_.empty(); }

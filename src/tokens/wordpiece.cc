@@ -31,6 +31,7 @@ WordPiece::WordPiece(Vocab vocab, std::string unk_token,
       unk_id_(vocab_.find(unk_token_)),
       max_input_chars_per_word_(max_input_chars_per_word) {
   std::vector<std::pair<std::string_view, std::int32_t>> words, continuing;
+  words.reserve(vocab_.size());
   for (std::size_t i = 0; i < vocab_.size(); ++i) {
     const std::string_view token = vocab_.entry_token(i);
     const std::int32_t id = vocab_.find(token);
@@ -41,7 +42,7 @@ WordPiece::WordPiece(Vocab vocab, std::string unk_token,
       continuing.emplace_back(token.substr(continuing_subword_prefix.size()), id);
     }
   }
-  for (auto* keys : {&words, &continuing}) std::sort(keys->begin(), keys->end());
+  for (auto* keys : {&words, &continuing}) ByteTrie::sort(keys);
   words_.build(words);
   continuing_.build(continuing);
 }
