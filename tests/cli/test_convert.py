@@ -56,7 +56,9 @@ def test_refusals_leave_nothing(inlay, tmp_path):
     there.mkdir()
     expect(inlay("model", "convert", MODELS / "bert-mean", "--dtype", "int8", "-o", there), 2, "does not exist")
     for dtype in ("fp32", "auto", "fp16"):
-        expect(inlay("model", "convert", MODELS / "bert-mean", "--dtype", dtype, "-o", tmp_path / "x"), 2, "bf16 or int8")
+        expect(
+            inlay("model", "convert", MODELS / "bert-mean", "--dtype", dtype, "-o", tmp_path / "x"), 2, "bf16 or int8"
+        )
     expect(inlay("model", "convert", "--dtype", "int8", "-o", tmp_path / "x"), 2, "MODEL")
     expect(inlay("model", "convert", MODELS / "bert-mean", "--dtype", "int8"), 2, "-o")
     expect(inlay("model", "convert", MODELS / "bert-mean", "--dtype", "int8", "-o", tmp_path / "no" / "x" / "y"), 0)

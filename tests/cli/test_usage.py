@@ -6,7 +6,18 @@ import re
 import pytest
 from conftest import expect
 
-COMMANDS = ["embed", "sparse", "late", "rerank", "tokens", "status", "model list", "model show", "model convert", "model calibrate"]
+COMMANDS = [
+    "embed",
+    "sparse",
+    "late",
+    "rerank",
+    "tokens",
+    "status",
+    "model list",
+    "model show",
+    "model convert",
+    "model calibrate",
+]
 
 
 def test_version(inlay):

@@ -13,9 +13,10 @@ for tool in $compiler qemu-aarch64; do
 done
 mkdir -p "$build"
 flags="-std=c++20 -O2 -Wall -Wextra -Werror -Wno-restrict -ffp-contract=off -pthread
-  -I$source/src -I$source/include -I$source/tests -I$2/generated"
+  -I$source/src -I$source/include -I$source/tests -I$2/generated -DINLAY_PACK_SOURCES=\"emulated\""
 objects=
-for file in src/base/threads.cc src/base/cpu_features.cc src/base/error.cc src/base/tensor.cc \
+for file in src/base/threads.cc src/base/cpu_features.cc src/base/error.cc src/base/hash.cc \
+  src/base/mapped_file.cc src/base/tensor.cc \
   "$source"/src/program/*.cc "$source"/src/backend/ref/*.cc "$source"/src/backend/cpu/*.cc \
   tests/steps/neon_main.cc; do
   file=${file#"$source"/}
