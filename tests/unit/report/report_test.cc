@@ -35,16 +35,16 @@ Stats some_stats() {
 }
 
 TEST(RunReport, HasEveryFieldOfTheContractInOrder) {
-  EXPECT_EQ(
-      run_report_json(some_stats(), 2.5),
-      "{\"device\":\"cpu\",\"backend\":\"cpu\",\"isa\":\"avx2\",\"dtype\":\"fp32\",\"model\":"
-      "\"a \\\"b\\\"\","
-      "\"revision\":\"r\",\"weight_file\":\"model.safetensors\","
-      "\"adapter\":\"separation\",\"packed_weights\":\"mapped\",\"texts\":3,\"tokens\":21,\"truncated\":1,\"padded_share\":0,"
-      "\"partitions\":1,"
-      "\"fallback_ops\":0,\"seconds\":{\"load\":0.5,\"tokenize\":0.25,\"compute\":1.5,"
-      "\"total\":2.5},"
-      "\"peak_rss\":1000}\n");
+  EXPECT_EQ(run_report_json(some_stats(), 2.5),
+            "{\"device\":\"cpu\",\"backend\":\"cpu\",\"isa\":\"avx2\",\"dtype\":\"fp32\",\"model\":"
+            "\"a \\\"b\\\"\","
+            "\"revision\":\"r\",\"weight_file\":\"model.safetensors\","
+            "\"adapter\":\"separation\",\"packed_weights\":\"mapped\",\"texts\":3,\"tokens\":21,"
+            "\"truncated\":1,\"padded_share\":0,"
+            "\"partitions\":1,"
+            "\"fallback_ops\":0,\"seconds\":{\"load\":0.5,\"tokenize\":0.25,\"compute\":1.5,"
+            "\"total\":2.5},"
+            "\"peak_rss\":1000}\n");
   EXPECT_EQ(run_summary(some_stats(), 2.5),
             "3 texts, 21 tokens, 1 truncated in 2.50 s; cpu, avx2, fp32");
 }
