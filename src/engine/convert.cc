@@ -90,8 +90,9 @@ std::uint16_t to_bf16(float x) { return float_to_bf16(x); }
 std::vector<files::TensorToWrite> converted(const Weights& weights, const Uses& uses, bool int8,
                                             std::int64_t* matrices) {
   std::vector<files::TensorToWrite> out;
-  for (const auto& [name, entry] : weights.entries()) {
-    const TensorView& tensor = entry.tensor;
+  for (const auto& item : weights.entries()) {
+    const std::string& name = item.first;
+    const TensorView& tensor = item.second.tensor;
     const Form form = form_of(name, tensor, uses, int8);
     files::TensorToWrite write{name, tensor.dtype, tensor.shape, {}};
     *matrices += form == Form::kAsIs ? 0 : 1;
