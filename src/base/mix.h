@@ -9,6 +9,8 @@
 // is not gathered into one element. Additions alone, in one order: the same bits everywhere.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 namespace inlay {
@@ -55,6 +57,24 @@ inline void unmix_row(float* row, std::int64_t width) {
     for (std::int64_t q = 0; q < 4 && runs == 16; ++q) unmix4(row + q * run + i, 4 * run);
     for (std::int64_t q = 0; q < runs; q += 4) unmix4(row + q * run + i, run);
   }
+}
+
+// A row of weights as int8: mixes it in place, writes bytes of [-127, 127] and returns their scale,
+// its largest size / 127. What is not finite must show in the result: the scale is NaN then.
+inline float mix_to_bytes(float* row, std::int64_t width, std::int8_t* bytes) {
+  mix_row(row, width);
+  float top = 0;
+  bool finite = true;
+  for (std::int64_t i = 0; i < width; ++i) {
+    top = std::max(top, std::fabs(row[i]));
+    finite = finite && std::isfinite(row[i]);
+  }
+  const float scale = finite ? top / 127.0F : NAN;
+  for (std::int64_t i = 0; i < width; ++i) {
+    const float q = scale > 0 ? std::nearbyint(row[i] / scale) : 0.0F;
+    bytes[i] = static_cast<std::int8_t>(std::clamp(q, -127.0F, 127.0F));
+  }
+  return scale;
 }
 
 }  // namespace inlay

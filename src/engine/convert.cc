@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/half.h"
+#include "base/mix.h"
 #include "base/weights.h"
 #include "engine/loader.h"
 #include "files/byte_weights.h"
@@ -114,7 +115,7 @@ std::vector<files::TensorToWrite> converted(const Weights& weights, const Uses& 
         write.fill = [&, scales](std::ostream& to) {
           std::vector<std::int8_t> bytes(static_cast<std::size_t>(tensor.shape[1]));
           each_row(tensor, name, [&](float* row, std::int64_t k) {
-            scales->push_back(files::to_bytes(row, k, bytes.data()));
+            scales->push_back(mix_to_bytes(row, k, bytes.data()));
             put(to, bytes.data(), bytes.size());
           });
         };

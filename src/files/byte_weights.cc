@@ -1,7 +1,5 @@
 #include "files/byte_weights.h"
 
-#include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -74,18 +72,6 @@ std::shared_ptr<const Weights> restore_bytes(std::shared_ptr<const Weights> weig
   restored->keep_alive(floats);
   restored->keep_alive(std::move(weights));
   return restored;
-}
-
-float to_bytes(float* row, std::int64_t k, std::int8_t* bytes) {
-  mix_row(row, k);
-  float top = 0;
-  for (std::int64_t i = 0; i < k; ++i) top = std::max(top, std::fabs(row[i]));
-  const float scale = top / 127.0F;
-  for (std::int64_t i = 0; i < k; ++i) {
-    const float q = scale > 0 ? std::nearbyint(row[i] / scale) : 0.0F;
-    bytes[i] = static_cast<std::int8_t>(std::clamp(q, -127.0F, 127.0F));
-  }
-  return scale;
 }
 
 }  // namespace inlay::files

@@ -15,7 +15,4 @@ inline constexpr std::string_view kByteScale = ".inlay_scale";
 // there is none. Throws kBadInput for a scale without its matrix or of another shape.
 std::shared_ptr<const Weights> restore_bytes(std::shared_ptr<const Weights> weights);
 
-// Rounds a row of k floats, which it mixes in place, to bytes of [-127, 127]; returns the scale.
-float to_bytes(float* row, std::int64_t k, std::int8_t* bytes);
-
 }  // namespace inlay::files

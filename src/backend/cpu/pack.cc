@@ -33,23 +33,15 @@ void pack_bf16(const float* row, Index k, Index panel, float* column) {
     reinterpret_cast<std::uint16_t*>(column + i / 2 * panel)[i % 2] = float_to_bf16(row[i]);
 }
 
-// The column's scale is its largest size / 127, less the factor that mixing both sides leaves.
+// The column's scale is the row's, less the factor that mixing both sides leaves.
 void pack_int8(float* row, Index k, const Kernels& kernels, float* column) {
-  mix_row(row, k);
   const Index panel = kernels.panel;
-  float top = 0;
-  bool finite = true;
-  for (Index i = 0; i < k; ++i) {
-    top = std::max(top, std::fabs(row[i]));
-    finite = finite && std::isfinite(row[i]);
-  }
-  // What is not finite in the checkpoint must show in the result, as it does in fp32.
-  const float scale = finite ? top / 127.0F : NAN;
+  std::vector<std::int8_t> bytes(static_cast<std::size_t>(k));
+  const float scale = mix_to_bytes(row, k, bytes.data());
   std::int32_t sum = 0;
   std::int32_t negative = 0;  // sizes of negative weights
   for (Index i = 0; i < k; ++i) {
-    const float q = scale > 0 ? std::nearbyint(row[i] / scale) : 0.0F;
-    const auto byte = static_cast<std::int8_t>(std::clamp(q, -127.0F, 127.0F));
+    const std::int8_t byte = bytes[static_cast<std::size_t>(i)];
     reinterpret_cast<std::int8_t*>(column + i / 4 * panel)[i % 4] = byte;
     sum += byte;
     negative += byte < 0 ? -byte : 0;
