@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/json_raw.h"
 #include "base/utf8.h"
 
 namespace inlay {
@@ -80,6 +81,10 @@ const char* type_text(simdjson::dom::element element) {
   }
 }
 
+JsonValue::Element opaque(simdjson::dom::element element) {
+  return std::bit_cast<JsonValue::Element>(element);
+}
+
 [[noreturn]] void wrong_type(const JsonValue& value, const char* expected) {
   fail(ErrorCode::kBadInput, value.where(),
        std::string("expected ") + expected + ", got " + value.type_name() + ".");
@@ -150,30 +155,30 @@ JsonDocument JsonDocument::parse(std::string_view text, std::string_view file,
   return document;
 }
 
-JsonValue JsonDocument::root() const { return JsonValue(state_->root, state_->file, ""); }
+JsonValue JsonDocument::root() const { return JsonValue(opaque(state_->root), state_->file, ""); }
 
-bool JsonValue::is_null() const { return element_.is_null(); }
-bool JsonValue::is_object() const { return element_.is_object(); }
-bool JsonValue::is_array() const { return element_.is_array(); }
-bool JsonValue::is_string() const { return element_.is_string(); }
-bool JsonValue::is_number() const { return element_.is_number(); }
-bool JsonValue::is_integer() const { return element_.is_int64(); }
-bool JsonValue::is_bool() const { return element_.is_bool(); }
-const char* JsonValue::type_name() const { return type_text(element_); }
+bool JsonValue::is_null() const { return json_raw(*this).is_null(); }
+bool JsonValue::is_object() const { return json_raw(*this).is_object(); }
+bool JsonValue::is_array() const { return json_raw(*this).is_array(); }
+bool JsonValue::is_string() const { return json_raw(*this).is_string(); }
+bool JsonValue::is_number() const { return json_raw(*this).is_number(); }
+bool JsonValue::is_integer() const { return json_raw(*this).is_int64(); }
+bool JsonValue::is_bool() const { return json_raw(*this).is_bool(); }
+const char* JsonValue::type_name() const { return type_text(json_raw(*this)); }
 
 std::string JsonValue::where() const { return *file_ + ": " + (path_.empty() ? "/" : path_); }
 
 std::string_view JsonValue::string() const {
   std::string_view text;
-  if (element_.get(text) != simdjson::SUCCESS) wrong_type(*this, "a string");
+  if (json_raw(*this).get(text) != simdjson::SUCCESS) wrong_type(*this, "a string");
   return text;
 }
 
 std::int64_t JsonValue::integer() const {
   std::int64_t value = 0;
-  if (element_.get(value) == simdjson::SUCCESS) return value;
+  if (json_raw(*this).get(value) == simdjson::SUCCESS) return value;
   double real = 0;
-  if (element_.get(real) == simdjson::SUCCESS && real == std::floor(real) &&
+  if (json_raw(*this).get(real) == simdjson::SUCCESS && real == std::floor(real) &&
       std::fabs(real) < 0x1p53) {
     return static_cast<std::int64_t>(real);
   }
@@ -184,26 +189,27 @@ std::int64_t JsonValue::integer() const {
 
 double JsonValue::number() const {
   double value = 0;
-  if (element_.get(value) != simdjson::SUCCESS) wrong_type(*this, "a number");
+  if (json_raw(*this).get(value) != simdjson::SUCCESS) wrong_type(*this, "a number");
   return value;
 }
 
 bool JsonValue::boolean() const {
   bool value = false;
-  if (element_.get(value) != simdjson::SUCCESS) wrong_type(*this, "true or false");
+  if (json_raw(*this).get(value) != simdjson::SUCCESS) wrong_type(*this, "true or false");
   return value;
 }
 
 bool JsonValue::contains(std::string_view key) const {
   simdjson::dom::element child;
-  return element_.is_object() && element_.at_key(key).get(child) == simdjson::SUCCESS;
+  return json_raw(*this).is_object() && json_raw(*this).at_key(key).get(child) == simdjson::SUCCESS;
 }
 
 std::optional<JsonValue> JsonValue::find(std::string_view key) const {
-  if (!element_.is_object()) wrong_type(*this, "an object");
+  if (!json_raw(*this).is_object()) wrong_type(*this, "an object");
   simdjson::dom::element child;
-  if (element_.at_key(key).get(child) != simdjson::SUCCESS || child.is_null()) return std::nullopt;
-  return JsonValue(child, file_, path_ + "/" + std::string(key));
+  if (json_raw(*this).at_key(key).get(child) != simdjson::SUCCESS || child.is_null())
+    return std::nullopt;
+  return JsonValue(opaque(child), file_, path_ + "/" + std::string(key));
 }
 
 JsonValue JsonValue::at(std::string_view key) const {
@@ -217,22 +223,22 @@ JsonValue JsonValue::at(std::string_view key) const {
 
 std::vector<std::pair<std::string_view, JsonValue>> JsonValue::members() const {
   simdjson::dom::object object;
-  if (element_.get(object) != simdjson::SUCCESS) wrong_type(*this, "an object");
+  if (json_raw(*this).get(object) != simdjson::SUCCESS) wrong_type(*this, "an object");
   std::vector<std::pair<std::string_view, JsonValue>> out;
   for (const auto member : object) {
     out.emplace_back(member.key,
-                     JsonValue(member.value, file_, path_ + "/" + printable(member.key)));
+                     JsonValue(opaque(member.value), file_, path_ + "/" + printable(member.key)));
   }
   return out;
 }
 
 std::vector<JsonValue> JsonValue::items() const {
   simdjson::dom::array array;
-  if (element_.get(array) != simdjson::SUCCESS) wrong_type(*this, "an array");
+  if (json_raw(*this).get(array) != simdjson::SUCCESS) wrong_type(*this, "an array");
   std::vector<JsonValue> out;
   std::size_t index = 0;
   for (const auto item : array)
-    out.push_back(JsonValue(item, file_, path_ + "/" + std::to_string(index++)));
+    out.push_back(JsonValue(opaque(item), file_, path_ + "/" + std::to_string(index++)));
   return out;
 }
 
@@ -241,9 +247,9 @@ std::size_t JsonValue::size() const {
   std::size_t count = 0;
   simdjson::dom::array array;
   simdjson::dom::object object;
-  if (element_.get(array) == simdjson::SUCCESS) {
+  if (json_raw(*this).get(array) == simdjson::SUCCESS) {
     for ([[maybe_unused]] const auto item : array) ++count;
-  } else if (element_.get(object) == simdjson::SUCCESS) {
+  } else if (json_raw(*this).get(object) == simdjson::SUCCESS) {
     for ([[maybe_unused]] const auto member : object) ++count;
   } else {
     wrong_type(*this, "an array or object");

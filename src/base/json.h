@@ -2,13 +2,13 @@
 // names file and place. Writing JSON: numbers in their shortest form that reads back the same.
 #pragma once
 
-#include <simdjson.h>
-
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace inlay {
@@ -51,16 +51,20 @@ class JsonValue {
 
   std::string where() const;      // "config.json: /hidden_size"
   const char* type_name() const;  // "a string"
-  simdjson::dom::element raw() const {
-    return element_;
-  }  // for bulk loops where paths would cost too much
+
+  // simdjson's element, as base/json_raw.h reads it. Its own type stays out of this header, which a
+  // third of all files include: it takes two seconds to compile.
+  struct Element {
+    const void* document;
+    std::size_t index;
+  };
+  Element element() const { return element_; }
 
  private:
   friend class JsonDocument;
-  JsonValue(simdjson::dom::element element, std::shared_ptr<const std::string> file,
-            std::string path)
+  JsonValue(Element element, std::shared_ptr<const std::string> file, std::string path)
       : element_(element), file_(std::move(file)), path_(std::move(path)) {}
-  simdjson::dom::element element_;
+  Element element_;
   std::shared_ptr<const std::string> file_;
   std::string path_;
 };

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/json.h"
+#include "base/json_raw.h"
 #include "base/mapped_file.h"
 
 namespace inlay::files {
@@ -60,7 +60,7 @@ class Reader {
     const JsonDocument document =
         JsonDocument::parse(header_, at(kLengthBytes), "The file is damaged; fetch it again.");
     simdjson::dom::object root;
-    if (document.root().raw().get(root) != simdjson::SUCCESS) {
+    if (json_raw(document.root()).get(root) != simdjson::SUCCESS) {
       refuse(kLengthBytes, std::string("expected a JSON object as header, got ") +
                                document.root().type_name() + "." + kDamaged);
     }

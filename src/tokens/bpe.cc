@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "base/error.h"
+#include "base/json_raw.h"
 #include "base/utf8.h"
 #include "tokens/byte_alphabet.h"
 #include "tokens/word_cache.h"
@@ -95,7 +96,7 @@ std::unique_ptr<Bpe> Bpe::from_json(const JsonValue& json) {
 
 void Bpe::read_merges(const JsonValue& json) {
   simdjson::dom::array list;
-  if (json.raw().get_array().get(list) != simdjson::SUCCESS) {
+  if (json_raw(json).get_array().get(list) != simdjson::SUCCESS) {
     fail(ErrorCode::kBadInput, json.where(),
          std::string("expected an array of merges, got ") + json.type_name() +
              ". The file is damaged; fetch it again.");

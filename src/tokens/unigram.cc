@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/json_raw.h"
 #include "base/utf8.h"
 #include "tokens/word_cache.h"
 
@@ -69,7 +70,7 @@ struct Unigram::Scratch {
 std::unique_ptr<Unigram> Unigram::from_json(const JsonValue& json) {
   const JsonValue list = json.at("vocab");
   simdjson::dom::array entries;
-  if (list.raw().get_array().get(entries) != simdjson::SUCCESS) {
+  if (json_raw(list).get_array().get(entries) != simdjson::SUCCESS) {
     fail(ErrorCode::kBadInput, list.where(),
          std::string("expected an array of [piece, score], got ") + list.type_name() +
              ". The file is damaged; fetch it again.");

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/json_raw.h"
 
 namespace inlay::tokens {
 
@@ -66,7 +67,7 @@ std::optional<std::string_view> Vocab::token(std::int32_t id) const {
 
 Vocab read_vocab(const JsonValue& object) {
   simdjson::dom::object members;
-  if (object.raw().get_object().get(members) != simdjson::SUCCESS) {
+  if (json_raw(object).get_object().get(members) != simdjson::SUCCESS) {
     fail(ErrorCode::kBadInput, object.where(),
          std::string("expected an object of token: id, got ") + object.type_name() +
              ". The file is damaged; fetch it again.");
