@@ -44,6 +44,10 @@ int run_command(const CommandLine& line) {
       return run_tokens(line);
     case kCommandStatus:
       return run_status(line);
+    case kCommandBench:
+      break;
+    case kCommandVerify:
+      return run_verify(line);
     case kCommandModelGet:
       return run_model_get(line);
     case kCommandModelList:

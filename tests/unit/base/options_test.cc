@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <set>
 #include <sstream>
 
@@ -46,18 +47,25 @@ TEST(Options, WithNamesTheOutputsBesideDenseVectors) {
 }
 
 TEST(OptionTable, NamesAreUniqueAndDerive) {
-  std::set<std::string> names;
+  std::map<std::string, std::uint32_t> names;
   std::set<char> letters;
   for (const OptionSpec& option : option_table()) {
-    EXPECT_TRUE(names.insert(option.name).second) << option.name;
+    // One name, two meanings: never to one command.
+    std::uint32_t& commands = names[option.name];
+    EXPECT_EQ(commands & option.commands, 0U) << option.name;
+    if (commands == 0) {
+      EXPECT_EQ(find_option(key_name(option)), &option);
+    }
+    commands |= option.commands;
     if (option.letter != 0) {
       EXPECT_TRUE(letters.insert(option.letter).second) << option.name;
     }
     EXPECT_NE(option.commands, 0U) << option.name;
-    EXPECT_EQ(option.kind == OptionKind::kChoice, *option.choices != '\0') << option.name;
+    EXPECT_EQ(option.kind == OptionKind::kChoice || option.kind == OptionKind::kFlagOrChoice,
+              *option.choices != '\0')
+        << option.name;
     EXPECT_EQ(option.kind == OptionKind::kFlag, *option.metavar == '\0') << option.name;
     EXPECT_EQ(option.kind == OptionKind::kFlag, *option.fallback == '\0') << option.name;
-    EXPECT_EQ(find_option(key_name(option)), &option);
   }
   const OptionSpec& option = *find_option("batch-tokens");
   EXPECT_EQ(flag_name(option), "--batch-tokens");
