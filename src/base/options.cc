@@ -316,6 +316,14 @@ std::int64_t OptionValues::integer(std::string_view name, std::int64_t fallback)
   return value != nullptr ? value->number : fallback;
 }
 
+std::vector<std::pair<std::string, std::string>> OptionValues::engine_keys() const {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const auto& [name, value] : values_) {
+    if (find_option(name)->engine_key) out.emplace_back(name, value.text);
+  }
+  return out;
+}
+
 EngineOptions OptionValues::engine_options() const {
   EngineOptions options;
   options.model = text("model");

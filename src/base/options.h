@@ -9,6 +9,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "inlay/inlay.hpp"
 
@@ -100,6 +102,8 @@ class OptionValues {
   bool flag(std::string_view name) const;  // false when absent
   std::string text(std::string_view name, std::string_view fallback = {}) const;
   std::int64_t integer(std::string_view name, std::int64_t fallback) const;  // kInteger and kSize
+  // Every option that was set and is a key of engines, with its text.
+  std::vector<std::pair<std::string, std::string>> engine_keys() const;
 
   // What the options mean to an engine. Names that only an engine knows (pooling, rooms) are left
   // to it.
