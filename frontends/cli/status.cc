@@ -1,8 +1,11 @@
 // inlay status: the machine and its devices.
+#include <optional>
+
 #include "base/error.h"
 #include "commands.h"
 #include "inputs.h"
 #include "report/json_text.h"
+#include "report/status_html.h"
 #include "report/status_report.h"
 #include "report/status_table.h"
 
@@ -14,6 +17,8 @@ int run_status(const CommandLine& line) {
     fail(ErrorCode::kUsage, "inlay status",
          "expected no arguments, got some. Name a model with -m.");
   Output output(options.text("output", "-"));
+  std::optional<Output> html;
+  if (options.has("html")) html.emplace(options.text("html"));
   report::StatusOptions status;
   status.model = options.text("model");
   status.disable = options.text("disable");
@@ -28,6 +33,10 @@ int run_status(const CommandLine& line) {
   output.file().write(options.flag("json") ? report::pretty_json(json)
                                            : report::status_table(json));
   output.file().commit();
+  if (html) {
+    html->file().write(report::status_html(json));
+    html->file().commit();
+  }
   return 0;
 }
 

@@ -110,7 +110,7 @@ constexpr std::array<OptionSpec, 64> kOptions{{
     {"compare", 0, "FILE", kText, "", "none", "hold this run against one that --json saved", kCommandBench, false, false, 0, 0},
     {"grid", 0, "", kFlag, "", "", "every batch size (1, 8, 32, 100, 256) with 1, 2, 4, ... threads, too; the best feeds the recommendation of inlay status", kCommandBench, false, false, 0, 0},
     {"large", 0, "", kFlag, "", "", "10,000 texts of each task, too", kCommandBench, false, false, 0, 0},
-    {"seconds", 0, "N", kInteger, "", "60", "time for all measuring; rows for which none is left say so", kCommandBench, false, false, 5, 86400},
+    {"seconds", 0, "N", kInteger, "", "60", "time for all measuring, and five times as much for --grid; what it does not suffice for says so", kCommandBench, false, false, 5, 86400},
     {"data", 0, "FILE", kText, "", "texts of Inlay's own", "texts to compare, by extension txt, jsonl or csv; for rerankers the first is the query", kCommandVerify, false, false, 0, 0},
     {"measure", 0, "[all]", kFlagOrChoice, "all", "show what was measured before", "measure the devices that auto chooses from, in 10 s, and keep the verdict; all: every device, in 30 s", kCommandStatus, false, false, 0, 0},
     {"verbose", 0, "", kFlag, "", "", "say more", kCommandStatus, false, false, 0, 0},

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <deque>
 
 #include "base/error.h"
 #include "base/threads.h"
@@ -24,6 +25,8 @@ constexpr std::size_t kBatches[] = {1, 8, 32, 100, 256};
 constexpr double kWeightOne = 1, kWeightHundred = 4, kWeightLarge = 40;
 // A row may take so many shares before it is cut off: rows before it leave some over.
 constexpr double kPatience = 4;
+// A grid has ten and more passes a device and task where a row has two or three.
+constexpr double kGridTimes = 5;
 constexpr double kMostWarmSeconds = 4, kMostWarmSecondsOne = 0.5;
 
 struct Subject {
@@ -125,7 +128,7 @@ class Bench {
     if (options_.progress) options_.progress(what);
   }
   double left() const {
-    return options_.seconds - std::chrono::duration<double>(Clock::now() - begin_).count();
+    return seconds_ - std::chrono::duration<double>(Clock::now() - begin_).count();
   }
 
   bool wanted(const engine::DeviceReport& device) const {
@@ -305,6 +308,7 @@ class Bench {
 
   void measure_grid() {
     begin_ = Clock::now();
+    seconds_ = options_.seconds * kGridTimes;
     struct Job {
       const Outcome* row;
       int threads;
@@ -332,8 +336,15 @@ class Bench {
       order.options.emplace_back("threads", std::to_string(jobs[i].threads));
       order.load = load_of(row.task, kTexts);
       order.batches.assign(std::begin(kBatches), std::end(kBatches));
-      order.seconds = share * 0.8;
+      order.seconds = share * 0.6;
       order.most_passes = 7;
+      order.warm_items = kLeastItems;
+      if (left() < 1) {
+        report_.notes.push_back("grid: no time was left for " + row.task + " on " + row.device +
+                                " with " + std::to_string(jobs[i].threads) +
+                                " threads; --seconds gives more");
+        continue;
+      }
       const ChildOutcome outcome = run_in_child(order, std::min(left(), share * kPatience));
       if (!outcome.failure.empty()) {
         report_.notes.push_back("grid: " + row.task + " on " + row.device + " with " +
@@ -396,8 +407,9 @@ class Bench {
   const BenchOptions& options_;
   std::vector<Subject> subjects_;
   BenchReport report_;
-  std::vector<Outcome> outcomes_;
+  std::deque<Outcome> outcomes_;  // entries stay where they are
   Clock::time_point begin_ = Clock::now();
+  double seconds_ = options_.seconds;
 };
 
 }  // namespace

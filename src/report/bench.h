@@ -18,7 +18,7 @@ struct BenchOptions {
   std::string model;               // empty: the default model of each task
   std::vector<std::string> texts;  // empty: Inlay's own
   std::string texts_name;          // for the report
-  double seconds = 60;             // for all of it; a grid has as much again
+  double seconds = 60;             // for all of it; a grid has five times as much again
   bool large = false;              // 10,000 texts, too
   bool grid = false;               // batch sizes by threads, too
   std::function<void(const std::string&)> progress;  // told what is measured now

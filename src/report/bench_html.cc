@@ -58,7 +58,7 @@ std::string plot(const BenchReport& report, const std::string& task, bool many) 
   const std::string count = many ? std::to_string(texts) + (task == "rerank" ? " pairs" : " texts")
                                  : std::string(task == "rerank" ? "one pair" : "one text");
   return svg_bars(std::string(task_title(task)) + ", " + count, unit,
-                  {"warm", "cold: process start and load included"}, bars);
+                  {"warm", "cold: start and load included"}, bars);
 }
 
 std::string dash(double value) { return value > 0 ? short_number(value) : "–"; }
@@ -75,15 +75,15 @@ std::string rows_table(const BenchReport& report) {
                                                                      : " class=\"bad\"";
     char cosine[32] = "–";
     if (row.min_cosine > 0) std::snprintf(cosine, sizeof cosine, "%.7f", row.min_cosine);
-    rows.push_back({row.task, html_escape(row.device), html_escape(row.model), row.stats.dtype,
-                    html_escape(row.stats.isa), std::to_string(row.texts),
-                    std::to_string(row.tokens), dash(row.cold_ms()), dash(row.warm_ms()),
-                    dash(warm > 0 ? static_cast<double>(row.texts) / warm : 0),
+    rows.push_back({row.task, html_escape(row.device), row.stats.dtype, html_escape(row.stats.isa),
+                    std::to_string(row.texts), std::to_string(row.tokens), dash(row.cold_ms()),
+                    dash(row.warm_ms()), dash(warm > 0 ? static_cast<double>(row.texts) / warm : 0),
                     dash(warm > 0 ? static_cast<double>(row.tokens) / warm : 0),
                     short_number(row.stats.padded_share * 100) + " %",
-                    std::string("<span") + how + ">" + dash(row.ratio_to_cpu) + "</span>", cosine});
+                    std::string("<span") + how + ">" + dash(row.ratio_to_cpu) + "</span>", cosine,
+                    html_escape(row.model)});
   }
-  return html_table(rows, 5);
+  return html_table(rows, 4);
 }
 
 std::string not_run(const BenchReport& report) {

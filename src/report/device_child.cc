@@ -41,6 +41,7 @@ std::string order_json(const ChildOrder& order) {
       .integer("most_passes", order.most_passes)
       .boolean("adaptive", order.adaptive)
       .boolean("results", order.results)
+      .integer("warm_items", static_cast<std::int64_t>(order.warm_items))
       .done();
 }
 
@@ -104,7 +105,8 @@ void take_event(const JsonValue& event, ChildOutcome* outcome, std::string* doin
     outcome->timings.push_back({static_cast<std::size_t>(event.at("batch").integer()),
                                 static_cast<std::size_t>(event.at("items").integer()),
                                 static_cast<int>(event.at("passes").integer()),
-                                event.at("seconds").number(), event.at("slowest").number()});
+                                event.at("seconds").number(), event.at("fastest").number(),
+                                event.at("slowest").number()});
   } else if (name == "stats") {
     outcome->stats = parse_stats(event);
   } else if (name == "refused") {
@@ -216,6 +218,7 @@ ChildOrder parse_order(const JsonValue& json) {
   order.most_passes = static_cast<int>(json.at("most_passes").integer());
   order.adaptive = json.at("adaptive").boolean();
   order.results = json.at("results").boolean();
+  order.warm_items = static_cast<std::size_t>(json.at("warm_items").integer());
   return order;
 }
 
@@ -239,8 +242,8 @@ BatchTiming time_batch(Engine& engine, const Workload& load, std::size_t batch, 
     used += passes.back();
   } while (used + passes.back() <= seconds && static_cast<int>(passes.size()) < most_passes);
   std::sort(passes.begin(), passes.end());
-  return {batch, load.items(), static_cast<int>(passes.size()), passes[passes.size() / 2],
-          passes.back()};
+  return {batch,          load.items(), static_cast<int>(passes.size()), passes[passes.size() / 2],
+          passes.front(), passes.back()};
 }
 
 // The beginning of the load that `seconds` are enough for, when kLeastItems took `least_seconds`.
@@ -267,7 +270,10 @@ void run_order(const ChildOrder& order, const Events& events, Clock::time_point 
     load = cut(load, since(begin), order.seconds / 3);
   }
   const auto begin = Clock::now();
-  const Answers answers = ask(engine, load, order.batches.front());
+  const bool brief = order.warm_items != 0 && order.warm_items < load.texts.size();
+  Workload first_load = load;
+  if (brief) first_load.texts.resize(order.warm_items);
+  const Answers answers = ask(engine, first_load, order.batches.front());
   const double first = since(begin);
   std::int64_t tokens = 0, truncated = 0;
   for (const TextInfo& text : answers.result.texts) {
@@ -284,7 +290,8 @@ void run_order(const ChildOrder& order, const Events& events, Clock::time_point 
   const double left =
       std::max(0.0, order.seconds - first) / static_cast<double>(order.batches.size());
   for (const std::size_t batch : order.batches) {
-    if (left == 0 && batch == order.batches.front()) continue;  // the first pass took it all
+    // The first pass took it all.
+    if (left == 0 && !brief && batch == order.batches.front()) continue;
     const BatchTiming timing = time_batch(engine, load, batch, left, order.most_passes);
     events.emit(JsonObject()
                     .text("event", "batch")
@@ -292,6 +299,7 @@ void run_order(const ChildOrder& order, const Events& events, Clock::time_point 
                     .integer("items", static_cast<std::int64_t>(timing.items))
                     .integer("passes", timing.passes)
                     .number("seconds", timing.seconds)
+                    .number("fastest", timing.fastest)
                     .number("slowest", timing.slowest));
   }
   events.emit(stats_json(engine.stats()));

@@ -33,13 +33,15 @@ struct ChildOrder {
   // least kLeastItems.
   bool adaptive = false;
   bool results = false;  // send the first pass's results back
+  // Not 0: the first pass is over so many texts only, since nobody wants its time.
+  std::size_t warm_items = 0;
 };
 inline constexpr std::size_t kLeastItems = 12;
 
 struct BatchTiming {
   std::size_t batch = 0, items = 0;
   int passes = 0;
-  double seconds = 0, slowest = 0;  // of a pass: the median, and the slowest
+  double seconds = 0, fastest = 0, slowest = 0;  // of a pass: the median, and the two ends
 };
 
 struct ChildOutcome {

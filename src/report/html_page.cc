@@ -20,7 +20,7 @@ p{margin:4px 0;max-width:75ch}.soft{color:var(--soft)}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:2px 16px;margin:12px 0}dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,340px),1fr));gap:16px;align-items:start}
 figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:8px;padding:12px}
-figcaption{font-weight:600;margin-bottom:6px}svg{display:block;width:100%;height:auto;max-width:520px}
+figcaption{font-weight:600;margin-bottom:6px}figcaption .soft{font-weight:400}svg{display:block;width:100%;height:auto;max-width:400px}
 .key{display:flex;flex-wrap:wrap;gap:4px 16px;font-size:13px;color:var(--soft);margin-bottom:4px}
 .key i{display:inline-block;width:11px;height:11px;border-radius:2px;margin-right:6px;vertical-align:-1px}
 .s0{fill:var(--a);background:var(--a)}.s1{fill:var(--b);background:var(--b)}
@@ -125,13 +125,14 @@ std::string svg_bars(std::string_view title, std::string_view unit,
     }
     y += kGap;
   }
-  std::string out = "<figure><figcaption>" + html_escape(title) + "</figcaption>";
+  std::string out = "<figure><figcaption>" + html_escape(title) + " <span class=\"soft\">" +
+                    html_escape(unit) + "</span></figcaption>";
   out += "<div class=\"key\">";
   for (std::size_t i = 0; i < series.size(); ++i) {
     out += "<span><i class=\"s" + std::to_string(i % 2) + "\"></i>" + html_escape(series[i]) +
            "</span>";
   }
-  out += "<span>" + html_escape(unit) + "</span></div>";
+  out += "</div>";
   out += "<svg viewBox=\"0 0 " + coordinate(kWidth) + " " + coordinate(std::max(y - kGap, 20.0)) +
          "\" role=\"img\" aria-label=\"" + html_escape(title) + "\">" + shapes +
          "</svg></figure>\n";
