@@ -3,7 +3,7 @@
 //
 //   FAKE_ROOMS="cuda=hang-probe,mlx=right,cpu=slow"
 //
-// right, slow (10 ms a text more), wrong (other vectors), near (cosine 0.9995), absent,
+// right, slow (2 ms a text more), wrong (other vectors), near (cosine 0.9995), absent,
 // crash-probe, crash-compile, crash-run, hang-probe, hang-compile, hang-run; newer (another
 // version, else right). The rooms cpu and ref are always there.
 #include <signal.h>
@@ -40,7 +40,7 @@ class FakeExecutable final : public Executable {
   void run(const PackedBatch& batch, std::span<const std::span<float>> outs) override {
     misbehave(behaviour_, "run");
     real_->run(batch, outs);
-    if (behaviour_ == "slow") ::usleep(static_cast<useconds_t>(10000 * (batch.offsets.size() - 1)));
+    if (behaviour_ == "slow") ::usleep(static_cast<useconds_t>(2000 * (batch.offsets.size() - 1)));
     for (const std::span<float> out : outs) {
       for (std::size_t i = 0; i < out.size(); ++i) {
         if (behaviour_ == "wrong" && i % 3 == 0) out[i] = -out[i];
