@@ -74,6 +74,29 @@ TEST(OptionTable, NamesAreUniqueAndDerive) {
   EXPECT_EQ(find_option("bogus"), nullptr);
 }
 
+TEST(OptionTable, AFlagThatTakesAWordOrNone) {
+  const OptionSpec& measure = *find_option("measure");
+  OptionValues values;
+  EXPECT_FALSE(values.flag("measure"));
+  values.set(measure, "", "--measure");
+  EXPECT_TRUE(values.flag("measure"));
+  EXPECT_EQ(values.text("measure"), "");
+  values.set(measure, "all", "--measure");
+  EXPECT_TRUE(values.flag("measure"));
+  EXPECT_EQ(values.text("measure"), "all");
+  EXPECT_THAT(refusal("measure", "some"), HasSubstr("expected all"));
+}
+
+TEST(OptionTable, EngineKeysGoToAnotherProcess) {
+  OptionValues values;
+  values.set(*find_option("device"), "cuda:1", "--device");
+  values.set(*find_option("threads"), "3", "--threads");
+  values.set(*find_option("quiet"), "true", "--quiet");
+  const auto keys = values.engine_keys();
+  EXPECT_EQ(keys, (std::vector<std::pair<std::string, std::string>>{{"device", "cuda:1"},
+                                                                    {"threads", "3"}}));
+}
+
 TEST(OptionTable, Sizes) {
   EXPECT_EQ(parse_size("300MB", "x"), 300'000'000);
   EXPECT_EQ(parse_size("2GiB", "x"), std::int64_t{2} << 30U);
@@ -193,7 +216,10 @@ TEST(OptionsText, HelpNamesTheOptionsOfTheCommand) {
       entry += flag_name(option);
       const bool named = help.find(entry + " ") != std::string::npos ||
                          help.find(entry + "\n") != std::string::npos;
-      EXPECT_EQ(named, (option.commands & command.bit) != 0) << command.name << " " << option.name;
+      std::uint32_t commands = 0;  // of every meaning of the name
+      for (const OptionSpec& other : option_table())
+        if (std::string_view(other.name) == option.name) commands |= other.commands;
+      EXPECT_EQ(named, (commands & command.bit) != 0) << command.name << " " << option.name;
     }
     EXPECT_THAT(general_help(), HasSubstr(command.name));
   }

@@ -108,7 +108,7 @@ TEST_F(Verdicts, DamageIsNoVerdict) {
   std::ostringstream whole;
   whole << std::ifstream(path).rdbuf();
   const std::string text = whole.str();
-  for (std::size_t size = 0; size + 2 < text.size(); ++size) {
+  for (std::size_t size = 0; size + 2 < text.size(); size += 7) {
     std::ofstream(path, std::ios::trunc) << text.substr(0, size);
     ASSERT_FALSE(read_verdict(verdict.key)) << size;
   }
