@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <map>
 #include <numeric>
+#include <random>
 #include <utility>
 
 #include "backend/onnxruntime/graph.h"
@@ -26,6 +28,8 @@ constexpr std::int64_t kShareOver = 8, kShareOf = 7;
 // What a provider that compiles is given: lengths, and texts a run.
 constexpr std::int64_t kLengths[] = {32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
 constexpr std::int64_t kManyTexts = 8;
+// Least agreement with the CPU of a size: fp16 of an encoder stays well above.
+constexpr double kLeastAgreement = 0.999;
 
 std::int64_t bucket_length(std::int64_t length, std::int64_t most) {
   for (const std::int64_t bucket : kLengths) {
@@ -36,6 +40,23 @@ std::int64_t bucket_length(std::int64_t length, std::int64_t most) {
 
 std::int64_t group_texts(std::int64_t length) {
   return std::max<std::int64_t>(1, kGroupTokens / length);
+}
+
+// Cosine of two rows; of rows of one number, 1 less a fiftieth of their relative difference, so
+// that kLeastAgreement allows 5 %.
+double agreement(const float* a, const float* b, std::size_t width) {
+  if (width == 1)
+    return 1 - std::fabs(double{a[0]} - b[0]) / std::max(1.0, std::fabs(double{b[0]})) / 50;
+  double dot = 0;
+  double aa = 0;
+  double bb = 0;
+  for (std::size_t d = 0; d < width; ++d) {
+    dot += double{a[d]} * b[d];
+    aa += double{a[d]} * a[d];
+    bb += double{b[d]} * b[d];
+  }
+  if (aa == 0 && bb == 0) return 1;
+  return dot / std::sqrt(aa * bb);
 }
 
 class OrtExecutable final : public Executable {
@@ -49,6 +70,7 @@ class OrtExecutable final : public Executable {
         memory_(plan_memory(program, options, setup_)),
         graph_(make_graph(program_, {0, 0, setup_.compiles})),
         maker_(graph_.inputs),
+        vocabulary_(program.vocab_size()),
         order_(static_cast<std::size_t>(options.max_texts)) {
     weights_ = graph_.weights.fill();
     if (setup_.compiles) {
@@ -115,6 +137,8 @@ class OrtExecutable final : public Executable {
     return group;
   }
   Session& session_for(const Group& group);
+  void check_agreement(Session* session, const Graph& graph, const Group& group);
+  void compute(Session* session, const PackedBatch& batch, const Group& group);
   void run_group(const PackedBatch& batch, const Group& group,
                  std::span<const std::span<float>> outs);
   void take_output(const PackedBatch& batch, const Group& group, std::size_t index,
@@ -132,6 +156,7 @@ class OrtExecutable final : public Executable {
   std::unique_ptr<Session> session_;  // of any shape
   std::map<std::pair<std::int64_t, std::int64_t>, std::unique_ptr<Session>> sessions_;
   Placement placement_;  // of the last session made
+  const std::int64_t vocabulary_;
   std::vector<std::int32_t> order_;
   std::vector<std::vector<float>> results_;  // of a group, by output
   std::int64_t real_tokens_ = 0, computed_tokens_ = 0;
@@ -179,15 +204,55 @@ Session& OrtExecutable::session_for(const Group& group) {
     // Of everything that the compiled model depends on: a changed model is another key.
     const std::string text = make_graph(program_, shape).model + key_ + library_.version;
     const Graph graph = make_graph(program_, shape, hash_bytes(text).hex());
-    made = std::make_unique<Session>(library_, setup_, spec(graph));
-    placement_ = made->placement();
+    auto session = std::make_unique<Session>(library_, setup_, spec(graph));
+    placement_ = session->placement();
+    check_agreement(session.get(), graph, group);
+    made = std::move(session);
   }
   return *made;
 }
 
-void OrtExecutable::run_group(const PackedBatch& batch, const Group& group,
-                              std::span<const std::span<float>> outs) {
-  Session& session = session_for(group);
+// What an accelerator makes of one size may be wrong for that size alone (ONNX Runtime's issue
+// 32569), so each is held against the CPU before it serves.
+void OrtExecutable::check_agreement(Session* session, const Graph& graph, const Group& group) {
+  std::vector<std::int32_t> ids;
+  std::vector<std::int32_t> offsets{0};
+  std::vector<std::int32_t> members;
+  std::mt19937 random(1);
+  for (std::int64_t t = 0; t < group.texts; ++t) {
+    const std::int64_t length = std::max<std::int64_t>(1, group.length - 3 * t);
+    for (std::int64_t i = 0; i < length; ++i)
+      ids.push_back(static_cast<std::int32_t>(random() % static_cast<std::uint32_t>(vocabulary_)));
+    offsets.push_back(static_cast<std::int32_t>(ids.size()));
+    members.push_back(static_cast<std::int32_t>(t));
+  }
+  const PackedBatch batch{ids, {}, offsets, {}};
+  const Group all{members, group.texts, group.length};
+  compute(session, batch, all);
+  const std::vector<std::vector<float>> got = results_;
+  Session cpu(library_, provider_setup(kCpuUnit, {}), spec(graph));
+  compute(&cpu, batch, all);
+  double least = 1;
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const auto width = static_cast<std::size_t>(graph_.outputs[i].width);
+    for (std::size_t row = 0; row + width <= got[i].size(); row += width)
+      least = std::min(least, agreement(&got[i][row], &results_[i][row], width));
+  }
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6f", least);
+  if (!(least >= kLeastAgreement)) {
+    fail(ErrorCode::kUnavailable, "--device onnxruntime:" + setup_.unit,
+         "expected it to agree with the CPU (at least 0.999) on " + std::to_string(group.texts) +
+             " texts of " + std::to_string(group.length) + " tokens, got " + text +
+             ". Remedy: another MLComputeUnits or ModelFormat in --provider-options, or --device "
+             "cpu.");
+  }
+  placement_.notes.push_back("agreement with the CPU at " + std::to_string(group.texts) + " x " +
+                             std::to_string(group.length) + ": " + text);
+}
+
+// Runs a group; what comes out is in results_.
+void OrtExecutable::compute(Session* session, const PackedBatch& batch, const Group& group) {
   results_.resize(graph_.outputs.size());
   std::vector<TensorView32> outputs;
   for (std::size_t i = 0; i < graph_.outputs.size(); ++i) {
@@ -198,7 +263,12 @@ void OrtExecutable::run_group(const PackedBatch& batch, const Group& group,
     tensor.data = results_[i].data();
     outputs.push_back(std::move(tensor));
   }
-  session.run(maker_.make(batch, group), outputs);
+  session->run(maker_.make(batch, group), outputs);
+}
+
+void OrtExecutable::run_group(const PackedBatch& batch, const Group& group,
+                              std::span<const std::span<float>> outs) {
+  compute(&session_for(group), batch, group);
   for (std::size_t i = 0; i < outs.size(); ++i) take_output(batch, group, i, outs[i]);
 }
 

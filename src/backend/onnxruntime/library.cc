@@ -291,13 +291,14 @@ Library open_library(const std::vector<std::string>& places, std::vector<std::st
 
 const Library& library(const std::string& wish) {
   static std::mutex mutex;
-  static auto* opened = new std::map<std::string, Library>;  // like the libraries, until the end
-  const std::lock_guard lock(mutex);
-  const auto found = opened->find(wish);
-  if (found != opened->end()) return found->second;
+  static auto* opened = new std::map<std::vector<std::string>, Library>;  // until the end, as above
   std::vector<std::string> notes;
-  const std::vector<std::string> places = library_places(wish, &notes);
-  return opened->emplace(wish, open_library(places, std::move(notes))).first->second;
+  std::vector<std::string> places = library_places(wish, &notes);
+  const std::lock_guard lock(mutex);
+  const auto found = opened->find(places);
+  if (found != opened->end()) return found->second;
+  Library made = open_library(places, std::move(notes));
+  return opened->emplace(std::move(places), std::move(made)).first->second;
 }
 
 }  // namespace inlay::backend::onnxruntime

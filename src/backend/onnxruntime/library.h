@@ -56,7 +56,7 @@ std::vector<std::string> library_places(const std::string& wish, std::vector<std
 // Opens the first of `places` that is a library of a version and behaviour this room can use.
 Library open_library(const std::vector<std::string>& places, std::vector<std::string> notes = {});
 
-// Of library_places(wish), opened by the first caller who asks for it. Thread-safe.
+// Of library_places(wish), opened by the first caller for whom those are the places. Thread-safe.
 const Library& library(const std::string& wish);
 
 // Calls every group of functions once so that it must succeed and once so that it must fail, with a
