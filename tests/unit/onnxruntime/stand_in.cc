@@ -63,7 +63,7 @@ struct CudaOptions {
 
 namespace {
 
-Env* environment_made = nullptr;
+Env environment_made{};
 
 std::string environment(const char* name, const char* fallback = "") {
   const char* value = std::getenv(name);
@@ -97,7 +97,8 @@ int error_code(const Status* status) { return status->code; }
 const char* error_message(const Status* status) { return status->message.c_str(); }
 
 Status* create_env(LogFunction log, void* parameter, int, const char*, Env** env) {
-  *env = environment_made = new Env{log, parameter};
+  environment_made = {log, parameter};
+  *env = &environment_made;
   return nullptr;
 }
 
@@ -129,7 +130,7 @@ void log_capability(const SessionHandle& session, const Options& options) {
       "CoreMLExecutionProvider::GetCapability, number of partitions supported by CoreML: " +
       std::to_string(partitions) + " number of nodes in the graph: " + std::to_string(nodes) +
       " number of nodes supported by CoreML: " + std::to_string(taken);
-  environment_made->log(environment_made->parameter, kLogInfo, "onnxruntime",
+  environment_made.log(environment_made.parameter, kLogInfo, "onnxruntime",
                         options.log_id.c_str(), "", line.c_str());
 }
 
@@ -209,7 +210,8 @@ Status* create_tensor(const MemoryInfo*, void* data, std::size_t bytes, const st
   return nullptr;
 }
 Status* create_cpu_memory(int, int, MemoryInfo** memory) {
-  *memory = new MemoryInfo;
+  static MemoryInfo made;
+  *memory = &made;
   return nullptr;
 }
 template <typename T>
@@ -297,9 +299,9 @@ Status* node_operator(const AssignedNode* node, const char** op) {
 
 constexpr auto input_count = one;
 constexpr auto output_count = one;
-constexpr auto release_env = release<Env>;
+void release_env(Env*) {}
 constexpr auto release_status = release<Status>;
-constexpr auto release_memory = release<MemoryInfo>;
+void release_memory(MemoryInfo*) {}
 constexpr auto release_session = release<SessionHandle>;
 constexpr auto release_value = release<TensorHandle>;
 constexpr auto release_options = release<Options>;
