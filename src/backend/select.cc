@@ -11,15 +11,18 @@
 namespace inlay::backend {
 namespace {
 
-// Rooms of the design that this version does not hold.
+// Rooms of the design that this version does not hold, or this build leaves out.
 struct AbsentRoom {
-  std::string_view name, engine;
+  std::string_view name, engine, remedy;
 };
-constexpr std::array<AbsentRoom, 2> kAbsent{{{"mlx", "MLX"}, {"torch", "LibTorch"}}};
-constexpr std::string_view kAbsentRemedy = "use --device cpu";
+constexpr std::array<AbsentRoom, 3> kAbsent{
+    {{"onnxruntime", "ONNX Runtime",
+      "build Inlay with cmake -DINLAY_ONNXRUNTIME=ON, or use --device cpu"},
+     {"mlx", "MLX", "use --device cpu"},
+     {"torch", "LibTorch", "use --device cpu"}}};
 
 std::string absent_reason(const AbsentRoom& room) {
-  return std::string("version ") + version() + " of Inlay has no " + std::string(room.engine) +
+  return std::string("this build of Inlay ") + version() + " has no " + std::string(room.engine) +
          " room";
 }
 
@@ -102,7 +105,7 @@ const Backend& by_name(const std::string& device, const std::vector<std::string>
     if (const AbsentRoom* absent = find_absent(room)) {
       fail(ErrorCode::kUnavailable, "--device " + device,
            "expected a device of this build, got " + room + ": " + absent_reason(*absent) +
-               ". Remedy: " + std::string(kAbsentRemedy) + ".");
+               ". Remedy: " + std::string(absent->remedy) + ".");
     }
     fail(ErrorCode::kUsage, "--device",
          "expected auto, ref, cpu, cuda[:N], onnxruntime[:provider], mlx[:unit] or torch[:device], "
@@ -230,11 +233,12 @@ std::vector<DeviceState> device_states(std::string_view disable) {
     for (const std::string& unit : units) states.push_back(state_of(*backend, unit, disabled));
   }
   for (const AbsentRoom& room : kAbsent) {
+    if (find_backend(room.name) != nullptr) continue;
     DeviceState state;
     state.device = room.name;
     state.probe.state = State::kAbsent;
     state.probe.reason = absent_reason(room);
-    state.probe.remedy = kAbsentRemedy;
+    state.probe.remedy = room.remedy;
     states.push_back(std::move(state));
   }
   return states;

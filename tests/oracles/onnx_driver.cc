@@ -3,8 +3,8 @@
 //
 //   onnx_driver FOLDER embed|sparse|rerank|late FILE [TEXTS LENGTH]
 //
-// Writes the graph of a model folder to FILE and its weights beside it. With TEXTS and LENGTH as for
-// a provider that compiles: no open dimension, embeddings by the host.
+// Writes the graph of a model folder to FILE and its weights beside it. With TEXTS and LENGTH as
+// for a provider that compiles: no open dimension, embeddings by the host.
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>

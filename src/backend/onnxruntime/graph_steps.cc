@@ -36,6 +36,7 @@ const char* kind_name(Kind kind) {
 
 std::vector<std::int64_t> lengths(const std::vector<WeightRef>& weights) {
   std::vector<std::int64_t> all;
+  all.reserve(weights.size());
   for (const WeightRef& weight : weights) all.push_back(weight.tensor.shape[0]);
   return all;
 }

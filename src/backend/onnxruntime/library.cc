@@ -215,8 +215,8 @@ std::string take_error(const Api& api, Status* status) {
 
 Api read_table(const void* const* table, int minor) {
   Api api;
-#define INLAY_ORT_TAKE(slot, since, result, name, parameters) \
-  if (minor >= (since))                                       \
+#define INLAY_ORT_TAKE(slot, since, name, ...) \
+  if (minor >= (since))                        \
     api.name = reinterpret_cast<decltype(api.name)>(const_cast<void*>(table[slot]));
   INLAY_ORT_FUNCTIONS(INLAY_ORT_TAKE)
 #undef INLAY_ORT_TAKE

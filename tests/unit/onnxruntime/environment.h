@@ -22,7 +22,8 @@ class Environment {
   }
   void set(const std::string& name, const std::string& value) {
     const char* old = std::getenv(name.c_str());
-    old_.insert(old_.begin(), {name, old == nullptr ? std::nullopt : std::optional<std::string>(old)});
+    old_.insert(old_.begin(),
+                {name, old == nullptr ? std::nullopt : std::optional<std::string>(old)});
     ::setenv(name.c_str(), value.c_str(), 1);
   }
 

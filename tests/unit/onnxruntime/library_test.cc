@@ -90,8 +90,7 @@ TEST(OrtLibrary, BrokenFileIsTold) {
 
 TEST(OrtLibrary, OneThatCannotBeUsedIsPassedOverForTheNext) {
   const Folder folder;
-  const Library library =
-      open_library({folder.file("libonnxruntime.so").string(), INLAY_STAND_IN});
+  const Library library = open_library({folder.file("libonnxruntime.so").string(), INLAY_STAND_IN});
   EXPECT_TRUE(library.usable) << library.reason;
   EXPECT_EQ(library.path, INLAY_STAND_IN);
   EXPECT_EQ(library.version, "1.30.0");

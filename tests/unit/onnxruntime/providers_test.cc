@@ -45,14 +45,10 @@ TEST(Providers, CoremlGetsThePresetAndWhatTheCallerAdds) {
   Pairs cached = preset;
   cached.emplace_back("ModelCacheDirectory", "/cache/coreml");
   EXPECT_EQ(provider_setup("coreml", {"", "", "/cache"}).options, cached);
-  Pairs all{{"ModelFormat", "NeuralNetwork"},
-            {"MLComputeUnits", "ALL"},
-            {"SpecializationStrategy", "Default"},
-            {"EnableOnSubgraphs", "0"},
-            {"ProfileComputePlan", "0"},
-            {"ModelCacheDirectory", "/mine"},
-            {"RequireStaticInputShapes", "1"},
-            {"AllowLowPrecisionAccumulationOnGPU", "1"}};
+  Pairs all{{"ModelFormat", "NeuralNetwork"},      {"MLComputeUnits", "ALL"},
+            {"SpecializationStrategy", "Default"}, {"EnableOnSubgraphs", "0"},
+            {"ProfileComputePlan", "0"},           {"ModelCacheDirectory", "/mine"},
+            {"RequireStaticInputShapes", "1"},     {"AllowLowPrecisionAccumulationOnGPU", "1"}};
   std::string given;
   for (const auto& [key, value] : all) given += key + "=" + value + ",";
   EXPECT_EQ(provider_setup("coreml", {"", given, "/cache"}).options, all);
@@ -98,9 +94,9 @@ TEST(Providers, CoremlsLineIsReadAndOthersAreNot) {
 class StandIn : public testing::Test {
  protected:
   void SetUp() override {
-    record_ = fs::path(testing::TempDir()) /
-              (std::string("record_") +
-               testing::UnitTest::GetInstance()->current_test_info()->name());
+    record_ =
+        fs::path(testing::TempDir()) /
+        (std::string("record_") + testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove(record_);
     environment_.set("INLAY_STAND_IN_RECORD", record_.string());
     environment_.set("INLAY_ONNXRUNTIME_LIBRARY", INLAY_STAND_IN);
@@ -139,10 +135,9 @@ TEST_F(StandIn, CoremlIsToldThePresetAndServesFromOnePartition) {
       "ModelCacheDirectory=" +
       home + "/cache/compiled/coreml";
   // Asked once by the probe, then for the size of a short text; the CPU checks that size.
-  EXPECT_THAT(record(),
-              ElementsAre(append, append, "CreateSession CoreML with COREML_CACHE_KEY",
-                          "Run CoreML", "CreateSession CPU with COREML_CACHE_KEY", "Run CPU",
-                          "Run CoreML", "Run CoreML"));
+  EXPECT_THAT(record(), ElementsAre(append, append, "CreateSession CoreML with COREML_CACHE_KEY",
+                                    "Run CoreML", "CreateSession CPU with COREML_CACHE_KEY",
+                                    "Run CPU", "Run CoreML", "Run CoreML"));
   EXPECT_EQ(stats.partitions, 1);
   EXPECT_EQ(stats.fallback_ops, 0);
   EXPECT_EQ(stats.device, "onnxruntime:coreml");

@@ -6,7 +6,8 @@
 //   INLAY_STAND_IN_VERSION     what GetVersionString says (1.30.0)
 //   INLAY_STAND_IN_PLACEMENT   who takes which nodes: "CoreML:MatMul,Add;CPU:Gather;CoreML:Softmax"
 //   INLAY_STAND_IN_CODE        what a session of a provider computes: "wrong" is another result
-//   INLAY_STAND_IN_FAULT       "slot": two places of the table are exchanged; "coreml": CoreML is refused
+//   INLAY_STAND_IN_FAULT       "slot": two places of the table are exchanged; "coreml": CoreML is
+//   refused
 //
 // It knows the model of the self-test by its node's name, as everything else only by its size.
 #include <array>
@@ -105,8 +106,8 @@ Status* create_env(LogFunction log, void* parameter, int, const char*, Env** env
 void place(SessionHandle* session, const std::string& script) {
   for (const std::string& graph : split(script, ';')) {
     const std::size_t colon = graph.find(':');
-    Subgraph& made = session->graphs.emplace_back(
-        Subgraph{provider_name(graph.substr(0, colon)), {}});
+    Subgraph& made =
+        session->graphs.emplace_back(Subgraph{provider_name(graph.substr(0, colon)), {}});
     for (const std::string& op : split(graph.substr(colon + 1), ',')) {
       session->nodes.push_back({op, "graph/" + op + "_0"});
       made.nodes.push_back(&session->nodes.back());
@@ -130,8 +131,8 @@ void log_capability(const SessionHandle& session, const Options& options) {
       "CoreMLExecutionProvider::GetCapability, number of partitions supported by CoreML: " +
       std::to_string(partitions) + " number of nodes in the graph: " + std::to_string(nodes) +
       " number of nodes supported by CoreML: " + std::to_string(taken);
-  environment_made.log(environment_made.parameter, kLogInfo, "onnxruntime",
-                        options.log_id.c_str(), "", line.c_str());
+  environment_made.log(environment_made.parameter, kLogInfo, "onnxruntime", options.log_id.c_str(),
+                       "", line.c_str());
 }
 
 Status* create_session(const Env*, const void* model, std::size_t bytes, const Options* options,
@@ -171,8 +172,7 @@ Status* run(SessionHandle* session, const RunOptions*, const char* const* names,
     return nullptr;
   }
   record("Run " + (session->provider.empty() ? "CPU" : session->provider));
-  const bool wrong =
-      !session->provider.empty() && environment("INLAY_STAND_IN_CODE") == "wrong";
+  const bool wrong = !session->provider.empty() && environment("INLAY_STAND_IN_CODE") == "wrong";
   for (std::size_t o = 0; o < output_count; ++o) {
     auto* out = static_cast<float*>(outputs[o]->data);
     const std::size_t size = outputs[o]->bytes / sizeof(float);
@@ -309,9 +309,8 @@ constexpr auto release_cuda_options = release<CudaOptions>;
 
 const void* const* get_api(std::uint32_t) {
   static std::array<const void*, 500> table{};
-#define INLAY_ORT_FILL(slot, since, result, name, parameters) \
-  table[slot] = \
-      reinterpret_cast<const void*>(static_cast<result(*) parameters>(name));
+#define INLAY_ORT_FILL(slot, since, name, ...) \
+  table[slot] = reinterpret_cast<const void*>(static_cast<std::add_pointer_t<__VA_ARGS__>>(name));
   INLAY_ORT_FUNCTIONS(INLAY_ORT_FILL)
 #undef INLAY_ORT_FILL
   // A table in another order, with functions that may be called in each other's stead.
