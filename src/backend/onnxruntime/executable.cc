@@ -11,6 +11,7 @@
 #include <random>
 #include <utility>
 
+#include "backend/onnxruntime/compiled_cache.h"
 #include "backend/onnxruntime/graph.h"
 #include "backend/onnxruntime/graph_inputs.h"
 #include "backend/onnxruntime/session.h"
@@ -74,6 +75,7 @@ class OrtExecutable final : public Executable {
         order_(static_cast<std::size_t>(options.max_texts)) {
     weights_ = graph_.weights.fill();
     if (setup_.compiles) {
+      if (!own_cache().empty()) trim_compiled(own_cache());
       key_ = hash_bytes({weights_.as<char>(), weights_.bytes()}, options.threads).hex();
     } else {
       session_ = std::make_unique<Session>(library_, setup_, spec(graph_));
@@ -135,6 +137,14 @@ class OrtExecutable final : public Executable {
     group.texts = group_texts(group.length);
     if (setup_.compiles) group.texts = group.texts >= kManyTexts ? kManyTexts : 1;
     return group;
+  }
+  // Inlay's own folder of compiled models, unless the caller named another.
+  std::filesystem::path own_cache() const {
+    const std::filesystem::path folder = compiled_folder(options_.room);
+    for (const auto& [option, value] : setup_.options) {
+      if (option == "ModelCacheDirectory" && value == folder) return folder;
+    }
+    return {};
   }
   Session& session_for(const Group& group);
   void check_agreement(Session* session, const Graph& graph, const Group& group);
@@ -203,9 +213,11 @@ Session& OrtExecutable::session_for(const Group& group) {
     const GraphOptions shape{group.texts, group.length, true};
     // Of everything that the compiled model depends on: a changed model is another key.
     const std::string text = make_graph(program_, shape).model + key_ + library_.version;
-    const Graph graph = make_graph(program_, shape, hash_bytes(text).hex());
+    const std::string key = hash_bytes(text).hex();
+    const Graph graph = make_graph(program_, shape, key);
     auto session = std::make_unique<Session>(library_, setup_, spec(graph));
     placement_ = session->placement();
+    if (!own_cache().empty()) touch_compiled(own_cache(), key);
     check_agreement(session.get(), graph, group);
     made = std::move(session);
   }

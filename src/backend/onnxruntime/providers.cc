@@ -171,13 +171,17 @@ ProviderSetup provider_setup(std::string_view unit, const RoomOptions& options) 
       if (key.preset != nullptr) setup.options.emplace_back(key.name, key.preset);
     }
     if (!options.cache.empty())
-      setup.options.emplace_back("ModelCacheDirectory", (options.cache / "coreml").string());
+      setup.options.emplace_back("ModelCacheDirectory", compiled_folder(options).string());
   }
   for (const auto& [key, value] : given) {
     if (setup.unit == kCoremlUnit) check_coreml(key, value);
     set(&setup.options, key, value);
   }
   return setup;
+}
+
+std::filesystem::path compiled_folder(const RoomOptions& options) {
+  return options.cache.empty() ? options.cache : options.cache / "coreml";
 }
 
 std::string append_provider(const Library& library, const ProviderSetup& setup, Options* options) {

@@ -30,6 +30,9 @@ struct ProviderSetup {
 // option that the provider does not have, a bad value of coreml's, or any option for the cpu.
 ProviderSetup provider_setup(std::string_view unit, const RoomOptions& options);
 
+// Where coreml keeps what it compiled unless the caller names a folder; empty: nowhere.
+std::filesystem::path compiled_folder(const RoomOptions& options);
+
 // Adds the provider to a session's options. Returns the library's own words when it refuses; empty:
 // done.
 std::string append_provider(const Library& library, const ProviderSetup& setup, Options* options);
