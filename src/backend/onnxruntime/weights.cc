@@ -32,7 +32,7 @@ void transpose(const std::vector<float>& rows, std::int64_t n, std::int64_t in, 
 
 }  // namespace
 
-const WeightPiece& WeightBlock::add(WeightPiece piece, const std::string& key) {
+const WeightPiece& WeightBlock::add(WeightPiece&& piece, const std::string& key) {
   const auto [at, added] = pieces_.try_emplace(key, std::move(piece));
   if (!added) return at->second;
   at->second.name = "weight_" + std::to_string(pieces_.size() - 1);

@@ -45,7 +45,7 @@ class WeightBlock {
   Buffer fill() const;
 
  private:
-  const WeightPiece& add(WeightPiece piece, const std::string& key);
+  const WeightPiece& add(WeightPiece&& piece, const std::string& key);
   std::map<std::string, WeightPiece> pieces_;
   std::int64_t bytes_ = 0;
 };
