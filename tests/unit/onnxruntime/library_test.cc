@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "environment.h"
+#include "wheel.h"
 
 namespace inlay::backend::onnxruntime {
 namespace {
@@ -121,21 +122,6 @@ TEST(OrtLibrary, ATableInAnotherOrderIsFoundOut) {
   const Library library = open_library({INLAY_STAND_IN});
   EXPECT_FALSE(library.usable);
   EXPECT_THAT(library.reason, HasSubstr("not where this room expects them"));
-}
-
-// Where ./test and ./test --oracles install one.
-std::string wheel() {
-  for (const char* name : {"tests", "oracles"}) {
-    std::vector<std::string> notes;
-    Environment environment;
-    environment.set("INLAY_ONNXRUNTIME_LIBRARY", "");
-    environment.set("VIRTUAL_ENV", std::string(INLAY_SOURCE_DIR) + "/.venv/" + name);
-    for (const std::string& place : library_places("", &notes)) {
-      if (place.starts_with(INLAY_SOURCE_DIR) && place.find("/capi/") != std::string::npos)
-        return place;
-    }
-  }
-  return {};
 }
 
 TEST(OrtLibrary, TheOneOnThisMachinePassesItsSelfTest) {
