@@ -11,16 +11,18 @@
 namespace inlay::backend {
 namespace {
 
-// Rooms of the design that this version does not hold.
+// Rooms of the design that this version does not hold, or this build leaves out.
 struct AbsentRoom {
-  std::string_view name, engine;
+  std::string_view name, engine, remedy;
 };
 constexpr std::array<AbsentRoom, 3> kAbsent{
-    {{"onnxruntime", "ONNX Runtime"}, {"mlx", "MLX"}, {"torch", "LibTorch"}}};
-constexpr std::string_view kAbsentRemedy = "use --device cpu";
+    {{"onnxruntime", "ONNX Runtime",
+      "build Inlay with cmake -DINLAY_ONNXRUNTIME=ON, or use --device cpu"},
+     {"mlx", "MLX", "use --device cpu"},
+     {"torch", "LibTorch", "use --device cpu"}}};
 
 std::string absent_reason(const AbsentRoom& room) {
-  return std::string("version ") + version() + " of Inlay has no " + std::string(room.engine) +
+  return std::string("this build of Inlay ") + version() + " has no " + std::string(room.engine) +
          " room";
 }
 
@@ -103,7 +105,7 @@ const Backend& by_name(const std::string& device, const std::vector<std::string>
     if (const AbsentRoom* absent = find_absent(room)) {
       fail(ErrorCode::kUnavailable, "--device " + device,
            "expected a device of this build, got " + room + ": " + absent_reason(*absent) +
-               ". Remedy: " + std::string(kAbsentRemedy) + ".");
+               ". Remedy: " + std::string(absent->remedy) + ".");
     }
     fail(ErrorCode::kUsage, "--device",
          "expected auto, ref, cpu, cuda[:N], onnxruntime[:provider], mlx[:unit] or torch[:device], "
@@ -278,7 +280,7 @@ DeviceState device_state(const std::string& device, std::string_view disable) {
   state.device = device;
   state.probe.state = State::kAbsent;
   state.probe.reason = absent_reason(*absent);
-  state.probe.remedy = kAbsentRemedy;
+  state.probe.remedy = absent->remedy;
   return state;
 }
 

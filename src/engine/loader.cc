@@ -317,6 +317,8 @@ void load_program(const EngineOptions& options, LoadedModel* model, TokenizerAhe
     limits.max_text_tokens =
         resolve_length(options, lengths, model->tokenizer.special_tokens_added(pairs));
   }
+  limits.room = {options.onnxruntime_library, options.provider_options,
+                 files::cache_home() / "compiled"};
   backend::Wish wish{options.device, options.dtype, options.disable};
   if (wish.device == "auto") wish.preferred = preferred(options, *model);
   const backend::Choice choice = backend::select(wish, program, &limits);
