@@ -92,6 +92,11 @@ struct INLAY_API EngineOptions {
   // that of the role, if the model has one for it, else none. Requests of another role are refused.
   std::string adapter{};
   Role role = Role::kNone;
+  // The ONNX Runtime that --device onnxruntime opens: a file, or a folder with one in it. Empty:
+  // $INLAY_ONNXRUNTIME_LIBRARY, else where it is usually found.
+  std::string onnxruntime_library{};
+  // Options of the device's provider, KEY=VALUE with a comma between; they come after Inlay's own.
+  std::string provider_options{};
 };
 
 // Late chunking: a text goes through the model whole, or in overlapping windows where it is longer
@@ -270,6 +275,8 @@ struct INLAY_API Stats {
   std::string packed_weights;
   std::vector<std::string> notes;     // what the model lacks that its results depend on
   std::vector<std::string> refusals;  // why devices before the chosen one were passed over
+  // How the device's library runs the model: its version, what it took and what it left to the CPU.
+  std::vector<std::string> device_notes;
 };
 
 // -----------------------------------------------------------------------------------------------------

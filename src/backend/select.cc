@@ -11,16 +11,18 @@
 namespace inlay::backend {
 namespace {
 
-// Rooms of the design that this version does not hold.
+// Rooms of the design that this version does not hold, or this build leaves out.
 struct AbsentRoom {
-  std::string_view name, engine;
+  std::string_view name, engine, remedy;
 };
 constexpr std::array<AbsentRoom, 3> kAbsent{
-    {{"onnxruntime", "ONNX Runtime"}, {"mlx", "MLX"}, {"torch", "LibTorch"}}};
-constexpr std::string_view kAbsentRemedy = "use --device cpu";
+    {{"onnxruntime", "ONNX Runtime",
+      "build Inlay with cmake -DINLAY_ONNXRUNTIME=ON, or use --device cpu"},
+     {"mlx", "MLX", "use --device cpu"},
+     {"torch", "LibTorch", "use --device cpu"}}};
 
 std::string absent_reason(const AbsentRoom& room) {
-  return std::string("version ") + version() + " of Inlay has no " + std::string(room.engine) +
+  return std::string("this build of Inlay ") + version() + " has no " + std::string(room.engine) +
          " room";
 }
 
@@ -47,6 +49,32 @@ bool contains(const std::vector<std::string>& list, std::string_view name) {
   return std::find(list.begin(), list.end(), name) != list.end();
 }
 
+// Accelerators that a list names by themselves, whichever room they are reached through.
+constexpr std::array<std::string_view, 3> kAccelerators{"coreml", "cuda", "mps"};
+
+// "cuda:1" is the room "cuda" and its part "1".
+struct Device {
+  std::string room, unit;
+  explicit Device(const std::string& name) : room(name.substr(0, name.find(':'))) {
+    if (room.size() < name.size()) unit = name.substr(room.size() + 1);
+  }
+};
+
+bool is_disabled(const std::vector<std::string>& list, const std::string& room,
+                 const std::string& unit) {
+  const bool accelerator =
+      std::find(kAccelerators.begin(), kAccelerators.end(), unit) != kAccelerators.end();
+  return contains(list, room) || (!unit.empty() && contains(list, room + ":" + unit)) ||
+         (accelerator && contains(list, unit));
+}
+
+// The part that a room's bare name stands for; empty where it has none.
+std::string first_unit(const Backend* backend) {
+  const std::vector<std::string> units =
+      backend == nullptr ? std::vector<std::string>() : backend->units();
+  return units.empty() ? "" : units.front();
+}
+
 std::string join(const std::vector<std::string>& lines) {
   std::string text;
   for (const std::string& line : lines) text += (text.empty() ? "" : "; ") + line;
@@ -62,22 +90,22 @@ std::vector<std::string> all_disabled(std::string_view list) {
 }
 
 // A room asked for by name: obeyed or refused, never replaced.
-const Backend& by_name(const std::string& device, const std::vector<std::string>& disabled) {
-  const std::string room = device.substr(0, device.find(':'));
-  if (contains(disabled, room) || contains(disabled, device)) {
+const Backend& by_name(const std::string& device, const std::vector<std::string>& disabled,
+                       const RoomOptions& options) {
+  const auto [room, unit] = Device(device);
+  const Backend* backend = find_backend(room);
+  if (is_disabled(disabled, room, unit.empty() ? first_unit(backend) : unit)) {
     fail(
         ErrorCode::kUnavailable, "--device " + device,
         "expected a device that is enabled, got one that --disable or INLAY_DISABLE switches off.");
   }
-  const Backend* backend = find_backend(room);
   std::optional<Probe> probe;
-  if (backend != nullptr)
-    probe = device == room ? backend->probe() : backend->probe_unit(device.substr(room.size() + 1));
+  if (backend != nullptr) probe = backend->probe_with(unit, options);
   if (!probe) {
     if (const AbsentRoom* absent = find_absent(room)) {
       fail(ErrorCode::kUnavailable, "--device " + device,
            "expected a device of this build, got " + room + ": " + absent_reason(*absent) +
-               ". Remedy: " + std::string(kAbsentRemedy) + ".");
+               ". Remedy: " + std::string(absent->remedy) + ".");
     }
     fail(ErrorCode::kUsage, "--device",
          "expected auto, ref, cpu, cuda[:N], onnxruntime[:provider], mlx[:unit] or torch[:device], "
@@ -136,10 +164,9 @@ Choice select(const Wish& wish, const Program& program, CompileOptions* options)
   check_dtype(wish.dtype);
   options->unit.clear();
   if (wish.device != "auto") {
-    choice.backend = &by_name(wish.device, disabled);
+    choice.backend = &by_name(wish.device, disabled, options->room);
     choice.device = wish.device;
-    if (const std::size_t colon = wish.device.find(':'); colon != std::string::npos)
-      options->unit = wish.device.substr(colon + 1);
+    options->unit = Device(wish.device).unit;
     resolve_dtype(wish, *choice.backend, program, options);
     choice.dtype = options->dtype;
     const std::vector<std::string> reasons = choice.backend->supports(program, *options);
@@ -150,8 +177,8 @@ Choice select(const Wish& wish, const Program& program, CompileOptions* options)
   }
   for (const Backend* backend : all_backends()) {
     const std::string name(backend->name());
-    if (name == "ref") {
-      choice.refusals.push_back("ref: runs only when asked for by name");
+    if (backend->only_by_name()) {
+      choice.refusals.push_back(name + ": runs only when asked for by name");
       continue;
     }
     if (contains(disabled, name)) {
@@ -178,24 +205,40 @@ Choice select(const Wish& wish, const Program& program, CompileOptions* options)
        "expected a usable device, got: " + join(choice.refusals) + ".");
 }
 
+namespace {
+
+// One row of status.
+DeviceState state_of(const Backend& backend, const std::string& unit,
+                     const std::vector<std::string>& disabled) {
+  const std::string room(backend.name());
+  DeviceState state{unit.empty() ? room : room + ":" + unit, {}, &backend, unit};
+  if (is_disabled(disabled, room, unit)) {
+    state.probe.state = State::kDisabled;
+    state.probe.reason = "switched off by --disable or INLAY_DISABLE";
+    state.probe.remedy = "leave it out of that list";
+  } else {
+    state.probe = backend.probe_with(unit, {}).value_or(Probe());
+  }
+  return state;
+}
+
+}  // namespace
+
 std::vector<DeviceState> device_states(std::string_view disable) {
   const std::vector<std::string> disabled = all_disabled(disable);
   std::vector<DeviceState> states;
   for (const Backend* backend : all_backends()) {
-    DeviceState state{std::string(backend->name()), backend->probe()};
-    if (contains(disabled, state.device)) {
-      state.probe.state = State::kDisabled;
-      state.probe.reason = "switched off by --disable or INLAY_DISABLE";
-      state.probe.remedy = "leave it out of that list";
-    }
-    states.push_back(std::move(state));
+    const std::vector<std::string> units = backend->units();
+    if (units.empty()) states.push_back(state_of(*backend, "", disabled));
+    for (const std::string& unit : units) states.push_back(state_of(*backend, unit, disabled));
   }
   for (const AbsentRoom& room : kAbsent) {
+    if (find_backend(room.name) != nullptr) continue;
     DeviceState state;
     state.device = room.name;
     state.probe.state = State::kAbsent;
     state.probe.reason = absent_reason(room);
-    state.probe.remedy = kAbsentRemedy;
+    state.probe.remedy = room.remedy;
     states.push_back(std::move(state));
   }
   return states;

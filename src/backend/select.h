@@ -32,11 +32,13 @@ std::vector<std::string> parse_disable(std::string_view list);
 // step or dtype the room lacks), each with the reason and the remedy.
 Choice select(const Wish& wish, const Program& program, CompileOptions* options);
 
-// One line of `inlay status`: the room as it stands here, disabled ones included; what is not built
-// in too.
+// One line of `inlay status`: a room, or one of its parts, as it stands here. What is disabled is
+// listed and not asked; what is not built in is listed, too.
 struct DeviceState {
-  std::string device;
+  std::string device;  // "cpu", "onnxruntime:coreml"
   Probe probe;
+  const Backend* backend = nullptr;  // null: not built in
+  std::string unit{};
 };
 std::vector<DeviceState> device_states(std::string_view disable);
 

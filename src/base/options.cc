@@ -46,7 +46,7 @@ constexpr std::int64_t kIntMaximum = 2147483647;
 
 // clang-format off
 // name, letter, metavar, kind, choices, default, help, commands, environment, engine key, minimum, maximum
-constexpr std::array<OptionSpec, 56> kOptions{{
+constexpr std::array<OptionSpec, 58> kOptions{{
     {"input", 'i', "FILE", kText, "", "standard input", "read texts from FILE; - is standard input", kReads, false, false, 0, 0},
     {"input-format", 0, "FORMAT", kChoice, "txt|jsonl|csv", "by the extension of -i, else txt", "txt: one text a line; jsonl: a string or an object a line; csv: with a header row", kReads, false, false, 0, 0},
     {"field", 0, "NAME", kText, "", "text (ids with --decode)", "the jsonl member or csv column that holds the text", kReads, false, false, 0, 0},
@@ -60,6 +60,8 @@ constexpr std::array<OptionSpec, 56> kOptions{{
     {"device", 0, "DEVICE", kChoice, "auto|ref|cpu|cuda[:N]|onnxruntime[:cpu|:cuda|:coreml]|mlx[:cpu|:gpu]|torch[:cpu|:cuda|:mps]", "auto", "where the model runs; a device that cannot be had is an error, never replaced", kReads, true, true, 0, 0},
     {"dtype", 0, "DTYPE", kChoice, "auto|fp32|bf16|fp16|int8|fp8", "auto", "precision of the computation; model convert: of the weights, bf16 or int8", kReads | kCommandModelConvert, true, true, 0, 0},
     {"disable", 0, "LIST", kText, "", "nothing", "devices that must not be used: a,b:c", kReads | kCommandStatus, true, true, 0, 0},
+    {"onnxruntime-library", 0, "FILE", kText, "", "one beside Inlay, else of the active Python environment, else the system's", "--device onnxruntime: the libonnxruntime to open, or a folder that holds it", kComputes, true, true, 0, 0},
+    {"provider-options", 0, "LIST", kText, "", "Inlay's own", "--device onnxruntime: KEY=VALUE,... for its provider: of coreml ModelFormat, MLComputeUnits, ...; of cuda those of ONNX Runtime", kComputes, true, true, 0, 0},
     {"threads", 0, "N", kInteger, "", "the cores this process may use", "threads that compute", kReads, true, true, 1, 4096},
     {"batch-tokens", 0, "N", kInteger, "", "16384, or less where the memory limit asks", "tokens computed together", kReads, true, true, 1, kIntMaximum},
     {"max-length", 0, "N", kInteger, "", "the model's own limit (tokens: no cut)", "tokens of a text that are used, special tokens included", kReads, true, true, 1, kIntMaximum},
@@ -309,6 +311,8 @@ EngineOptions OptionValues::engine_options() const {
   if (has("packed-cache")) options.packed_cache = integer("packed-cache", 0);
   options.allow_nonfinite = flag("allow-nonfinite");
   options.adapter = text("adapter");
+  options.onnxruntime_library = text("onnxruntime-library");
+  options.provider_options = text("provider-options");
   const std::string role = text("as");
   if (role == "query") options.role = Role::kQuery;
   if (role == "document") options.role = Role::kDocument;

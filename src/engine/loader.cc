@@ -307,6 +307,8 @@ void load_program(const EngineOptions& options, LoadedModel* model, TokenizerAhe
     limits.max_text_tokens =
         resolve_length(options, lengths, model->tokenizer.special_tokens_added(pairs));
   }
+  limits.room = {options.onnxruntime_library, options.provider_options,
+                 files::cache_home() / "compiled"};
   const backend::Choice choice =
       backend::select({options.device, options.dtype, options.disable}, program, &limits);
   if (options.memory_limit != 0) tokenizer->take();  // it counts

@@ -64,13 +64,6 @@ std::string device_json(const backend::DeviceState& device, const std::vector<st
   return out;
 }
 
-const backend::Backend* room_of(const std::string& name) {
-  for (const backend::Backend* candidate : backend::all_backends()) {
-    if (candidate->name() == name) return candidate;
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 std::string status_json(std::string_view model_locator, std::string_view disable, bool verbose) {
@@ -92,8 +85,12 @@ std::string status_json(std::string_view model_locator, std::string_view disable
   bool first = true;
   for (const backend::DeviceState& device : backend::device_states(disable)) {
     std::vector<std::string> missing;
-    const backend::Backend* room = room_of(device.device);
-    if (program && room != nullptr) missing = room->supports(*program, {});
+    const bool off = device.probe.state == backend::State::kDisabled;
+    if (program && device.backend != nullptr && !off) {
+      backend::CompileOptions options;
+      options.unit = device.unit;
+      missing = device.backend->supports(*program, options);
+    }
     if (!first) out += ",";
     first = false;
     out += device_json(device, missing, verbose);

@@ -114,7 +114,8 @@ def test_broken_model_files(inlay, tiny, tmp_path):
 
 def test_devices_that_cannot_be_had(inlay, tiny):
     for device in ("cuda:98", "cuda:99", "onnxruntime:cpu", "mlx", "torch:cpu"):
-        expect(inlay("embed", "a", "-m", tiny, "--device", device), 69, device.split(":")[0])
+        result = inlay("embed", "a", "-m", tiny, "--device", device, INLAY_ONNXRUNTIME_LIBRARY="/nonexistent")
+        expect(result, 69, device.split(":")[0])
     expect(inlay("embed", "a", "-m", tiny, "--device", "cpu", "--disable", "cpu"), 69, "cpu")
     expect(inlay("embed", "a", "-m", tiny, "--disable", "cpu"), 69)
     assert inlay("embed", "a", "-m", tiny, "--disable", "coreml,cuda,mlx:gpu").code == 0
@@ -132,7 +133,8 @@ def test_status(inlay, tiny):
     status = json.loads(inlay("status", "--json").out)
     assert list(status) == ["machine", "model", "devices"]
     names = [device["device"] for device in status["devices"]]
-    assert names[:3] == ["cpu", "cuda", "ref"]
+    assert names[:2] == ["cpu", "cuda"]
+    assert names[2:6] == ["onnxruntime:cpu", "onnxruntime:cuda", "onnxruntime:coreml", "ref"]
     fields = "device state reason remedy version dtypes missing_steps partitions fallback_ops padded_share tasks verdict recommend"
     for device in status["devices"]:
         assert set(fields.split()) <= set(device)
