@@ -339,6 +339,9 @@ MemoryPlan plan_memory(const Program& program, const CompileOptions& options,
     scores = std::max(scores, attention->heads * texts * length * (every ? length : 1));
   }
   memory.arena = (4 * widest * texts * length + 3 * scores) * std::int64_t{sizeof(float)};
+  // While a session is made the library holds the weights as it parsed them, as tensors and packed,
+  // all beside this room's block.
+  memory.arena = std::max(memory.arena, 3 * graph.weights.bytes());
   return memory;
 }
 

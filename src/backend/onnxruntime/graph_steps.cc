@@ -14,6 +14,8 @@ using Kind = GraphInput::Kind;
 
 // Columns of the vocabulary whose logits exist at one time.
 constexpr std::int64_t kVocabularyTile = 4096;
+// Of one tensor of weights, as ONNX Runtime takes them out of memory; all together may be more.
+constexpr std::int64_t kMostWeightBytes = (std::int64_t{1} << 31U) - 1;
 
 bool same(const WeightRef& a, const WeightRef& b) { return a.name == b.name; }
 
@@ -61,6 +63,15 @@ std::vector<std::string> graph_reasons(const Program& program) {
     if (const auto* pool = std::get_if<PoolStep>(&step.args)) {
       if (pool->spans) refuse("onnxruntime has no pooling of spans (late chunking)");
     }
+    visit_weights(step.args, [&](const WeightRef& weight) {
+      if (!weight.present() || std::holds_alternative<VocabularyMaxStep>(step.args)) return;
+      const std::int64_t bytes = weight.tensor.elements() * std::int64_t{sizeof(float)};
+      if (bytes > kMostWeightBytes) {
+        refuse(weight.name + " takes " + std::to_string(bytes) +
+               " bytes in fp32, and ONNX Runtime takes no tensor of more than " +
+               std::to_string(kMostWeightBytes));
+      }
+    });
     const auto* embed = std::get_if<EmbedStep>(&step.args);
     if (embed == nullptr || !embed->positions.present()) continue;
     const std::int64_t rows = embed->positions.tensor.shape[0];

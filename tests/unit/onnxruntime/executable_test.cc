@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <random>
 
+#include "backend/onnxruntime/graph.h"
 #include "engine/loader.h"
 #include "wheel.h"
 
@@ -89,6 +91,45 @@ INSTANTIATE_TEST_SUITE_P(Families, Compiled,
                            for (char& c : name) c = c == '-' ? '_' : c;
                            return name;
                          });
+
+// A protobuf ends at 2 GiB, weights do not. Takes 12 GB of memory: INLAY_TEST_HUGE=1 runs it.
+TEST(Executable, WeightsMayBeMoreThanTwoGigabytes) {
+  if (std::getenv("INLAY_TEST_HUGE") == nullptr) GTEST_SKIP() << "INLAY_TEST_HUGE=1 runs it";
+  const std::string file = wheel();
+  if (file.empty()) GTEST_SKIP() << "no ONNX Runtime in .venv";
+  constexpr std::int64_t kRows = 300000;
+  constexpr std::int64_t kWidth = 1000;  // two tables of 1.2 GB
+  Program program;
+  const auto table = [&](const char* name, std::size_t period) {
+    std::vector<float> values(kRows * kWidth);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i % period);
+    return program.own(name, {kRows, kWidth}, std::move(values));
+  };
+  const ValueId one = program.embed("one", {table("one", 9973), {}, {}, 0, -1});
+  const ValueId two = program.embed("two", {table("two", 8191), {}, {}, 0, -1});
+  program.pool("mean", {program.residual("sum", {one, two}), {PoolMode::kMean}});
+  const std::vector<std::int32_t> ids{kRows - 1, 0};
+  const std::vector<std::int32_t> offsets{0, 1, 2};
+  std::vector<float> out(2 * kWidth);
+  CompileOptions options;
+  options.max_tokens = options.max_texts = options.max_text_tokens = 2;
+  make_executable(program, options, library(file), provider_setup("cpu", {}))
+      ->run({ids, {}, offsets, {}}, out);
+  for (std::int64_t d = 0; d < kWidth; ++d) {
+    const std::int64_t last = (kRows - 1) * kWidth + d;
+    ASSERT_EQ(out[static_cast<std::size_t>(d)], static_cast<float>(last % 9973 + last % 8191));
+    ASSERT_EQ(out[static_cast<std::size_t>(kWidth + d)], static_cast<float>(d % 9973 + d % 8191));
+  }
+}
+
+TEST(Executable, OneTensorOfMoreThanTwoGigabytesIsRefused) {
+  Program program;  // read by nobody, so no memory is behind it
+  WeightRef table{"table", {DType::kF32, {600000, 1000}, nullptr}};
+  program.embed("embed", {table, {}, {}, 0, -1});
+  const std::vector<std::string> reasons = graph_reasons(program);
+  ASSERT_EQ(reasons.size(), 1U);
+  EXPECT_NE(reasons[0].find("table takes 2400000000 bytes"), std::string::npos) << reasons[0];
+}
 
 }  // namespace
 }  // namespace inlay::backend::onnxruntime
