@@ -9,7 +9,6 @@
 #include <ctime>
 #include <future>
 
-#include "backend/backend.h"
 #include "base/error.h"
 #include "report/texts.h"
 
