@@ -232,7 +232,8 @@ class Bench {
     order.load = load_of(subject.task, plan.texts);
     order.results = plan.texts == kTexts;
     order.seconds = std::min(plan.texts == 1 ? kMostWarmSecondsOne : kMostWarmSeconds, limit / 2);
-    if (plan.texts == kLarge) order.seconds = 0.1;
+    order.patience = limit / 3;
+    if (plan.texts == kLarge) order.seconds = order.patience = 0.1;
     ChildOutcome outcome = run_in_child(order, std::max(limit, expected * 2));
     take(plan, &outcome, &row);
     report_.rows.push_back(std::move(row));
