@@ -219,9 +219,11 @@ class Bench {
     const double limit = std::min(left(), share * kPatience);
     const double expected = expected_seconds(plan);
     if (limit < 0.2 || expected > left()) {
-      char text[96];
-      std::snprintf(text, sizeof text, "would take %.0f s, %.0f s are left; --seconds gives more",
-                    std::max(1.0, expected), std::max(0.0, left()));
+      char text[96] = "no time was left for it; --seconds gives more";
+      if (expected > 0) {
+        std::snprintf(text, sizeof text, "would take %.0f s, %.0f s are left; --seconds gives more",
+                      std::max(1.0, expected), std::max(0.0, left()));
+      }
       row.reason = text;
       report_.rows.push_back(std::move(row));
       return;
