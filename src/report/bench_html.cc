@@ -64,9 +64,9 @@ std::string plot(const BenchReport& report, const std::string& task, bool many) 
 std::string dash(double value) { return value > 0 ? short_number(value) : "–"; }
 
 std::string rows_table(const BenchReport& report) {
-  std::vector<std::vector<std::string>> rows{{"task", "device", "model", "dtype", "isa", "texts",
-                                              "tokens", "cold ms/text", "warm ms/text", "texts/s",
-                                              "tokens/s", "padded", "time/CPU", "least cosine"}};
+  std::vector<std::vector<std::string>> rows{{"task", "device", "dtype", "isa", "texts", "tokens",
+                                              "cold ms/text", "warm ms/text", "texts/s", "tokens/s",
+                                              "padded", "time/CPU", "least cosine", "model"}};
   for (const BenchRow& row : report.rows) {
     if (row.state != "ok") continue;
     const double warm = row.warm_seconds;

@@ -28,7 +28,7 @@ svg text{fill:var(--ink);font:12px system-ui,-apple-system,"Segoe UI",Roboto,san
 .scroll{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:8px}
 table{border-collapse:collapse;width:100%;font-size:14px}th,td{padding:6px 10px;text-align:left;border-bottom:1px solid var(--line);vertical-align:top}
 tr:last-child td{border-bottom:0}th{color:var(--soft);font-weight:600;white-space:nowrap}.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-.good{color:var(--good)}.bad{color:var(--bad)}
+.wrap{overflow-wrap:anywhere}.good{color:var(--good)}.bad{color:var(--bad)}
 .heat{background:rgba(var(--heat),calc(var(--h)*.55))}.best{outline:2px solid var(--a);outline-offset:-2px;font-weight:600}
 )";
 

@@ -76,18 +76,20 @@ std::string plots(const JsonValue& root) {
 std::string status_html(std::string_view json) {
   const JsonDocument document = JsonDocument::parse(json, "status");
   const JsonValue root = document.root();
-  std::vector<std::vector<std::string>> rows{
-      {"device", "state", "version", "isa", "precisions", "why, and what to do"}};
+  std::string body =
+      "<h1>Inlay status</h1>\n" + machine(root) + "<h2>Devices</h2>\n<div class=\"plots\">\n";
   for (const JsonValue& device : root.at("devices").items()) {
     const std::string state(device.at("state").string());
     const char* how = state == "ok" ? "good" : state == "refused" ? "bad" : "soft";
-    rows.push_back({text_or_empty(device, "device"),
-                    std::string("<span class=\"") + how + "\">" + state + "</span>",
-                    text_or_empty(device, "version"), text_or_empty(device, "isa"),
-                    joined(device.at("dtypes")), row_text(device)});
+    body += "<figure><figcaption>" + text_or_empty(device, "device") + " <span class=\"" + how +
+            "\">" + state + "</span></figcaption>";
+    std::string facts = text_or_empty(device, "version");
+    for (const std::string& part : {text_or_empty(device, "isa"), joined(device.at("dtypes"))})
+      if (!part.empty()) facts += (facts.empty() ? "" : "; ") + part;
+    if (!facts.empty()) body += "<p>" + facts + "</p>";
+    body += "<p class=\"wrap\">" + row_text(device) + "</p></figure>\n";
   }
-  std::string body = "<h1>Inlay status</h1>\n" + machine(root);
-  body += "<h2>Devices</h2>\n" + html_table(rows, rows.front().size()) + plots(root);
+  body += "</div>\n" + plots(root);
   return html_page("Inlay status", body);
 }
 

@@ -37,6 +37,10 @@ class Page(HTMLParser):
         self.text += data
 
 
+def table_rows(page):
+    return re.search(r"<h2>All figures</h2>.*?</table>", page, re.DOTALL)[0].split("</tr>")[:-1]
+
+
 @pytest.fixture
 def own(inlay, tmp_path):
     """The program with a cache folder of the test's own."""
@@ -67,6 +71,13 @@ def test_a_model(own, tiny, tmp_path):
     assert {device["device"] for device in report["devices"]} >= {"cpu", "ref", "cuda"}
     html = Page(page.read_text())
     assert html.tags.count("svg") == 2 and "warm" in html.text and report["machine"]["cpu"] in html.text
+    # A heading for each cell, and each number under its own.
+    heads, *body = (re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in table_rows(page.read_text()))
+    assert all(len(cells) == len(heads) for cells in body) and len(body) == 2
+    first = dict(zip(heads, body[0], strict=True))
+    row = report["rows"][0]
+    assert (first["task"], first["dtype"], first["isa"]) == (row["task"], row["dtype"], row["isa"])
+    assert (first["texts"], first["tokens"], first["model"]) == ("100", str(row["tokens"]), row["model"])
     # Its verdict is in status.
     status = json.loads(own("status", "-m", tiny, "--json").out)
     cpu = next(device for device in status["devices"] if device["device"] == "cpu")
