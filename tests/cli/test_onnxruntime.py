@@ -98,7 +98,9 @@ def test_splade_tiny(library):
     listed = json.loads(run_inlay("model", "list", "--json").out)
     if not any(model["name"] == "splade-tiny" and model["path"] for model in listed):
         pytest.skip("splade-tiny is not on this machine")
-    expected, got = both(library, "sparse", "splade-tiny", texts=["A vector remembers meaning.", "fox " * 40, "naïve café"])
+    expected, got = both(
+        library, "sparse", "splade-tiny", texts=["A vector remembers meaning.", "fox " * 40, "naïve café"]
+    )
     assert min(sparse_cosine(a, b) for a, b in zip(expected, got, strict=True)) >= LEAST_COSINE
 
 
