@@ -75,10 +75,15 @@ struct INLAY_API EngineOptions {
   // Folder, org/name[@revision] or short name; empty: the default dense model. What this machine
   // lacks of it is downloaded, see Model::get.
   std::string model;
-  std::string device = "auto";  // auto | ref | cpu | ...
-  std::string dtype = "auto";   // auto | fp32
-  std::string disable;          // comma-separated rooms that must not be used
-  int threads = 0;              // 0: affinity mask and cgroup quota decide
+  // auto | ref | cpu | ...; auto is the CPU until a verdict of `inlay status --measure` or `inlay
+  // bench` says that another device is quicker with this model and agrees with it.
+  std::string device = "auto";
+  std::string dtype = "auto";  // auto | fp32
+  std::string disable;         // comma-separated rooms that must not be used
+  int threads = 0;             // 0: affinity mask and cgroup quota decide
+  // Texts that are to come, as far as the caller knows: `auto` counts what loading takes, too. 0:
+  // many.
+  std::int64_t expected_texts = 0;
   std::int64_t batch_tokens =
       0;               // tokens computed together; 0: 16384, or less where the memory limit asks
   int max_length = 0;  // tokens a text, special tokens included; 0: the model's own limit

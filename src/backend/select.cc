@@ -135,6 +135,24 @@ void resolve_dtype(const Wish& wish, const Backend& backend, const Program& prog
   options->dtype = wish.dtype == "auto" ? backend.default_dtype(program) : wish.dtype;
 }
 
+// Why a device that a verdict prefers cannot be taken as it was measured; empty: it can, and the
+// options are set for it.
+std::string refusal_of(const Preferred& preferred, const Program& program,
+                       const std::vector<std::string>& disabled, CompileOptions* options) {
+  const auto [room, unit] = Device(preferred.device);
+  const Backend* backend = find_backend(room);
+  if (backend == nullptr) return "not in this build";
+  if (is_disabled(disabled, room, unit.empty() ? first_unit(backend) : unit)) return "disabled";
+  const std::optional<Probe> probe = backend->probe_with(unit, options->room);
+  if (!probe) return "not in this build";
+  if (probe->state != State::kOk) return probe->reason;
+  if (probe->version != preferred.version)
+    return "measured with version " + preferred.version + ", now " + probe->version;
+  options->unit = unit;
+  options->dtype = preferred.dtype;
+  return join(backend->supports(program, *options));
+}
+
 }  // namespace
 
 std::vector<std::string> parse_disable(std::string_view list) {
@@ -175,6 +193,18 @@ Choice select(const Wish& wish, const Program& program, CompileOptions* options)
     fail(dtype ? ErrorCode::kUnavailable : ErrorCode::kUnsupported, "--device " + wish.device,
          "expected a device that runs this model, got: " + join(reasons) + ".");
   }
+  for (const Preferred& preferred : wish.preferred) {
+    const std::string refusal = refusal_of(preferred, program, disabled, options);
+    if (!refusal.empty()) {
+      choice.refusals.push_back(preferred.device + ": " + refusal);
+      continue;
+    }
+    choice.backend = find_backend(Device(preferred.device).room);
+    choice.device = preferred.device;
+    choice.dtype = options->dtype;
+    return choice;
+  }
+  options->unit.clear();
   for (const Backend* backend : all_backends()) {
     const std::string name(backend->name());
     if (backend->only_by_name()) {
@@ -224,23 +254,39 @@ DeviceState state_of(const Backend& backend, const std::string& unit,
 
 }  // namespace
 
-std::vector<DeviceState> device_states(std::string_view disable) {
-  const std::vector<std::string> disabled = all_disabled(disable);
-  std::vector<DeviceState> states;
+std::vector<std::string> device_names() {
+  std::vector<std::string> names;
   for (const Backend* backend : all_backends()) {
+    const std::string room(backend->name());
     const std::vector<std::string> units = backend->units();
-    if (units.empty()) states.push_back(state_of(*backend, "", disabled));
-    for (const std::string& unit : units) states.push_back(state_of(*backend, unit, disabled));
+    if (units.empty()) names.push_back(room);
+    for (const std::string& unit : units) names.push_back(room + ":" + unit);
   }
-  for (const AbsentRoom& room : kAbsent) {
-    if (find_backend(room.name) != nullptr) continue;
-    DeviceState state;
-    state.device = room.name;
-    state.probe.state = State::kAbsent;
-    state.probe.reason = absent_reason(room);
-    state.probe.remedy = room.remedy;
-    states.push_back(std::move(state));
+  for (const AbsentRoom& room : kAbsent)
+    if (find_backend(room.name) == nullptr) names.emplace_back(room.name);
+  return names;
+}
+
+DeviceState device_state(const std::string& device, std::string_view disable) {
+  const auto [room, unit] = Device(device);
+  if (const Backend* backend = find_backend(room))
+    return state_of(*backend, unit, all_disabled(disable));
+  const AbsentRoom* absent = find_absent(room);
+  if (absent == nullptr) {
+    fail(ErrorCode::kInternal, "device_state",
+         "expected a device of this build, got \"" + printable(device) + "\".");
   }
+  DeviceState state;
+  state.device = device;
+  state.probe.state = State::kAbsent;
+  state.probe.reason = absent_reason(*absent);
+  state.probe.remedy = absent->remedy;
+  return state;
+}
+
+std::vector<DeviceState> device_states(std::string_view disable) {
+  std::vector<DeviceState> states;
+  for (const std::string& name : device_names()) states.push_back(device_state(name, disable));
   return states;
 }
 
