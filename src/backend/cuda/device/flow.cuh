@@ -1,0 +1,171 @@
+// What short_text_kernel.cu is made of: results given away and asked for through the flow, and the
+// ring of weights.
+#pragma once
+
+#include "backend/cuda/device/barrier.cuh"
+#include "backend/cuda/device/math.cuh"
+#include "backend/cuda/device/mma.cuh"
+#include "backend/cuda/device/short_text.cuh"
+
+namespace inlay::backend::cuda {
+
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+
+// All warps but the one that copies.
+__device__ inline void sync_computing() {
+  asm volatile("bar.sync 1, %0;\n" ::"n"(kComputing) : "memory");
+}
+
+__device__ inline bool absent(const uint4& v) {
+  return max(max(v.x, v.y), max(v.z, v.w)) == kAbsent;
+}
+
+// Loads v[i] from address(i) where it is wanted and has not come.
+template <int kCount, typename Address>
+__device__ inline void ask(uint4 (&v)[kCount], std::uint32_t wanted, const Address& address) {
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) {
+    const int ask = (wanted >> i & 1U) != 0 && absent(v[i]) ? 1 : 0;
+    asm volatile(
+        "{\n.reg .pred p;\nsetp.ne.b32 p, %5, 0;\n"
+        "@p ld.relaxed.gpu.global.v4.u32 {%0, %1, %2, %3}, [%4];\n}\n"
+        : "+r"(v[i].x), "+r"(v[i].y), "+r"(v[i].z), "+r"(v[i].w)
+        : "l"(address(i)), "r"(ask)
+        : "memory");
+  }
+}
+template <int kCount>
+__device__ inline bool any_absent(const uint4 (&v)[kCount], std::uint32_t wanted) {
+  bool missing = false;
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) missing |= (wanted >> i & 1U) != 0 && absent(v[i]);
+  return missing;
+}
+// Until all that is wanted has come. What never comes stops the kernel: the session then refuses.
+template <int kCount, typename Address>
+__device__ inline void receive(uint4 (&v)[kCount], std::uint32_t wanted, const Address& address) {
+  for (int tries = 0; any_absent(v, wanted); ++tries) {
+    if (tries > kMostTries) __trap();
+    ask(v, wanted, address);
+  }
+}
+// Nothing has come, and what is not wanted is zero. Waits for one before it asks for the rest:
+// questions are answered by the memory that others' results go through.
+template <int kCount, typename Address>
+__device__ inline void receive_first(uint4 (&v)[kCount], std::uint32_t wanted,
+                                     const Address& address) {
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) {
+    const std::uint32_t word = (wanted >> i & 1U) != 0 ? kAbsent : 0U;
+    v[i] = make_uint4(word, word, word, word);
+  }
+  receive(v, wanted & 1U, address);
+  receive(v, wanted, address);
+}
+
+__device__ inline void give(char* to, std::uint32_t a) {
+  asm volatile("st.relaxed.gpu.global.u32 [%0], %1;\n" ::"l"(to), "r"(a) : "memory");
+}
+__device__ inline void give(char* to, std::uint32_t a, std::uint32_t b) {
+  asm volatile("st.relaxed.gpu.global.v2.u32 [%0], {%1, %2};\n" ::"l"(to), "r"(a), "r"(b)
+               : "memory");
+}
+__device__ inline void give(char* to, std::uint32_t a, std::uint32_t b, std::uint32_t c,
+                            std::uint32_t d) {
+  asm volatile("st.relaxed.gpu.global.v4.u32 [%0], {%1, %2, %3, %4};\n" ::"l"(to), "r"(a), "r"(b),
+               "r"(c), "r"(d)
+               : "memory");
+}
+
+// The same place of shared memory in block `rank` of the cluster.
+__device__ inline std::uint32_t place_in(std::uint32_t address, int rank) {
+  std::uint32_t there;
+  asm("mapa.shared::cluster.u32 %0, %1, %2;\n" : "=r"(there) : "r"(address), "r"(rank));
+  return there;
+}
+// 16 bytes to every block of the cluster, counted by the barrier of each.
+__device__ inline void send_to_all(std::uint32_t to, const uint4& v, std::uint32_t barrier) {
+#pragma unroll
+  for (int rank = 0; rank < kCluster; ++rank) {
+    asm volatile(
+        "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [%0], {%1, %2, %3, %4}, "
+        "[%5];\n" ::"r"(place_in(to, rank)),
+        "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w), "r"(place_in(barrier, rank))
+        : "memory");
+  }
+}
+
+template <typename T>
+__device__ inline uint4 pack(const float (&v)[kVector]) {
+  T part[kVector];
+#pragma unroll
+  for (int i = 0; i < kVector; ++i) part[i] = from_float<T>(v[i]);
+  uint4 bits;
+  memcpy(&bits, part, sizeof bits);
+  return bits;
+}
+template <typename T>
+__device__ inline void unpack(const uint4& bits, float (&v)[kVector]) {
+  T part[kVector];
+  memcpy(part, &bits, sizeof bits);
+#pragma unroll
+  for (int i = 0; i < kVector; ++i) v[i] = to_float(part[i]);
+}
+
+// Slots of shared memory, filled and emptied in one order by all warps of a block.
+struct Ring {
+  std::uint32_t memory, full, empty;
+  int slot_bytes, count, slot, phase;
+
+  __device__ std::uint32_t address() const { return memory + slot * slot_bytes; }
+  __device__ void wait_full() const { barrier_wait(full + 8 * slot, phase); }
+  __device__ void wait_empty() const { barrier_wait(empty + 8 * slot, phase ^ 1); }
+  // Of a whole warp:
+  __device__ void filled(int lane) {
+    __syncwarp();
+    if (lane == 0) barrier_arrive(full + 8 * slot);
+    advance();
+  }
+  __device__ void emptied(int lane) {
+    __syncwarp();
+    if (lane == 0) barrier_arrive(empty + 8 * slot);
+    advance();
+  }
+  __device__ void advance() {
+    if (++slot == count) {
+      slot = 0;
+      phase ^= 1;
+    }
+  }
+};
+
+// What one step of 32 along k multiplies: 16 columns of weights, two octets of tokens.
+struct Fragments {
+  std::uint32_t a[2][4], b[2][4];
+};
+template <typename T>
+__device__ inline void multiply_step(float (&sums)[2][4], const Fragments& f) {
+  multiply(sums[0], f.a[0], f.b[0][0], f.b[0][1], T{});
+  multiply(sums[1], f.a[0], f.b[1][0], f.b[1][1], T{});
+  multiply(sums[0], f.a[1], f.b[0][2], f.b[0][3], T{});
+  multiply(sums[1], f.a[1], f.b[1][2], f.b[1][3], T{});
+}
+// One step is loaded while the one before is multiplied; what is loaded behind the last is dropped.
+template <typename T, typename Load>
+__device__ inline void multiply_steps(float (&sums)[2][4], int steps, const Load& load) {
+  Fragments now;
+  Fragments next;
+  load(now, 0);
+#pragma unroll 2
+  for (int s = 0; s < steps; s += 2) {
+    load(next, s + 1);
+    multiply_step<T>(sums, now);
+    if (s + 1 >= steps) break;
+    load(now, s + 2);
+    multiply_step<T>(sums, next);
+  }
+}
+
+#endif
+
+}  // namespace inlay::backend::cuda
