@@ -20,47 +20,37 @@ __device__ inline bool absent(const uint4& v) {
   return max(max(v.x, v.y), max(v.z, v.w)) == kAbsent;
 }
 
-// Loads v[i] from address(i) where it is wanted and has not come.
+// Loads v[i] from address(i) where it has not come.
 template <int kCount, typename Address>
-__device__ inline void ask(uint4 (&v)[kCount], std::uint32_t wanted, const Address& address) {
+__device__ inline void ask(uint4 (&v)[kCount], const Address& address) {
 #pragma unroll
   for (int i = 0; i < kCount; ++i) {
-    const int ask = (wanted >> i & 1U) != 0 && absent(v[i]) ? 1 : 0;
     asm volatile(
         "{\n.reg .pred p;\nsetp.ne.b32 p, %5, 0;\n"
         "@p ld.relaxed.gpu.global.v4.u32 {%0, %1, %2, %3}, [%4];\n}\n"
         : "+r"(v[i].x), "+r"(v[i].y), "+r"(v[i].z), "+r"(v[i].w)
-        : "l"(address(i)), "r"(ask)
+        : "l"(address(i)), "r"(absent(v[i]) ? 1 : 0)
         : "memory");
   }
 }
-template <int kCount>
-__device__ inline bool any_absent(const uint4 (&v)[kCount], std::uint32_t wanted) {
-  bool missing = false;
-#pragma unroll
-  for (int i = 0; i < kCount; ++i) missing |= (wanted >> i & 1U) != 0 && absent(v[i]);
-  return missing;
-}
-// Until all that is wanted has come. What never comes stops the kernel: the session then refuses.
+// Until all that is wanted has come; what is not wanted is zero. What never comes stops the kernel:
+// the session then refuses.
 template <int kCount, typename Address>
 __device__ inline void receive(uint4 (&v)[kCount], std::uint32_t wanted, const Address& address) {
-  for (int tries = 0; any_absent(v, wanted); ++tries) {
-    if (tries > kMostTries) __trap();
-    ask(v, wanted, address);
-  }
-}
-// Nothing has come, and what is not wanted is zero. Waits for one before it asks for the rest:
-// questions are answered by the memory that others' results go through.
-template <int kCount, typename Address>
-__device__ inline void receive_first(uint4 (&v)[kCount], std::uint32_t wanted,
-                                     const Address& address) {
 #pragma unroll
   for (int i = 0; i < kCount; ++i) {
     const std::uint32_t word = (wanted >> i & 1U) != 0 ? kAbsent : 0U;
     v[i] = make_uint4(word, word, word, word);
   }
-  receive(v, wanted & 1U, address);
-  receive(v, wanted, address);
+#pragma unroll 1
+  for (int tries = 0;; ++tries) {
+    ask(v, address);
+    bool missing = false;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) missing |= absent(v[i]);
+    if (!missing) return;
+    if (tries > kMostTries) __trap();
+  }
 }
 
 __device__ inline void give(char* to, std::uint32_t a) {
@@ -150,19 +140,21 @@ __device__ inline void multiply_step(float (&sums)[2][4], const Fragments& f) {
   multiply(sums[0], f.a[1], f.b[0][2], f.b[0][3], T{});
   multiply(sums[1], f.a[1], f.b[1][2], f.b[1][3], T{});
 }
-// One step is loaded while the one before is multiplied; what is loaded behind the last is dropped.
+// Four steps are on their way from shared memory at a time; what is loaded behind the last is
+// dropped.
 template <typename T, typename Load>
 __device__ inline void multiply_steps(float (&sums)[2][4], int steps, const Load& load) {
-  Fragments now;
-  Fragments next;
-  load(now, 0);
-#pragma unroll 2
-  for (int s = 0; s < steps; s += 2) {
-    load(next, s + 1);
-    multiply_step<T>(sums, now);
-    if (s + 1 >= steps) break;
-    load(now, s + 2);
-    multiply_step<T>(sums, next);
+  constexpr int kAhead = 4;
+  Fragments f[kAhead];
+#pragma unroll
+  for (int i = 0; i < kAhead; ++i) load(f[i], i);
+#pragma unroll 1
+  for (int s = 0; s < steps; s += kAhead) {
+#pragma unroll
+    for (int i = 0; i < kAhead; ++i) {
+      if (s + i < steps) multiply_step<T>(sums, f[i]);
+      load(f[i], s + kAhead + i);
+    }
   }
 }
 

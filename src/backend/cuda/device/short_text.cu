@@ -83,11 +83,11 @@ struct ShortText::Plan {
   ShortKernel kernel = nullptr;
   int processors = 0;
   std::int64_t most_tokens = 0, head_size = 0, position_rule = 0, result_offset = 0;
-  DeviceMemory layers, flows[2];
+  DeviceMemory halves, flows[2];
   std::int64_t dirty[2] = {};  // bytes of a flow that hold results
   int turn = 0;
 
-  bool match(const Launch& at, const std::vector<Op>& ops, std::vector<ShortLayer>* found);
+  bool match(const Launch& at, const std::vector<Op>& ops, std::vector<ShortHalf>* found);
   bool match_end(const Launch& at, const std::vector<Op>& ops, std::size_t i, const Place& x);
   int grid() const;
   bool all_work() const;
@@ -136,7 +136,7 @@ bool ShortText::Plan::match_end(const Launch&, const std::vector<Op>& ops, std::
 }
 
 bool ShortText::Plan::match(const Launch& at, const std::vector<Op>& ops,
-                            std::vector<ShortLayer>* found) {
+                            std::vector<ShortHalf>* found) {
   if (ops.empty() || ops[0].kind != OpKind::kEmbed) return false;
   const EmbedOp& embed = ops[0].embed;
   if (embed.out.type == Type::kF32 || embed.eps < 0 || embed.width % 32 != 0 ||
@@ -190,17 +190,15 @@ bool ShortText::Plan::match(const Launch& at, const std::vector<Op>& ops,
     } else if (head_size != a.head_size || !args.same_layers(mine)) {
       return false;
     }
-    found->push_back({at.pointer<const void>(layer.qkv->weight),
-                      at.pointer<const void>(layer.qkv->bias),
-                      at.pointer<const void>(layer.out->weight),
-                      at.pointer<const void>(layer.out->bias),
-                      at.pointer<const void>(layer.up->weight),
-                      at.pointer<const void>(layer.up->bias),
-                      at.pointer<const void>(layer.down->weight),
-                      at.pointer<const void>(layer.down->bias), norm_of(*layer.attention_norm),
-                      norm_of(*layer.norm)});
+    const auto add_half = [&](const LinearOp& rows, const LinearOp& flow, const NormOp& norm) {
+      found->push_back({at.pointer<const void>(rows.weight), at.pointer<const void>(rows.bias),
+                        at.pointer<const void>(flow.weight), at.pointer<const void>(flow.bias),
+                        norm_of(norm)});
+    };
+    add_half(*layer.qkv, *layer.out, *layer.attention_norm);
+    add_half(*layer.up, *layer.down, *layer.norm);
   }
-  return !found->empty() && match_end(at, ops, i, x);
+  return !found->empty() && found->size() <= 2 * kMostLayers && match_end(at, ops, i, x);
 }
 
 // As few blocks as hold two units of every product each: what every block reads, all of them read.
@@ -234,6 +232,7 @@ std::int64_t ShortText::Plan::lay_out(std::int64_t tokens, ShortArgs* to) const 
       return static_cast<std::int32_t>(begin);
     };
     take(kBarriers * 8);
+    to->halves_at = take(2 * kMostLayers * std::int64_t{sizeof(ShortHalf)});
     to->x_at = take(rows * to->x_stride * 2);
     to->tiles_at = take(3 * rows * (head_size + kGap) * 2);
     to->pooled_at = take(args.hidden * std::int64_t{sizeof(float)});
@@ -251,7 +250,7 @@ bool ShortText::plan(const Launch& at, const std::vector<Op>& ops) {
   auto* made = new Plan;
   delete plan_;
   plan_ = made;
-  std::vector<ShortLayer> layers;
+  std::vector<ShortHalf> halves;
   int device = 0;
   int shared = 0;
   int cooperative = 0;
@@ -263,7 +262,7 @@ bool ShortText::plan(const Launch& at, const std::vector<Op>& ops) {
   check(cudaDeviceGetAttribute(&cooperative, cudaDevAttrCooperativeLaunch, device),
         "asking a GPU what it is");
   const bool fits = at.overlaps && shared >= kSharedBytes && cooperative != 0 &&
-                    made->match(at, ops, &layers) && made->grid() <= made->processors &&
+                    made->match(at, ops, &halves) && made->grid() <= made->processors &&
                     made->all_work();
   ShortArgs most = made->args;
   if (fits) {
@@ -280,12 +279,12 @@ bool ShortText::plan(const Launch& at, const std::vector<Op>& ops) {
   check(cudaFuncSetAttribute(made->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                              kSharedBytes),
         "shared memory of short texts");
-  const std::size_t bytes = layers.size() * sizeof(ShortLayer);
-  made->args.layer_count = static_cast<std::int32_t>(layers.size());
-  made->layers = DeviceMemory(static_cast<std::int64_t>(bytes));
-  check(cudaMemcpy(made->layers.data, layers.data(), bytes, cudaMemcpyHostToDevice),
+  const std::size_t bytes = halves.size() * sizeof(ShortHalf);
+  made->args.layer_count = static_cast<std::int32_t>(halves.size() / 2);
+  made->halves = DeviceMemory(static_cast<std::int64_t>(bytes));
+  check(cudaMemcpy(made->halves.data, halves.data(), bytes, cudaMemcpyHostToDevice),
         "copying addresses");
-  made->args.layers = static_cast<const ShortLayer*>(made->layers.data);
+  made->args.halves = static_cast<const ShortHalf*>(made->halves.data);
   const std::int64_t flow = most.at.layer * made->args.layer_count;
   for (DeviceMemory& memory : made->flows) {
     memory = DeviceMemory(flow);

@@ -18,7 +18,8 @@ inline constexpr int kDeep = 512;     // of k in a slot of one unit; half in one
 inline constexpr int kGap = 8;        // elements behind a row, so that eight lie in different banks
 inline constexpr int kSlotBytes = kMostUnits * kUnit * (kDeep / 2 + kGap) * 2;
 static_assert(kSlotBytes >= kUnit * (kDeep + kGap) * 2);
-inline constexpr int kBehind = 128;  // bytes behind the last slot that are read and dropped
+inline constexpr int kMostLayers = 32;
+inline constexpr int kBehind = 512;  // bytes behind the last slot that are read and dropped
 inline constexpr int kLeastSlots = 3, kEnoughSlots = 6;
 inline constexpr int kMostSlots = 12;
 inline constexpr int kSharedBytes = 227 * 1024;
@@ -39,15 +40,17 @@ struct FlowPlaces {
   std::int64_t qkv, context, out, up, down, layer;
 };
 
-struct ShortLayer {
-  const void *qkv, *qkv_bias, *out, *out_bias, *up, *up_bias, *down, *down_bias;
-  NormTail attention_norm, norm;
+// Half a layer: a product of rows (with attention behind it, or GELU), one of the flow, a norm of
+// their sum with the rows.
+struct ShortHalf {
+  const void *rows_weight, *rows_bias, *flow_weight, *flow_bias;
+  NormTail norm;
 };
 
 enum class ShortPool : std::int32_t { kFirst, kLast, kMean };
 
 struct ShortArgs {
-  const ShortLayer* layers;  // on the device
+  const ShortHalf* halves;   // on the device, two a layer
   char *flow, *clear;        // this launch's; the one before's, for the next
   std::int64_t clear_bytes;
   const void *token_table, *position_table, *type_table;
@@ -62,7 +65,7 @@ struct ShortArgs {
   std::int32_t tokens, octets, texts;
   std::int32_t split, split_octets;  // blocks that share a unit of a product of the flow
   std::int32_t multiplying;          // warps that multiply those; the others bring what is multiplied
-  std::int32_t slots, flow_slots, x_stride, x_at, tiles_at, pooled_at, flow_at, ring_at;  // of shared memory, in bytes
+  std::int32_t slots, flow_slots, x_stride, halves_at, x_at, tiles_at, pooled_at, flow_at, ring_at;  // of shared memory, in bytes
   std::int32_t result_width;
   ShortPool pool;
   bool normalize;

@@ -57,26 +57,31 @@ __device__ inline void copy_units(Ring* ring, const void* weight, int ld, int de
 }
 
 template <typename T>
-__device__ inline void copy_weights(const ShortArgs& args, Ring ring, int lane) {
+__device__ inline void copy_weights(const ShortArgs& args, const ShortHalf* halves, Ring ring,
+                                    int lane) {
   const int block = static_cast<int>(blockIdx.x);
   const int of_flow = flow_unit(args);
-  const std::int64_t units = static_cast<std::int64_t>(gridDim.x) * args.layer_count;
-  const std::int64_t share = (args.clear_bytes / 16 + units - 1) / units * 16;
-  for (int i = 0; i < args.layer_count; ++i) {
-    const ShortLayer& layer = args.layers[i];
-    copy_units<T>(&ring, layer.qkv, args.ld_hidden, args.hidden, block, units_of(args.qkv_columns),
-                  lane);
-    copy_units<T>(&ring, layer.out, args.ld_context, args.context, of_flow, of_flow < 0 ? 0 : 1,
-                  lane);
-    copy_units<T>(&ring, layer.up, args.ld_hidden, args.hidden, block, units_of(args.middle), lane);
-    copy_units<T>(&ring, layer.down, args.ld_middle, args.middle, of_flow, of_flow < 0 ? 0 : 1,
-                  lane);
-    // The next launch's flow, a piece a layer.
-    const std::int64_t begin = share * (std::int64_t{block} * args.layer_count + i);
-    const std::int64_t end = min(begin + share, args.clear_bytes);
-    for (std::int64_t at = begin + lane * 16; at < end; at += kWarp * 16) {
-      *reinterpret_cast<uint4*>(args.clear + at) = make_uint4(kAbsent, kAbsent, kAbsent, kAbsent);
+  const int count = 2 * args.layer_count;
+  const std::int64_t pieces = static_cast<std::int64_t>(gridDim.x) * count;
+  const std::int64_t share = (args.clear_bytes / 16 + pieces - 1) / pieces * 16;
+#pragma unroll 1
+  for (int i = 0; i < count; ++i) {
+    const ShortHalf& half = halves[i];
+    const bool second = i % 2 != 0;
+#pragma unroll 1
+    for (int flow = 0; flow < 2; ++flow) {
+      const void* weight = flow != 0 ? half.flow_weight : half.rows_weight;
+      const int depth = flow == 0 ? args.hidden : second ? args.middle : args.context;
+      const int ld = flow == 0 ? args.ld_hidden : second ? args.ld_middle : args.ld_context;
+      const int units = flow != 0 ? (of_flow < 0 ? 0 : 1)
+                                  : units_of(second ? args.middle : args.qkv_columns);
+      copy_units<T>(&ring, weight, ld, depth, flow != 0 ? of_flow : block, units, lane);
     }
+    // The next launch's flow, a piece at a time.
+    const std::int64_t begin = share * (std::int64_t{block} * count + i);
+    const std::int64_t end = min(begin + share, args.clear_bytes);
+    for (std::int64_t at = begin + lane * 16; at < end; at += kWarp * 16)
+      *reinterpret_cast<uint4*>(args.clear + at) = make_uint4(kAbsent, kAbsent, kAbsent, kAbsent);
   }
 }
 
@@ -87,36 +92,39 @@ struct Target {
   bool fragments;
 };
 
-// A warp's 16 columns of eight tokens: bias, activation, out into the flow.
-template <typename T, bool kGelu>
-__device__ inline void finish(float (&sums)[4], const float (&bias)[2], const Target& target,
-                              int column0, int octet, int tokens, int lane) {
+// A warp's 16 columns of two octets of tokens: bias, activation, out into the flow.
+template <typename T>
+__device__ inline void finish(const float (&sums)[2][4], const float (&bias)[2], bool gelu,
+                              const Target& target, int column0, int octet, int tokens, int lane) {
+  float x[8];
 #pragma unroll
-  for (int c = 0; c < 4; ++c) sums[c] = __fadd_rn(sums[c], bias[c / 2]);
-  if (kGelu) gelu_16(sums);
+  for (int i = 0; i < 8; ++i) x[i] = __fadd_rn(sums[i / 4][i % 4], bias[i / 2 % 2]);
+  if (gelu) gelu_16(x);
   // Lanes four apart have neighbouring columns of the same two tokens: each takes one token.
   const int odd = lane / 4 & 1;
-  std::uint32_t words[2];
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const float mine = odd ? sums[2 * half + 1] : sums[2 * half];
-    const float other =
-        __shfl_xor_sync(0xffffffffU, odd ? sums[2 * half] : sums[2 * half + 1], 4);
-    words[half] = odd ? pair_of(other, mine, T{}) : pair_of(mine, other, T{});
-  }
-  const int token = octet * 8 + lane % 4 * 2 + odd;
-  if (token >= tokens) return;
   const int column = column0 + lane / 8 * 2;
-  if (target.fragments) {
-    const int lane_there = token % 8 * 4 + column % 8 / 2;
-    const std::int64_t fragment =
-        static_cast<std::int64_t>(octet) * (target.width / 32) + column / 32;
-    give(target.to + (fragment * kWarp + lane_there) * kFragmentBytes + column % 32 / 8 * 4, words[0],
-         words[1]);
-  } else {
-    char* row = target.to + static_cast<std::int64_t>(token) * target.width * 2;
-    give(row + column * 2, words[0]);
-    give(row + (column + 8) * 2, words[1]);
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    std::uint32_t words[2];
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const float a = x[4 * i + 2 * half];
+      const float b = x[4 * i + 2 * half + 1];
+      const float other = __shfl_xor_sync(0xffffffffU, odd ? a : b, 4);
+      words[half] = odd ? pair_of(other, b, T{}) : pair_of(a, other, T{});
+    }
+    const int token = (octet + i) * 8 + lane % 4 * 2 + odd;
+    if (token >= tokens) continue;
+    if (target.fragments) {
+      const int lane_there = token % 8 * 4 + column % 8 / 2;
+      const int fragment = (octet + i) * (target.width / 32) + column / 32;
+      give(target.to + (fragment * kWarp + lane_there) * kFragmentBytes + column % 32 / 8 * 4,
+           words[0], words[1]);
+    } else {
+      char* row = target.to + (token * target.width + column) * 2;
+      give(row, words[0]);
+      give(row + 16, words[1]);
+    }
   }
 }
 
@@ -131,10 +139,10 @@ __device__ inline void load_bias(float (&bias)[2], const void* from, int column0
 }
 
 // A product of the rows that the block holds. A warp has one unit and two octets.
-template <typename T, bool kGelu>
+template <typename T>
 __device__ inline void product_of_rows(const ShortArgs& args, Ring* ring, const T* x, int columns,
-                                       const void* bias_from, const Target& target, int warp,
-                                       int lane) {
+                                       const void* bias_from, bool gelu, const Target& target,
+                                       int warp, int lane) {
   forget(lane);
   const int units = units_of(columns);
   if (units == 0) return;
@@ -152,6 +160,7 @@ __device__ inline void product_of_rows(const ShortArgs& args, Ring* ring, const 
   const std::uint32_t rows =
       shared_address(x + (pair * 16 + lane % 8) * args.x_stride + lane / 8 * 8);
   const std::uint32_t octet_bytes = static_cast<std::uint32_t>(8 * args.x_stride) * 2;
+#pragma unroll 1
   for (int k = 0; k < args.hidden; k += step) {
     ring->wait_full();
     if (active) {
@@ -166,10 +175,7 @@ __device__ inline void product_of_rows(const ShortArgs& args, Ring* ring, const 
     }
     ring->emptied(lane);
   }
-  if (!active) return;
-#pragma unroll
-  for (int i = 0; i < 2; ++i)
-    finish<T, kGelu>(sums[i], bias, target, column0, 2 * pair + i, args.tokens, lane);
+  if (active) finish<T>(sums, bias, gelu, target, column0, 2 * pair, args.tokens, lane);
 }
 
 // A product of fragments in the flow: some warps bring windows of them into shared memory, the
@@ -184,54 +190,53 @@ __device__ inline void bring_flow(const ShortArgs& args, Ring* ring, Ring* windo
                                   int lane) {
   const int bringers = kWarps - args.multiplying;
   const int count = product.depth / 32;
-  const int all = (count + kWindow - 1) / kWindow;
   const int more_fragments = bringers / product.octets;
-  const int more_octets = bringers % product.octets;
-  int fragment = bringer / product.octets;  // octet after octet, fragment after fragment
-  int octet = bringer % product.octets;
-  int window = 0;
-  const auto end_window = [&] {
+  const int more_octets = bringers - more_fragments * product.octets;
+  const int my_fragment = bringer / product.octets;
+  const int my_octet = bringer - my_fragment * product.octets;
+#pragma unroll 1
+  for (int begin = 0; begin < count; begin += kWindow) {
+    const int fragments = min(kWindow, count - begin);
+    int fragment = my_fragment;
+    int octet = my_octet;
+    bool first = true;
+#pragma unroll 1
+    do {
+      std::uint32_t wanted = 0;
+      int place[kBatch];  // fragment of the block's in the window
+      int from[kBatch];   // and in the flow
+#pragma unroll
+      for (int i = 0; i < kBatch; ++i) {
+        const bool mine = fragment < fragments;
+        place[i] = mine ? octet * kWindow + fragment : -1;
+        from[i] = octet * count + begin + fragment;
+        if (mine && (first_octet + octet) * 8 + lane / 4 < args.tokens) wanted |= 1U << i;
+        fragment += more_fragments;
+        octet += more_octets;
+        if (octet >= product.octets) {
+          octet -= product.octets;
+          ++fragment;
+        }
+      }
+      uint4 come[kBatch];
+      receive(come, wanted, [&](int i) {
+        return product.from + (from[i] * kWarp + lane) * kFragmentBytes;
+      });
+      if (first) windows->wait_empty();
+      first = false;
+#pragma unroll
+      for (int i = 0; i < kBatch; ++i) {
+        if (place[i] < 0) continue;
+        asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};\n" ::"r"(
+                         windows->address() + (place[i] * kWarp + lane) * kFragmentBytes),
+                     "r"(come[i].x), "r"(come[i].y), "r"(come[i].z), "r"(come[i].w)
+                     : "memory");
+      }
+    } while (fragment < fragments);
     windows->filled(lane);
     ring->wait_full();  // its weights are not this warp's, but a slot is emptied by all
     ring->emptied(lane);
-    if (++window < all) windows->wait_empty();
-  };
-  windows->wait_empty();
-#pragma unroll 1
-  while (fragment < count) {
-    std::uint32_t wanted = 0;
-    const char* from[kBatch];
-    int fragments[kBatch];
-    int octets[kBatch];
-#pragma unroll
-    for (int i = 0; i < kBatch; ++i) {
-      fragments[i] = fragment;
-      octets[i] = octet;
-      from[i] = product.from + ((octet * count + fragment) * kWarp + lane) * kFragmentBytes;
-      if (fragment < count && (first_octet + octet) * 8 + lane / 4 < args.tokens)
-        wanted |= 1U << i;
-      fragment += more_fragments;
-      octet += more_octets;
-      if (octet >= product.octets) {
-        octet -= product.octets;
-        ++fragment;
-      }
-    }
-    uint4 come[kBatch];
-    receive_first(come, wanted, [&](int i) { return from[i]; });
-#pragma unroll
-    for (int i = 0; i < kBatch; ++i) {
-      if (fragments[i] >= count) continue;
-      while (window < fragments[i] / kWindow) end_window();
-      const std::uint32_t to =
-          windows->address() +
-          ((octets[i] * kWindow + fragments[i] % kWindow) * kWarp + lane) * kFragmentBytes;
-      asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};\n" ::"r"(to), "r"(come[i].x),
-                   "r"(come[i].y), "r"(come[i].z), "r"(come[i].w)
-                   : "memory");
-    }
   }
-  while (window < all) end_window();
 }
 
 template <typename T>
@@ -277,14 +282,8 @@ __device__ inline void product_of_flow(const ShortArgs& args, Ring* ring, Ring* 
     ring->emptied(lane);
     windows->emptied(lane);
   }
-#pragma unroll
-  for (int i = 0; i < 2; ++i) {
-    const int octet = 2 * warp + i;
-    if (octet < args.split_octets) {
-      finish<T, false>(sums[i], bias, target, unit * kUnit, first_octet + octet, args.tokens,
-                       lane);
-    }
-  }
+  const int end = min(args.tokens, (first_octet + args.split_octets) * 8);
+  finish<T>(sums, bias, false, target, unit * kUnit, first_octet + 2 * warp, end, lane);
 }
 
 // Attention of one head of one text at a time.
@@ -307,32 +306,31 @@ __device__ inline void attention(const ShortArgs& args, const char* qkv, char* c
     const int kv_column = head / (args.heads / args.kv_heads) * kSize;
     const int columns[3] = {args.query_column + head * kSize, args.key_column + kv_column,
                             args.value_column + kv_column};
-    std::uint32_t wanted = 0;
-    const char* first = qkv + static_cast<std::int64_t>(begin) * args.qkv_columns * 2;
+    constexpr int kRowsAtOnce = kComputing / kChunks;  // of queries, keys and values together
+    const char* first = qkv + begin * args.qkv_columns * 2;
+    const int chunk = thread % kChunks * 8;
+    const auto matrix_of = [&](int row) { return (row >= rows) + (row >= 2 * rows); };
     const auto address = [&](int i) {
-      const int at = i * kComputing + thread;
-      const int matrix = min(at / (rows * kChunks), 2);
-      const int row = at / kChunks % rows;
-      return first +
-             (static_cast<std::int64_t>(row) * args.qkv_columns +
-              (matrix == 0 ? columns[0] : matrix == 1 ? columns[1] : columns[2]) +
-              at % kChunks * 8) *
-                 2;
+      const int row = i * kRowsAtOnce + thread / kChunks;
+      const int matrix = matrix_of(row);
+      const int column = matrix == 0 ? columns[0] : matrix == 1 ? columns[1] : columns[2];
+      return first + ((row - matrix * rows) * args.qkv_columns + column + chunk) * 2;
     };
+    std::uint32_t wanted = 0;
 #pragma unroll
     for (int i = 0; i < kMost; ++i) {
-      const int at = i * kComputing + thread;
-      const int matrix = at / (rows * kChunks);
-      if (matrix < 3 && at / kChunks % rows < (matrix == 0 ? length : keys)) wanted |= 1U << i;
+      const int row = i * kRowsAtOnce + thread / kChunks;
+      const int matrix = matrix_of(row);
+      if (row < 3 * rows && row - matrix * rows < (matrix == 0 ? length : keys))
+        wanted |= 1U << i;
     }
     uint4 v[kMost];
-    receive_first(v, wanted, address);
+    receive(v, wanted, address);
     sync_computing();  // nobody reads the tiles of an earlier head any more
 #pragma unroll
     for (int i = 0; i < kMost; ++i) {
-      const int at = i * kComputing + thread;
-      if (at < 3 * rows * kChunks)
-        *reinterpret_cast<uint4*>(tiles + at / kChunks * kStride + at % kChunks * 8) = v[i];
+      const int row = i * kRowsAtOnce + thread / kChunks;
+      if (row < 3 * rows) *reinterpret_cast<uint4*>(tiles + row * kStride + chunk) = v[i];
     }
     sync_computing();
     if (warp * 16 >= length) continue;
@@ -350,11 +348,7 @@ __device__ inline void attention(const ShortArgs& args, const char* qkv, char* c
     problem.window = -1;
     const Tile<T> at{tiles + rows * kStride, tiles + 2 * rows * kStride, 0, warp * 16 + lane / 4,
                      keys,                   0,                          nullptr};
-    if (keys >= kKeys) {
-      attend<T, kSize, false, true>(problem, at, query, sums, largest, total);
-    } else {
-      attend<T, kSize, false, false>(problem, at, query, sums, largest, total);
-    }
+    attend<T, kSize, false, false>(problem, at, query, sums, largest, total);
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const float share = share_of(total[half]);
@@ -369,8 +363,7 @@ __device__ inline void attention(const ShortArgs& args, const char* qkv, char* c
           words[j] = pair_of(sums[4 * i + j][2 * half] * share,
                              sums[4 * i + j][2 * half + 1] * share, T{});
         }
-        const std::int64_t fragment = static_cast<std::int64_t>(token / 8) * (args.context / 32) +
-                                      head * kSize / 32 + i;
+        const int fragment = token / 8 * (args.context / 32) + head * kSize / 32 + i;
         give(context + (fragment * kWarp + token % 8 * 4 + lane % 4) * kFragmentBytes, words[0], words[1],
              words[2], words[3]);
       }
@@ -397,20 +390,39 @@ struct Rows {
   }
 };
 
+// What a lane's columns are multiplied by and moved by.
+template <int kParts>
+struct NormColumns {
+  float factor[kParts][kVector], shift[kParts][kVector];
+
+  __device__ NormColumns(const NormTail& tail, int width, int lane) {
+#pragma unroll
+    for (int p = 0; p < kParts; ++p) {
+      const int column = (p * kWarp + lane) * kVector;
+#pragma unroll
+      for (int i = 0; i < kVector; ++i) {
+        factor[p][i] = 1;
+        shift[p][i] = 0;
+      }
+      if (column >= width) continue;
+      if (tail.weight != nullptr) load8(tail.weight + column, factor[p]);
+      if (tail.bias != nullptr) load8(tail.bias + column, shift[p]);
+    }
+  }
+};
+
 template <typename T, int kParts>
 __device__ inline void send_normed(const ShortArgs& args, const Rows<T>& rows, int row,
-                                   float (&v)[kParts][kVector], const NormTail& tail, int lane) {
+                                   float (&v)[kParts][kVector], const NormTail& tail,
+                                   const NormColumns<kParts>& columns, int lane) {
   const NormScale scale = scale_of_row(v, tail, args.hidden, lane);
 #pragma unroll
   for (int p = 0; p < kParts; ++p) {
     const int column = (p * kWarp + lane) * kVector;
     if (column >= args.hidden) continue;
-    float factor[kVector] = {1, 1, 1, 1, 1, 1, 1, 1};
-    float shift[kVector] = {};
-    if (tail.weight != nullptr) load8(tail.weight + column, factor);
-    if (tail.bias != nullptr) load8(tail.bias + column, shift);
 #pragma unroll
-    for (int i = 0; i < kVector; ++i) v[p][i] = normalized(v[p][i], scale, factor[i], shift[i]);
+    for (int i = 0; i < kVector; ++i)
+      v[p][i] = normalized(v[p][i], scale, columns.factor[p][i], columns.shift[p][i]);
     send_to_all(shared_address(rows.x + row * args.x_stride + column), pack<T>(v[p]),
                 rows.my_barrier());
   }
@@ -433,6 +445,7 @@ __device__ inline void embed(const ShortArgs& args, Rows<T>* rows, int warp, int
                             args.positions,
                             args.types,
                             args.embed_scale};
+  const NormColumns<kParts> columns(args.embed_norm, args.hidden, lane);
   rows->expect(args);
 #pragma unroll 1
   for (int row = first_row(warp); row < args.tokens; row += kCluster * kWarps) {
@@ -442,13 +455,9 @@ __device__ inline void embed(const ShortArgs& args, Rows<T>* rows, int warp, int
       const int column = (p * kWarp + lane) * kVector;
       if (column < args.hidden) source.load(row, column, v[p]);
     }
-    send_normed(args, *rows, row, v, args.embed_norm, lane);
+    send_normed(args, *rows, row, v, args.embed_norm, columns, lane);
   }
   rows->wait();
-}
-
-__device__ inline void prefetch(const float* from) {
-  asm volatile("prefetch.global.L1 [%0];\n" ::"l"(from));
 }
 
 // x = norm(what comes + x). Rows of x are written when all that was made of them has come, so
@@ -457,13 +466,7 @@ template <typename T, int kParts>
 __device__ inline void add_and_norm(const ShortArgs& args, const char* from, const NormTail& tail,
                                     Rows<T>* rows, int warp, int lane) {
   forget(lane);
-#pragma unroll
-  for (int p = 0; p < kParts; ++p) {
-    const int column = (p * kWarp + lane) * kVector;
-    if (column >= args.hidden) continue;
-    if (tail.weight != nullptr) prefetch(tail.weight + column);
-    if (tail.bias != nullptr) prefetch(tail.bias + column);
-  }
+  const NormColumns<kParts> columns(tail, args.hidden, lane);
   rows->expect(args);
 #pragma unroll 1
   for (int row = first_row(warp); row < args.tokens; row += kCluster * kWarps) {
@@ -478,7 +481,7 @@ __device__ inline void add_and_norm(const ShortArgs& args, const char* from, con
       before[p] = *reinterpret_cast<const uint4*>(mine + p * kWarp * kVector);
     }
     uint4 come[kParts];
-    receive_first(come, wanted, [&](int p) { return there + p * kWarp * kVector * 2; });
+    receive(come, wanted, [&](int p) { return there + p * kWarp * kVector * 2; });
     float v[kParts][kVector];
 #pragma unroll
     for (int p = 0; p < kParts; ++p) {
@@ -488,7 +491,7 @@ __device__ inline void add_and_norm(const ShortArgs& args, const char* from, con
 #pragma unroll
       for (int i = 0; i < kVector; ++i) v[p][i] = __fadd_rn(v[p][i], more[i]);
     }
-    send_normed(args, *rows, row, v, tail, lane);
+    send_normed(args, *rows, row, v, tail, columns, lane);
   }
   rows->wait();
 }
@@ -500,16 +503,21 @@ __device__ inline float pooled_column(const ShortArgs& args, const T* x, int tex
   const int begin = first + args.pool_begin[text];
   const int end = args.begins[text + 1];
   const int kept = end - begin;
-  const auto at = [&](int row) { return to_float(x[row * args.x_stride + column]); };
+  const T* from = x + begin * args.x_stride + column;
   if (kept < 1) return 0;
-  if (args.pool == ShortPool::kFirst) return at(begin);
-  if (args.pool == ShortPool::kLast) return at(end - 1);
-  float sum = 0;
-  for (int group = 0; group < 8; ++group) {
-    float part = 0;
-    for (int row = begin + group; row < end; row += 8) part = __fadd_rn(part, at(row));
-    sum = group == 0 ? part : __fadd_rn(sum, part);
+  if (args.pool == ShortPool::kFirst) return to_float(from[0]);
+  if (args.pool == ShortPool::kLast) return to_float(from[(kept - 1) * args.x_stride]);
+  float part[8] = {};
+#pragma unroll 1
+  for (int row = 0; row < kept; row += 8) {
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+      if (row + i < kept) part[i] = __fadd_rn(part[i], to_float(from[(row + i) * args.x_stride]));
+    }
   }
+  float sum = part[0];
+#pragma unroll
+  for (int i = 1; i < 8; ++i) sum = __fadd_rn(sum, part[i]);
   return sum / static_cast<float>(kept);
 }
 
@@ -534,29 +542,31 @@ __device__ inline void pool(const ShortArgs& args, const T* x, float* pooled, in
   }
 }
 
-// The computing warps' way through the layers.
+// The computing warps' way through the layers. Each operation stands here once: what the
+// instruction cache does not hold waits for memory.
 template <typename T, int kParts, int kSize>
-__device__ inline void compute(const ShortArgs& args, Ring ring, Ring windows, Rows<T> rows,
-                               T* tiles, float* pooled, int warp, int lane) {
+__device__ inline void compute(const ShortArgs& args, const ShortHalf* halves, Ring ring,
+                               Ring windows, Rows<T> rows, T* tiles, float* pooled, int warp,
+                               int lane) {
   embed<T, kParts>(args, &rows, warp, lane);
+  const int count = 2 * args.layer_count;
 #pragma unroll 1
-  for (int i = 0; i < args.layer_count; ++i) {
-    const ShortLayer& layer = args.layers[i];
-    char* flow = args.flow + i * args.at.layer;
-    product_of_rows<T, false>(args, &ring, rows.x, args.qkv_columns, layer.qkv_bias,
-                              {flow + args.at.qkv, args.qkv_columns, false}, warp, lane);
-    attention<T, kSize>(args, flow + args.at.qkv, flow + args.at.context, tiles, warp, lane);
-    product_of_flow<T>(args, &ring, &windows, flow + args.at.context, args.context,
-                       layer.out_bias, {flow + args.at.out, args.hidden, false}, warp, lane);
-    add_and_norm<T, kParts>(args, flow + args.at.out, layer.attention_norm, &rows, warp, lane);
-    product_of_rows<T, true>(args, &ring, rows.x, args.middle, layer.up_bias,
-                             {flow + args.at.up, args.middle, true}, warp, lane);
-    product_of_flow<T>(args, &ring, &windows, flow + args.at.up, args.middle, layer.down_bias,
-                       {flow + args.at.down, args.hidden, false}, warp, lane);
+  for (int i = 0; i < count; ++i) {
+    const ShortHalf& half = halves[i];
+    const bool second = i % 2 != 0;
+    char* flow = args.flow + i / 2 * args.at.layer;
+    const int columns = second ? args.middle : args.qkv_columns;
+    const Target made{flow + (second ? args.at.up : args.at.qkv), columns, second};
+    product_of_rows<T>(args, &ring, rows.x, columns, half.rows_bias, second, made, warp, lane);
+    if (!second)
+      attention<T, kSize>(args, made.to, flow + args.at.context, tiles, warp, lane);
+    const Target sum{flow + (second ? args.at.down : args.at.out), args.hidden, false};
+    product_of_flow<T>(args, &ring, &windows, flow + (second ? args.at.up : args.at.context),
+                       second ? args.middle : args.context, half.flow_bias, sum, warp, lane);
     // Behind the last layer are needed: the clusters that pool, whole.
     const int cluster_begin = static_cast<int>(blockIdx.x) / kCluster * kCluster;
-    if (i + 1 == args.layer_count && cluster_begin >= args.texts) return;
-    add_and_norm<T, kParts>(args, flow + args.at.down, layer.norm, &rows, warp, lane);
+    if (i + 1 == count && cluster_begin >= args.texts) return;
+    add_and_norm<T, kParts>(args, sum.to, half.norm, &rows, warp, lane);
   }
   pool<T>(args, rows.x, pooled, warp, lane);
 }
@@ -592,12 +602,17 @@ __global__ void __launch_bounds__(kThreads, 1) short_kernel(const __grid_constan
   // Rows behind the last token are multiplied and never given away.
   for (int i = args.x_at + static_cast<int>(threadIdx.x) * 16; i < args.tiles_at; i += kThreads * 16)
     *reinterpret_cast<uint4*>(memory + i) = make_uint4(0, 0, 0, 0);
+  const int half_words = 2 * args.layer_count * static_cast<int>(sizeof(ShortHalf) / 8);
+  auto* halves = reinterpret_cast<std::uint64_t*>(memory + args.halves_at);
+  for (int i = static_cast<int>(threadIdx.x); i < half_words; i += kThreads)
+    halves[i] = reinterpret_cast<const std::uint64_t*>(args.halves)[i];
   __syncthreads();
   cluster_sync();
+  const auto* all_halves = reinterpret_cast<const ShortHalf*>(halves);
   if (warp == kWarps) {
-    copy_weights<T>(args, ring, lane);
+    copy_weights<T>(args, all_halves, ring, lane);
   } else {
-    compute<T, kParts, kSize>(args, ring, windows, rows,
+    compute<T, kParts, kSize>(args, all_halves, ring, windows, rows,
                               reinterpret_cast<T*>(memory + args.tiles_at),
                               reinterpret_cast<float*>(memory + args.pooled_at), warp, lane);
   }
