@@ -33,8 +33,20 @@ __device__ inline void ask(uint4 (&v)[kCount], const Address& address) {
         : "memory");
   }
 }
-// Until all that is wanted has come; what is not wanted is zero. What never comes stops the kernel:
-// the session then refuses.
+// Until all has come. What never comes stops the kernel: the session then refuses.
+template <int kCount, typename Address>
+__device__ inline void wait_for(uint4 (&v)[kCount], const Address& address) {
+#pragma unroll 1
+  for (int tries = 0;; ++tries) {
+    bool missing = false;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) missing |= absent(v[i]);
+    if (!missing) return;
+    if (tries > kMostTries) __trap();
+    ask(v, address);
+  }
+}
+// Likewise from the start; what is not wanted is zero.
 template <int kCount, typename Address>
 __device__ inline void receive(uint4 (&v)[kCount], std::uint32_t wanted, const Address& address) {
 #pragma unroll
@@ -42,15 +54,7 @@ __device__ inline void receive(uint4 (&v)[kCount], std::uint32_t wanted, const A
     const std::uint32_t word = (wanted >> i & 1U) != 0 ? kAbsent : 0U;
     v[i] = make_uint4(word, word, word, word);
   }
-#pragma unroll 1
-  for (int tries = 0;; ++tries) {
-    ask(v, address);
-    bool missing = false;
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) missing |= absent(v[i]);
-    if (!missing) return;
-    if (tries > kMostTries) __trap();
-  }
+  wait_for(v, address);
 }
 
 __device__ inline void give(char* to, std::uint32_t a) {
@@ -65,24 +69,6 @@ __device__ inline void give(char* to, std::uint32_t a, std::uint32_t b, std::uin
   asm volatile("st.relaxed.gpu.global.v4.u32 [%0], {%1, %2, %3, %4};\n" ::"l"(to), "r"(a), "r"(b),
                "r"(c), "r"(d)
                : "memory");
-}
-
-// The same place of shared memory in block `rank` of the cluster.
-__device__ inline std::uint32_t place_in(std::uint32_t address, int rank) {
-  std::uint32_t there;
-  asm("mapa.shared::cluster.u32 %0, %1, %2;\n" : "=r"(there) : "r"(address), "r"(rank));
-  return there;
-}
-// 16 bytes to every block of the cluster, counted by the barrier of each.
-__device__ inline void send_to_all(std::uint32_t to, const uint4& v, std::uint32_t barrier) {
-#pragma unroll
-  for (int rank = 0; rank < kCluster; ++rank) {
-    asm volatile(
-        "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [%0], {%1, %2, %3, %4}, "
-        "[%5];\n" ::"r"(place_in(to, rank)),
-        "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w), "r"(place_in(barrier, rank))
-        : "memory");
-  }
 }
 
 template <typename T>
@@ -121,6 +107,11 @@ struct Ring {
     if (lane == 0) barrier_arrive(empty + 8 * slot);
     advance();
   }
+  // Of a warp that reads ahead of what it gives back: those two in place of emptied().
+  __device__ void leave(int lane, int which) const {
+    __syncwarp();
+    if (lane == 0) barrier_arrive(empty + 8 * which);
+  }
   __device__ void advance() {
     if (++slot == count) {
       slot = 0;
@@ -140,22 +131,33 @@ __device__ inline void multiply_step(float (&sums)[2][4], const Fragments& f) {
   multiply(sums[0], f.a[1], f.b[0][2], f.b[0][3], T{});
   multiply(sums[1], f.a[1], f.b[1][2], f.b[1][3], T{});
 }
-// Four steps are on their way from shared memory at a time; what is loaded behind the last is
-// dropped.
-template <typename T, typename Load>
-__device__ inline void multiply_steps(float (&sums)[2][4], int steps, const Load& load) {
+// The way along k of a product: steps of 32, four of them on their way from shared memory at a
+// time. turn(s) is called before step s is loaded, where s is a multiple of `slot_steps`, and then
+// done() once what came before has been multiplied; what is loaded behind the last step is dropped.
+template <typename T, typename Turn, typename Load, typename Done>
+__device__ inline void multiply_steps(float (&sums)[2][4], int steps, int slot_steps,
+                                      const Turn& turn, const Load& load, const Done& done) {
   constexpr int kAhead = 4;
   Fragments f[kAhead];
+  turn(0);
 #pragma unroll
   for (int i = 0; i < kAhead; ++i) load(f[i], i);
+  int in_slot = kAhead;
 #pragma unroll 1
-  for (int s = 0; s < steps; s += kAhead) {
+  for (int s = 0; s < steps; s += kAhead, in_slot += kAhead) {
+    const bool turns = in_slot == slot_steps && s + kAhead < steps;
+    if (turns) {
+      turn(s + kAhead);
+      in_slot = 0;
+    }
 #pragma unroll
     for (int i = 0; i < kAhead; ++i) {
       if (s + i < steps) multiply_step<T>(sums, f[i]);
-      load(f[i], s + kAhead + i);
+      load(f[i], in_slot + i);
     }
+    if (turns) done(s + kAhead);
   }
+  done(steps);
 }
 
 #endif
