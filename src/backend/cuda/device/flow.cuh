@@ -46,7 +46,18 @@ __device__ inline void wait_for(uint4 (&v)[kCount], const Address& address) {
     ask(v, address);
   }
 }
-// Likewise from the start; what is not wanted is zero.
+// Until a word has come, the same for all lanes. Before more is asked for: questions that come too
+// early would be in the way of the answers.
+__device__ inline void wait_for_word(const char* from) {
+#pragma unroll 1
+  for (int tries = 0;; ++tries) {
+    std::uint32_t word;
+    asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];\n" : "=r"(word) : "l"(from) : "memory");
+    if (word != kAbsent) return;
+    if (tries > kMostTries) __trap();
+  }
+}
+// All that is wanted, from the start; the rest is zero.
 template <int kCount, typename Address>
 __device__ inline void receive(uint4 (&v)[kCount], std::uint32_t wanted, const Address& address) {
 #pragma unroll
@@ -54,6 +65,7 @@ __device__ inline void receive(uint4 (&v)[kCount], std::uint32_t wanted, const A
     const std::uint32_t word = (wanted >> i & 1U) != 0 ? kAbsent : 0U;
     v[i] = make_uint4(word, word, word, word);
   }
+  ask(v, address);
   wait_for(v, address);
 }
 

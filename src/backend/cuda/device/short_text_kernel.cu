@@ -181,6 +181,8 @@ __device__ inline void bring(const ShortArgs& args, Ring* ring, Ring* windows, c
       octet = my_octet;
     }
   };
+  wait_for_word(flow + (part.first_octet + my_octet) * count * (kWarp * kFragmentBytes) +
+                min(my_fragment, count - 1) * (kWarp * kFragmentBytes));
   Batch batch;
   start(batch);
 #pragma unroll 1
@@ -325,6 +327,7 @@ __device__ inline void attention(const ShortArgs& args, const char* qkv, char* c
       if (row < 3 * rows && row - matrix * rows < (matrix == 0 ? length : keys))
         wanted |= 1U << i;
     }
+    wait_for_word(first + columns[0] * 2);
     uint4 v[kMost];
     receive(v, wanted, address);
     sync_computing();  // nobody reads the tiles of an earlier head any more
@@ -447,6 +450,7 @@ __device__ inline void add_and_norm(const ShortArgs& args, const char* from, con
     if (tail.bias != nullptr) prefetch(tail.bias + column);
   }
   uint4 come[kParts];
+  wait_for_word(from + row * args.hidden * 2);
   receive(come, wanted, [&](int p) { return there + p * kWarp * kVector * 2; });
   float v[kParts][kVector];
 #pragma unroll
