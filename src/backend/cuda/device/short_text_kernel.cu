@@ -126,63 +126,62 @@ __device__ inline void load_bias(float (&bias)[2], const void* from, int column0
   }
 }
 
-// Fragments of one window that a warp brings at a time.
+// Fragments of one octet that a warp brings at a time, all of one window.
 struct Batch {
   uint4 come[kBatch];
-  int place[kBatch];  // in the window: octet * kWindow + fragment; -1: none
-  int begin;          // of the window
-  bool first, last;   // of its window
+  const char* from;  // the first; the others are `stride` bytes apart
+  int place;         // of the first in the window: octet * kWindow + fragment
+  int count;         // that there are
+  int begin;         // of the window
+  bool first, last;  // of its window
 };
 
-// Brings the part's octets into shared memory, window after window. Slots of weights and windows
-// are filled and emptied by all warps, also those that have nothing to do with it.
+// Brings the part's octets into shared memory, window after window: as many warps to an octet as
+// there are, or several octets to a warp. Slots of weights and windows are filled and emptied by all
+// warps, also those that have nothing to do with it.
 __device__ inline void bring(const ShortArgs& args, Ring* ring, Ring* windows, const char* flow,
                              const ShortProduct& product, const Part& part, int bringer,
                              int bringers, int lane) {
   const int count = product.depth / 32;
   const int slot_steps = slot_depth(product.units) / 32;
-  const char* from = flow + (part.first_octet * count * kWarp + lane) * kFragmentBytes;
-  const int more_fragments = bringers / part.octets;
-  const int more_octets = bringers - more_fragments * part.octets;
+  const int sharing = max(bringers / part.octets, 1);   // warps that share an octet
+  const int halves = sharing == 1 ? kWindow / kBatch : 1;  // batches of an octet in a window
+  const int my_octet = bringer % part.octets;
   const int my_fragment = bringer / part.octets;
-  const int my_octet = bringer - my_fragment * part.octets;
+  const bool idle = my_fragment >= sharing;
+  const int rounds = idle || bringers >= part.octets
+                         ? halves
+                         : (part.octets - my_octet + bringers - 1) / bringers * halves;
+  const int stride = sharing * (kWarp * kFragmentBytes);
+  const char* from = flow + (part.first_octet * count * kWarp + lane) * kFragmentBytes;
   int begin = 0;
-  int fragment = my_fragment;
-  int octet = my_octet;
-  const auto address = [&](const Batch& batch) {
-    return [&](int i) {
-      const int at = batch.place[i] / kWindow * count + batch.begin + batch.place[i] % kWindow;
-      return from + at * (kWarp * kFragmentBytes);
-    };
-  };
+  int round = 0;
   const auto start = [&](Batch& batch) {
-    const int fragments = min(kWindow, count - begin);
-    batch.first = fragment == my_fragment && octet == my_octet;
+    const int octet = my_octet + round / halves * bringers;
+    const int fragment = my_fragment + round % halves * (kBatch * sharing);
+    const int there = idle ? 0 : min(kWindow, count - begin) - fragment;
+    const bool wanted = (part.first_octet + octet) * 8 + lane / 4 < args.tokens;
+    batch.from = from + (octet * count + begin + fragment) * (kWarp * kFragmentBytes);
+    batch.place = octet * kWindow + fragment;
+    batch.count = there <= 0 ? 0 : (there + sharing - 1) / sharing;
     batch.begin = begin;
+    batch.first = round == 0;
 #pragma unroll
     for (int i = 0; i < kBatch; ++i) {
-      const bool mine = fragment < fragments;
-      batch.place[i] = mine ? octet * kWindow + fragment : -1;
-      const bool wanted = mine && (part.first_octet + octet) * 8 + lane / 4 < args.tokens;
-      const std::uint32_t word = wanted ? kAbsent : 0U;
+      const std::uint32_t word = wanted && i < batch.count ? kAbsent : 0U;
       batch.come[i] = make_uint4(word, word, word, word);
-      fragment += more_fragments;
-      octet += more_octets;
-      if (octet >= part.octets) {
-        octet -= part.octets;
-        ++fragment;
-      }
     }
-    ask(batch.come, address(batch));
-    batch.last = fragment >= fragments;
+    ask(batch.come, [&](int i) { return batch.from + i * stride; });
+    batch.last = ++round == rounds;
     if (batch.last) {
       begin += kWindow;
-      fragment = my_fragment;
-      octet = my_octet;
+      round = 0;
     }
   };
-  wait_for_word(flow + (part.first_octet + my_octet) * count * (kWarp * kFragmentBytes) +
-                min(my_fragment, count - 1) * (kWarp * kFragmentBytes));
+  if (!idle) {
+    wait_for_word(from - lane * kFragmentBytes +
+                  (my_octet * count + min(my_fragment, count - 1)) * (kWarp * kFragmentBytes));
+  }
   Batch batch;
   start(batch);
 #pragma unroll 1
@@ -190,13 +189,14 @@ __device__ inline void bring(const ShortArgs& args, Ring* ring, Ring* windows, c
     const bool more = begin < count;
     Batch next;
     if (more) start(next);
-    wait_for(batch.come, address(batch));
+    wait_for(batch.come, [&](int i) { return batch.from + i * stride; });
     if (batch.first) windows->wait_empty();
+    const std::uint32_t to = windows->address() +
+                             static_cast<std::uint32_t>(batch.place * kWarp + lane) * kFragmentBytes;
 #pragma unroll
     for (int i = 0; i < kBatch; ++i) {
-      if (batch.place[i] < 0) continue;
-      asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};\n" ::"r"(
-                       windows->address() + (batch.place[i] * kWarp + lane) * kFragmentBytes),
+      if (i >= batch.count) break;
+      asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};\n" ::"r"(to + i * stride),
                    "r"(batch.come[i].x), "r"(batch.come[i].y), "r"(batch.come[i].z),
                    "r"(batch.come[i].w)
                    : "memory");
@@ -381,21 +381,41 @@ __device__ inline int row_of(const ShortArgs& args, int warp) {
   return warp >= kWarps - kMostRows && row < args.tokens ? row : -1;
 }
 
+// What a lane's columns are multiplied by and moved by. Loaded before the row is there: often they
+// come from far away.
+template <int kParts>
+struct NormColumns {
+  float factor[kParts][kVector], shift[kParts][kVector];
+
+  __device__ NormColumns(const NormTail& tail, int width, int lane) {
+#pragma unroll
+    for (int p = 0; p < kParts; ++p) {
+      const int column = (p * kWarp + lane) * kVector;
+#pragma unroll
+      for (int i = 0; i < kVector; ++i) {
+        factor[p][i] = 1;
+        shift[p][i] = 0;
+      }
+      if (column >= width) continue;
+      if (tail.weight != nullptr) load8(tail.weight + column, factor[p]);
+      if (tail.bias != nullptr) load8(tail.bias + column, shift[p]);
+    }
+  }
+};
+
 // Norms a row, keeps it for the next sum and gives it away in fragments.
 template <typename T, int kParts>
 __device__ inline void give_normed(const ShortArgs& args, int row, float (&v)[kParts][kVector],
-                                   const NormTail& tail, T* kept, char* to, int lane) {
+                                   const NormTail& tail, const NormColumns<kParts>& columns,
+                                   T* kept, char* to, int lane) {
   const NormScale scale = scale_of_row(v, tail, args.hidden, lane);
 #pragma unroll
   for (int p = 0; p < kParts; ++p) {
     const int column = (p * kWarp + lane) * kVector;
     if (column >= args.hidden) continue;
-    float factor[kVector] = {1, 1, 1, 1, 1, 1, 1, 1};
-    float shift[kVector] = {};
-    if (tail.weight != nullptr) load8(tail.weight + column, factor);
-    if (tail.bias != nullptr) load8(tail.bias + column, shift);
 #pragma unroll
-    for (int i = 0; i < kVector; ++i) v[p][i] = normalized(v[p][i], scale, factor[i], shift[i]);
+    for (int i = 0; i < kVector; ++i)
+      v[p][i] = normalized(v[p][i], scale, columns.factor[p][i], columns.shift[p][i]);
     const uint4 bits = pack<T>(v[p]);
     *reinterpret_cast<uint4*>(kept + column) = bits;
     char* there = to + ((row / 8 * (args.hidden / 32) + column / 32) * kWarp + row % 8 * 4) *
@@ -421,17 +441,14 @@ __device__ inline void embed(const ShortArgs& args, int row, T* kept, char* to, 
                             args.positions,
                             args.types,
                             args.embed_scale};
+  const NormColumns<kParts> columns(args.embed_norm, args.hidden, lane);
   float v[kParts][kVector];
 #pragma unroll
   for (int p = 0; p < kParts; ++p) {
     const int column = (p * kWarp + lane) * kVector;
     if (column < args.hidden) source.load(row, column, v[p]);
   }
-  give_normed(args, row, v, args.embed_norm, kept, to, lane);
-}
-
-__device__ inline void prefetch(const float* from) {
-  asm volatile("prefetch.global.L1 [%0];\n" ::"l"(from));
+  give_normed(args, row, v, args.embed_norm, columns, kept, to, lane);
 }
 
 // norm(what comes + the row).
@@ -439,15 +456,12 @@ template <typename T, int kParts>
 __device__ inline void add_and_norm(const ShortArgs& args, const char* from, const NormTail& tail,
                                     int row, T* kept, char* to, int lane) {
   forget(lane);
+  const NormColumns<kParts> columns(tail, args.hidden, lane);
   const char* there = from + (row * args.hidden + lane * kVector) * 2;
   std::uint32_t wanted = 0;
 #pragma unroll
   for (int p = 0; p < kParts; ++p) {
-    const int column = (p * kWarp + lane) * kVector;
-    if (column >= args.hidden) continue;
-    wanted |= 1U << p;
-    if (tail.weight != nullptr) prefetch(tail.weight + column);
-    if (tail.bias != nullptr) prefetch(tail.bias + column);
+    if ((p * kWarp + lane) * kVector < args.hidden) wanted |= 1U << p;
   }
   uint4 come[kParts];
   wait_for_word(from + row * args.hidden * 2);
@@ -462,7 +476,7 @@ __device__ inline void add_and_norm(const ShortArgs& args, const char* from, con
 #pragma unroll
     for (int i = 0; i < kVector; ++i) v[p][i] = __fadd_rn(v[p][i], more[i]);
   }
-  give_normed(args, row, v, tail, kept, to, lane);
+  give_normed(args, row, v, tail, columns, kept, to, lane);
 }
 
 // As pool.cu does it: eight sums of every eighth row, added in order. Two columns a thread.
