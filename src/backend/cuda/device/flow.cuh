@@ -144,30 +144,45 @@ __device__ inline void multiply_step(float (&sums)[2][4], const Fragments& f) {
   multiply(sums[1], f.a[1], f.b[1][2], f.b[1][3], T{});
 }
 // The way along k of a product: steps of 32, four of them on their way from shared memory at a
-// time. turn(s) is called before step s is loaded, where s is a multiple of `slot_steps`, and then
-// done() once what came before has been multiplied; what is loaded behind the last step is dropped.
+// time. turn(s) is called before step s is loaded, where s is a multiple of `turn_steps` (which is
+// one of kRound), and done(s) once what came before it has been multiplied; what is loaded behind
+// the last step is dropped.
 template <typename T, typename Turn, typename Load, typename Done>
-__device__ inline void multiply_steps(float (&sums)[2][4], int steps, int slot_steps,
+__device__ inline void multiply_steps(float (&sums)[2][4], int steps, int turn_steps,
                                       const Turn& turn, const Load& load, const Done& done) {
   constexpr int kAhead = 4;
   Fragments f[kAhead];
   turn(0);
 #pragma unroll
   for (int i = 0; i < kAhead; ++i) load(f[i], i);
-  int in_slot = kAhead;
+  int in_turn = 0;
 #pragma unroll 1
-  for (int s = 0; s < steps; s += kAhead, in_slot += kAhead) {
-    const bool turns = in_slot == slot_steps && s + kAhead < steps;
+  for (int s = 0; s < steps; s += kRound) {
+    if (s + kRound <= steps) {
+#pragma unroll
+      for (int i = 0; i < kRound - kAhead; ++i) {
+        multiply_step<T>(sums, f[i % kAhead]);
+        load(f[i % kAhead], in_turn + kAhead + i);
+      }
+    } else {
+#pragma unroll
+      for (int i = 0; i < kRound - kAhead; ++i) {
+        if (s + i < steps) multiply_step<T>(sums, f[i % kAhead]);
+        load(f[i % kAhead], in_turn + kAhead + i);
+      }
+    }
+    in_turn += kRound;
+    const bool turns = in_turn == turn_steps && s + kRound < steps;
     if (turns) {
-      turn(s + kAhead);
-      in_slot = 0;
+      turn(s + kRound);
+      in_turn = 0;
     }
 #pragma unroll
-    for (int i = 0; i < kAhead; ++i) {
-      if (s + i < steps) multiply_step<T>(sums, f[i]);
-      load(f[i], in_slot + i);
+    for (int i = kRound - kAhead; i < kRound; ++i) {
+      if (s + i < steps) multiply_step<T>(sums, f[i % kAhead]);
+      load(f[i % kAhead], in_turn + i - (kRound - kAhead));
     }
-    if (turns) done(s + kAhead);
+    if (turns) done(s + kRound);
   }
   done(steps);
 }

@@ -21,15 +21,16 @@ inline constexpr int kPairWindowBytes = 2 * kWindow * kWarp * kFragmentBytes;  /
 inline constexpr int kMostWindows = 3;  // in shared memory; two where it is short
 inline constexpr int kBatch = 8;        // fragments that a warp asks for at a time
 inline constexpr int kGap = 8;  // elements behind a row, so that eight lie in different banks
+inline constexpr int kRound = 8;  // steps of 32 along k between two looks at what has come
 // Of k in a slot of weights, by the block's units: about as many bytes.
 __host__ __device__ constexpr int slot_depth(int units) {
-  return units == 1 ? 512 : units == 2 ? 256 : 128;
+  return units == 1 ? 1024 : units == 2 ? 512 : 256;
 }
 inline constexpr int kSlotBytes = kMostUnits * kUnit * (slot_depth(kMostUnits) + kGap) * 2;
 static_assert(kSlotBytes >= 2 * kUnit * (slot_depth(2) + kGap) * 2);
 static_assert(kSlotBytes >= kUnit * (slot_depth(1) + kGap) * 2);
 inline constexpr int kBehind = 1024;  // bytes behind the last slot that are read and dropped
-inline constexpr int kLeastSlots = 4, kEnoughSlots = 8, kMostSlots = 12;
+inline constexpr int kLeastSlots = 2, kEnoughSlots = 4, kMostSlots = 6;
 inline constexpr int kBarriers = 2 * kMostSlots + 2 * kMostWindows;
 inline constexpr int kSharedBytes = 227 * 1024;
 inline constexpr int kMostLayers = 32;

@@ -209,7 +209,8 @@ __device__ inline void bring(const ShortArgs& args, Ring* ring, Ring* windows, c
       }
       windows->advance();
 #pragma unroll 1
-      for (int s = batch.begin; s < min(batch.begin + kWindow, count); s += slot_steps) {
+      for (int s = batch.begin; s < min(batch.begin + kWindow, count); s += kRound) {
+        if (s % slot_steps != 0) continue;
         ring->wait_full();
         ring->emptied(lane);
       }
@@ -250,6 +251,7 @@ __device__ inline void multiply_part(const ShortArgs& args, Ring* ring, Ring* wi
   std::uint32_t b = 0;
   int oldest = ring->slot;
   int oldest_window = windows->slot;
+  const int turn_steps = min(slot_steps, kWindow);
   const auto turn = [&](int s) {
     if (s % kWindow == 0) {
       __syncwarp();
@@ -258,21 +260,28 @@ __device__ inline void multiply_part(const ShortArgs& args, Ring* ring, Ring* wi
       b = windows->address() + octets;
       windows->advance();
     } else {
-      b += static_cast<std::uint32_t>(slot_steps * kWarp * kFragmentBytes);
+      b += static_cast<std::uint32_t>(turn_steps * kWarp * kFragmentBytes);
     }
-    ring->wait_full();
-    a = ring->address() + weights;
-    ring->advance();
+    if (s % slot_steps == 0) {
+      ring->wait_full();
+      a = ring->address() + weights;
+      ring->advance();
+    } else {
+      a += static_cast<std::uint32_t>(turn_steps * 64);
+    }
   };
   const auto done = [&](int s) {
-    ring->leave(lane, oldest);
-    if (++oldest == ring->count) oldest = 0;
-    if (s % kWindow != 0 && s != count) return;
-    windows->leave(lane, oldest_window);
-    if (++oldest_window == windows->count) oldest_window = 0;
+    if (s % slot_steps == 0 || s == count) {
+      ring->leave(lane, oldest);
+      if (++oldest == ring->count) oldest = 0;
+    }
+    if (s % kWindow == 0 || s == count) {
+      windows->leave(lane, oldest_window);
+      if (++oldest_window == windows->count) oldest_window = 0;
+    }
   };
   multiply_steps<T>(
-      sums, count, slot_steps, turn,
+      sums, count, turn_steps, turn,
       [&](Fragments& f, int s) {
         load_matrices(f.a[0], a + s * 64);
         load_matrices(f.a[1], a + s * 64 + 32);
