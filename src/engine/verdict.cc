@@ -190,7 +190,7 @@ std::string write_verdict(const Verdict& verdict) {
   const fs::path path = path_of(verdict.key);
   std::error_code error;
   fs::create_directories(path.parent_path(), error);
-  std::string pattern = path.string() + ".XXXXXX";
+  std::string pattern = path.string() + "." + std::string(6, 'X');
   const int descriptor = error ? -1 : ::mkstemp(pattern.data());
   if (descriptor < 0) return "cannot write to " + path.parent_path().string();
   const NewFile temporary(pattern);

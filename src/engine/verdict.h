@@ -35,9 +35,10 @@ struct Recommend {
 
 struct DeviceVerdict {
   std::string device, dtype, version, isa;
-  // "ok": it agrees with the CPU's fp32 and is not slower; "slower", "disagrees", "failed".
+  // "ok": it agrees with the CPU's fp32 and is faster; "slower", "disagrees", "falls back" (an
+  // accelerator that leaves a part of the model to the CPU), "failed".
   std::string state;
-  std::string reason;       // of the other three, a sentence
+  std::string reason;       // of all but "ok", a sentence
   double ms_per_text = 0;   // 0: nothing was measured
   double load_seconds = 0;  // until the first text can be taken
   double ratio_to_cpu = 0;  // ms_per_text over that of the CPU's fp32: below 1 is faster

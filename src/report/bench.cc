@@ -85,7 +85,7 @@ bool plain(const BenchOptions& options) {
   return options.texts.empty() &&
          std::all_of(options.options.begin(), options.options.end(), [](const auto& key) {
            return key.first == "model" || key.first == "disable" || key.first == "packed-cache" ||
-                  key.first == "memory-limit";
+                  key.first == "memory-limit" || key.first == "onnxruntime-library";
          });
 }
 

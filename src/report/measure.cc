@@ -9,7 +9,6 @@
 #include <ctime>
 #include <future>
 
-#include "backend/backend.h"
 #include "base/error.h"
 #include "report/texts.h"
 
@@ -232,6 +231,11 @@ engine::DeviceVerdict judge(const std::string& device, const std::string& dtype,
     verdict.state = "disagrees";
     verdict.reason = "disagrees with the CPU's fp32: " + reasons.front();
     for (std::size_t i = 1; i < reasons.size(); ++i) verdict.reason += "; " + reasons[i];
+  } else if (device.ends_with(":coreml") && (verdict.partitions > 1 || verdict.fallback_ops > 0)) {
+    // What is cut into pieces is slower as soon as texts have other lengths than the measured ones.
+    verdict.state = "falls back";
+    verdict.reason = "falls back to the CPU: " + std::to_string(verdict.fallback_ops) +
+                     " operations there, " + std::to_string(verdict.partitions) + " partitions";
   } else if (verdict.ratio_to_cpu > 1 - kLeastGain) {
     verdict.state = "slower";
     verdict.reason = verdict.ratio_to_cpu > 1

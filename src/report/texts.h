@@ -17,7 +17,7 @@ struct TextSet {
   std::vector<std::string> queries, documents;
 };
 
-// For `inlay verify`: 24 questions and 38 documents of eleven languages, of 4 to some 200 tokens.
+// For `inlay verify`: 24 questions and 38 documents of nine languages, of 4 to some 200 tokens.
 TextSet verify_texts();
 // A part of it for models that read question and document together: 3 questions, 14 documents.
 TextSet verify_pairs();
