@@ -219,6 +219,7 @@ std::vector<backend::Preferred> preferred_devices(const Verdict& verdict, std::s
   std::stable_sort(better.begin(), better.end(),
                    [&](const auto* a, const auto* b) { return seconds(*a) < seconds(*b); });
   std::vector<backend::Preferred> out;
+  out.reserve(better.size());
   for (const DeviceVerdict* device : better)
     out.push_back({device->device, device->dtype, device->version});
   return out;

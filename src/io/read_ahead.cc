@@ -16,8 +16,8 @@ ReadAhead::ReadAhead(std::unique_ptr<TextReader> source, std::size_t most_texts)
   try {
     for (;;) {
       many_ = held_.size() > most_texts || bytes > kMostBytes;
-      // The first text may take its time: nothing can begin without it.
-      if (many_ || !source_->ready(held_.empty() ? -1 : kPauseMilliseconds)) break;
+      // Nor is the first text waited for: whoever reads along may load a model meanwhile.
+      if (many_ || !source_->ready(kPauseMilliseconds)) break;
       Held held;
       if (!source_->next(&held.text)) {
         whole_ = true;

@@ -219,9 +219,11 @@ class Bench {
     const double limit = std::min(left(), share * kPatience);
     const double expected = expected_seconds(plan);
     if (limit < 0.2 || expected > left()) {
-      char text[96];
-      std::snprintf(text, sizeof text, "would take %.0f s, %.0f s are left; --seconds gives more",
-                    std::max(1.0, expected), std::max(0.0, left()));
+      char text[96] = "no time was left for it; --seconds gives more";
+      if (expected > 0) {
+        std::snprintf(text, sizeof text, "would take %.0f s, %.0f s are left; --seconds gives more",
+                      std::max(1.0, expected), std::max(0.0, left()));
+      }
       row.reason = text;
       report_.rows.push_back(std::move(row));
       return;
@@ -232,7 +234,8 @@ class Bench {
     order.load = load_of(subject.task, plan.texts);
     order.results = plan.texts == kTexts;
     order.seconds = std::min(plan.texts == 1 ? kMostWarmSecondsOne : kMostWarmSeconds, limit / 2);
-    if (plan.texts == kLarge) order.seconds = 0.1;
+    order.patience = limit / 3;
+    if (plan.texts == kLarge) order.seconds = order.patience = 0.1;
     ChildOutcome outcome = run_in_child(order, std::max(limit, expected * 2));
     take(plan, &outcome, &row);
     report_.rows.push_back(std::move(row));

@@ -38,6 +38,7 @@ std::string order_json(const ChildOrder& order) {
       .texts("texts", order.load.texts)
       .raw("batches", batches.done())
       .number("seconds", order.seconds)
+      .number("patience", order.patience)
       .integer("most_passes", order.most_passes)
       .boolean("adaptive", order.adaptive)
       .boolean("results", order.results)
@@ -215,6 +216,7 @@ ChildOrder parse_order(const JsonValue& json) {
   for (const JsonValue& batch : json.at("batches").items())
     order.batches.push_back(static_cast<std::size_t>(batch.integer()));
   order.seconds = json.at("seconds").number();
+  order.patience = json.at("patience").number();
   order.most_passes = static_cast<int>(json.at("most_passes").integer());
   order.adaptive = json.at("adaptive").boolean();
   order.results = json.at("results").boolean();
@@ -290,8 +292,8 @@ void run_order(const ChildOrder& order, const Events& events, Clock::time_point 
   const double left =
       std::max(0.0, order.seconds - first) / static_cast<double>(order.batches.size());
   for (const std::size_t batch : order.batches) {
-    // The first pass took it all.
-    if (left == 0 && !brief && batch == order.batches.front()) continue;
+    const bool patient = first <= std::max(order.patience, order.seconds);
+    if (!patient && !brief && batch == order.batches.front()) continue;
     const BatchTiming timing = time_batch(engine, load, batch, left, order.most_passes);
     events.emit(JsonObject()
                     .text("event", "batch")

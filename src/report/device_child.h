@@ -27,7 +27,9 @@ struct ChildOrder {
   Workload load;
   // Items a request of one pass over the load each, after a first pass of `batches`[0]; 0: all.
   std::vector<std::size_t> batches{0};
-  double seconds = 1;    // for all passes after the first; each batch size has one at least
+  double seconds = 1;  // for all passes after the first; each batch size has one at least
+  // A first pass that took longer than this is the only one; 0: than `seconds`.
+  double patience = 0;
   int most_passes = 20;  // of a batch size
   // Less than the load when time is short: a beginning of it that can be done in `seconds`, and at
   // least kLeastItems.

@@ -65,6 +65,13 @@ TEST(ReadAhead, APauseEndsItAndNobodyKnows) {
   EXPECT_EQ(text, "3");
 }
 
+TEST(ReadAhead, ASilentInputIsNotWaitedFor) {
+  ReadAhead reader(std::make_unique<Pausing>(50, 0), 5);
+  EXPECT_EQ(reader.count(), 0U);
+  EXPECT_FALSE(reader.whole());
+  EXPECT_FALSE(reader.many());
+}
+
 TEST(ReadAhead, AnErrorComesBehindTheTextsBeforeIt) {
   ReadAhead reader(
       read_texts(LineReader(open_memory("a\nb\n\xFF\n"), "memory", 100), InputFormat::kTxt, "text"),
