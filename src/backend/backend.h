@@ -40,8 +40,8 @@ struct PackedCache {
 
 // What a caller says of a library that a room opens, and of the provider in it.
 struct RoomOptions {
-  std::string library;   // a file, or a folder with one in it; empty: the room looks for one
-  std::string provider;  // "KEY=VALUE,KEY=VALUE"
+  std::string library;          // a file, or a folder with one in it; empty: the room looks for one
+  std::string provider;         // "KEY=VALUE,KEY=VALUE"
   std::filesystem::path cache;  // where a provider may keep compiled models; empty: nowhere
 };
 

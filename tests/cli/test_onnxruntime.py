@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import BINARY, MODELS, ROOT, expect, run_inlay
+from conftest import BINARY, MODELS, ROOT, expect, preloaded, run_inlay
 
 HEADS = ROOT / "tests" / "data" / "heads"
 TEXTS = [
@@ -211,3 +211,26 @@ def test_disabled_means_not_called(stand_in, tiny, tmp_path):
     assert not [line for line in calls(record) if "CoreML" in line]
     assert run_inlay("embed", "a", "-m", tiny, "--device", "auto", **env).code == 0
     assert not [line for line in calls(record) if "Session" in line]
+
+
+POOL = """
+#include <stdio.h>
+#include <stdlib.h>
+static int pushed, popped;
+void* objc_autoreleasePoolPush(void) { ++pushed; return &pushed; }
+void objc_autoreleasePoolPop(void* pool) { popped += pool == &pushed; }
+__attribute__((destructor)) static void tell(void) {
+  const char* name = getenv("POOL_FILE");
+  FILE* file = name ? fopen(name, "w") : 0;
+  if (file) { fprintf(file, "%d %d", pushed, popped); fclose(file); }
+}
+"""
+
+
+def test_each_call_has_an_autorelease_pool_where_there_are_such(library, tiny, tmp_path):
+    """Mac's functions, played by a preloaded library: the session made, each run, the session released."""
+    env = {"LD_PRELOAD": preloaded(tmp_path, "pool", POOL), "POOL_FILE": str(tmp_path / "counts")}
+    env["INLAY_ONNXRUNTIME_LIBRARY"] = library
+    assert run_inlay("embed", "a", "-m", tiny, "--device", "onnxruntime", **env).code == 0
+    pushed, popped = map(int, (tmp_path / "counts").read_text().split())
+    assert pushed == popped >= 4

@@ -87,7 +87,17 @@ def test_weights_are_those_of_the_checkpoint(tmp_path):
 def macos_library(tmp_path_factory):
     """The bytes of libonnxruntime for Apple silicon, out of the wheel of the pinned version."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "-d", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--only-binary=:all:",
+        "-d",
+        str(folder),
+    ]
     command += ["--platform", "macosx_14_0_arm64", "--python-version", "3.11"]
     done = subprocess.run([*command, f"onnxruntime=={onnxruntime.__version__}"], capture_output=True, text=True)
     if done.returncode != 0:

@@ -239,11 +239,14 @@ std::vector<std::string> library_places(const std::string& wish, std::vector<std
     for (const fs::path& folder : {own, own.parent_path() / "lib", own.parent_path() / "lib64"})
       places.add_folder(folder);
   }
-  if (const std::string active = environment("VIRTUAL_ENV"); !active.empty())
-    places.add_python(active);
+  for (const char* variable : {"VIRTUAL_ENV", "CONDA_PREFIX"}) {
+    if (const std::string active = environment(variable); !active.empty())
+      places.add_python(active);
+  }
   for (const fs::path& prefix : python_prefixes()) places.add_python(prefix);
   if (const std::string home = environment("HOME"); !home.empty())
     places.add_python(fs::path(home) / ".local");
+  places.add_python("/usr/local");  // where Debian's pip puts them
   for (const char* name : kSystemNames) places.add_file(name);
   return places.take();
 }

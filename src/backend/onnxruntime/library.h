@@ -49,7 +49,8 @@ std::string take_error(const Api& api, Status* status);
 
 // Files to try, in order: the caller's or $INLAY_ONNXRUNTIME_LIBRARY alone when given; else beside
 // the program or shared library that holds this code, the Python packages onnxruntime and
-// onnxruntime-gpu of $VIRTUAL_ENV and of the python on PATH, and what the system's loader finds.
+// onnxruntime-gpu of $VIRTUAL_ENV, $CONDA_PREFIX, the python on PATH, ~/.local and /usr/local, and
+// what the system's loader finds.
 // `notes` gets the folders in which there was none.
 std::vector<std::string> library_places(const std::string& wish, std::vector<std::string>* notes);
 

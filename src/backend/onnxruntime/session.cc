@@ -1,6 +1,8 @@
 // Sessions through the C API. Every object of the library has an owner here that releases it.
 #include "backend/onnxruntime/session.h"
 
+#include <dlfcn.h>
+
 #include <atomic>
 #include <memory>
 #include <vector>
@@ -17,6 +19,34 @@ void check(const Api& api, Status* status, ErrorCode code, const char* what) {
   if (!error.empty())
     fail(code, "onnxruntime", std::string(what) + ", got: " + printable(error, kMessage) + ".");
 }
+
+// On a Mac CoreML leaves objects to the pool of whoever calls it, and a program that is not written
+// in Objective-C has none: without one every run leaks (ONNX Runtime's issue 14455). Elsewhere
+// there are no such functions, and nothing is done.
+class AutoreleasePool {
+ public:
+  AutoreleasePool() {
+    if (functions().push != nullptr && functions().pop != nullptr) pool_ = functions().push();
+  }
+  ~AutoreleasePool() {
+    if (pool_ != nullptr) functions().pop(pool_);
+  }
+  AutoreleasePool(const AutoreleasePool&) = delete;
+  AutoreleasePool& operator=(const AutoreleasePool&) = delete;
+
+ private:
+  struct Functions {
+    void* (*push)();
+    void (*pop)(void*);
+  };
+  static const Functions& functions() {
+    static const Functions kFound{
+        reinterpret_cast<void* (*)()>(::dlsym(RTLD_DEFAULT, "objc_autoreleasePoolPush")),
+        reinterpret_cast<void (*)(void*)>(::dlsym(RTLD_DEFAULT, "objc_autoreleasePoolPop"))};
+    return kFound;
+  }
+  void* pool_ = nullptr;
+};
 
 // A handle and the function that releases it.
 template <typename T>
@@ -40,6 +70,7 @@ Owned<TensorHandle> wrap(const Library& library, const TensorView32& tensor) {
 
 Session::Session(const Library& library, const ProviderSetup& setup, const SessionSpec& spec)
     : library_(library) {
+  const AutoreleasePool pool;
   const Api& api = library.api;
   const auto must = [&](Status* status) {
     check(api, status, ErrorCode::kInternal, "expected a session");
@@ -76,9 +107,13 @@ Session::Session(const Library& library, const ProviderSetup& setup, const Sessi
   }
 }
 
-Session::~Session() { library_.api.release_session(handle_); }
+Session::~Session() {
+  const AutoreleasePool pool;
+  library_.api.release_session(handle_);
+}
 
 void Session::run(std::span<const TensorView32> inputs, std::span<const TensorView32> outputs) {
+  const AutoreleasePool pool;
   std::vector<Owned<TensorHandle>> owned;
   std::vector<const char*> names;
   std::vector<const TensorHandle*> values;

@@ -3,8 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <cstdint>
+#include <limits>
 #include <string>
 
+#include "base/protobuf_writer.h"
 #include "inlay/inlay.hpp"
 
 namespace inlay {
@@ -82,6 +86,57 @@ TEST(ProtobufWire, TypedValues) {
   EXPECT_THROW(reader.integers(field, 4, &values), Error);
   ASSERT_TRUE(reader.next(&field));
   EXPECT_EQ(reader.real(field), 1.0F);
+  EXPECT_FALSE(reader.next(&field));
+}
+
+TEST(ProtobufWire, WriterGivesTheSpecificationsExamples) {
+  WireWriter out;
+  out.integer(1, 150);
+  EXPECT_EQ(out.text(), "\x08\x96\x01"s);
+  WireWriter text;
+  text.bytes(2, "testing");
+  EXPECT_EQ(text.text(), "\x12\x07testing"s);
+  WireWriter outer;
+  outer.message(3, out);
+  EXPECT_EQ(outer.text(), "\x1a\x03\x08\x96\x01"s);
+  WireWriter packed;
+  packed.integers(6, std::vector<std::int64_t>{3, 270, 86942});
+  EXPECT_EQ(packed.text(), "\x32\x06\x03\x8e\x02\x9e\xa7\x05"s);
+}
+
+TEST(ProtobufWire, WhatIsWrittenIsRead) {
+  const std::vector<std::int64_t> numbers{0,
+                                          1,
+                                          -1,
+                                          127,
+                                          128,
+                                          std::int64_t{1} << 40,
+                                          std::numeric_limits<std::int64_t>::max(),
+                                          std::numeric_limits<std::int64_t>::min()};
+  WireWriter out;
+  for (const std::int64_t number : numbers) out.integer(536870911, number);
+  out.real(1, -0.0F);
+  out.real(1, 1.5e-40F);
+  out.integers(2, numbers);
+  out.bytes(3, std::string(300, 'x'));
+  const WireFile file{out.text(), "m"};
+  WireReader reader(file.bytes, file);
+  WireField field;
+  for (const std::int64_t number : numbers) {
+    ASSERT_TRUE(reader.next(&field));
+    EXPECT_EQ(field.id, 536870911U);
+    EXPECT_EQ(reader.integer(field), number);
+  }
+  ASSERT_TRUE(reader.next(&field));
+  EXPECT_TRUE(std::signbit(reader.real(field)));
+  ASSERT_TRUE(reader.next(&field));
+  EXPECT_EQ(reader.real(field), 1.5e-40F);
+  ASSERT_TRUE(reader.next(&field));
+  std::vector<std::int64_t> back;
+  reader.integers(field, 100, &back);
+  EXPECT_EQ(back, numbers);
+  ASSERT_TRUE(reader.next(&field));
+  EXPECT_EQ(reader.bytes(field), std::string(300, 'x'));
   EXPECT_FALSE(reader.next(&field));
 }
 

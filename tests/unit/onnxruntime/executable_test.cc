@@ -92,7 +92,7 @@ INSTANTIATE_TEST_SUITE_P(Families, Compiled,
                            return name;
                          });
 
-// A protobuf ends at 2 GiB, weights do not. Takes 12 GB of memory: INLAY_TEST_HUGE=1 runs it.
+// A protobuf ends at 2 GiB, weights do not. Takes 8 GB of memory: INLAY_TEST_HUGE=1 runs it.
 TEST(Executable, WeightsMayBeMoreThanTwoGigabytes) {
   if (std::getenv("INLAY_TEST_HUGE") == nullptr) GTEST_SKIP() << "INLAY_TEST_HUGE=1 runs it";
   const std::string file = wheel();

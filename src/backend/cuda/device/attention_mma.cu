@@ -1,7 +1,7 @@
 // Attention on the matrix units: 16-bit queries, keys and values of heads of 32, 64, 96 or 128
 // columns. A block has kQueryBlock query rows of one text and one head, a warp 16 of them; tiles of
 // 64 keys come in while the tile before is worked on. Scores and sums are fp32.
-#include "backend/cuda/device/attention.cuh"
+#include "backend/cuda/device/attention_tile.cuh"
 #include "backend/cuda/device/math.cuh"
 #include "backend/cuda/device/mma.cuh"
 #include "backend/cuda/device/start.cuh"
@@ -12,8 +12,6 @@ namespace {
 constexpr int kWarps = 4;
 constexpr int kThreads = kWarps * kWarp;
 constexpr int kRows = kQueryBlock;  // 16 a warp
-constexpr int kKeys = 64;           // of a tile
-constexpr int kPad = 8;  // elements behind a row, so that eight rows lie in different banks
 static_assert(kRows == 16 * kWarps);
 
 template <int kSize>
@@ -40,122 +38,6 @@ __device__ void load_tile(T* tile, const T* from, std::int64_t ld, int first, in
     const bool inside = first + row < end;
     const T* source = from + (inside ? first + row : 0) * ld + column;
     copy16(shared_address(tile + row * (kSize + kPad) + column), source, inside);
-  }
-}
-
-template <typename T>
-struct Tile {
-  const T *keys, *values;
-  int tile, row, end;  // first key; the lane's first row, eight above its second; keys of the text
-  float slope;
-  const float* bias;
-};
-
-// One tile of keys: scores, their softmax carried along, the sums of values. kFull: every row of
-// the block sees all of its keys.
-template <typename T, int kSize, bool kBiased, bool kFull>
-__device__ inline void work(const AttentionArgs& args, const Tile<T>& at,
-                            const std::uint32_t (&query)[kSize / 16][4],
-                            float (&sums)[kSize / 8][4], float (&largest)[2], float (&total)[2]) {
-  constexpr int kStride = kSize + kPad;
-  const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  const int my_column = lane % 4 * 2;
-  const int matrix = lane / 8;
-  // Sixteen keys at a time, as many as there are.
-  const int groups = kFull ? kKeys / 16 : min(kKeys / 16, (at.end - at.tile + 15) / 16);
-  float scores[kKeys / 8][4];
-#pragma unroll
-  for (int n = 0; n < kKeys / 8; ++n) {
-#pragma unroll
-    for (int c = 0; c < 4; ++c) scores[n][c] = 0;
-  }
-#pragma unroll
-  for (int d = 0; d < kSize / 16; ++d) {
-#pragma unroll
-    for (int n = 0; n < kKeys / 16; ++n) {
-      if (!kFull && n >= groups) continue;
-      std::uint32_t b[4];
-      load_matrices(b, shared_address(at.keys + (n * 16 + matrix / 2 * 8 + lane % 8) * kStride +
-                                      d * 16 + matrix % 2 * 8));
-      multiply(scores[2 * n], query[d], b[0], b[1], T{});
-      multiply(scores[2 * n + 1], query[d], b[2], b[3], T{});
-    }
-  }
-
-  if (kBiased) {
-#pragma unroll
-    for (int n = 0; n < kKeys / 8; ++n) {
-      if (!kFull && n >= 2 * groups) continue;
-#pragma unroll
-      for (int c = 0; c < 4; ++c) {
-        const int distance = at.tile + n * 8 + my_column + c % 2 - (at.row + c / 2 * 8);
-        scores[n][c] = scores[n][c] * args.scale - at.slope * static_cast<float>(abs(distance));
-        if (at.bias != nullptr)
-          scores[n][c] += at.bias[min(max(distance, -args.reach), args.reach) + args.reach];
-      }
-    }
-  }
-  if (!kFull) {
-#pragma unroll
-    for (int n = 0; n < kKeys / 8; ++n) {
-      if (!kFull && n >= 2 * groups) continue;
-#pragma unroll
-      for (int c = 0; c < 4; ++c) {
-        const int key = at.tile + n * 8 + my_column + c % 2;
-        if (key >= at.end || !sees(args, at.row + c / 2 * 8, key)) scores[n][c] = -INFINITY;
-      }
-    }
-  }
-
-  // weight = 2^(scale * (score - largest)); biased scores are scaled already.
-  const float scale = kBiased ? 1.0F : args.scale;
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    float most = largest[half];
-#pragma unroll
-    for (int n = 0; n < kKeys / 8; ++n) {
-      if (!kFull && n >= 2 * groups) continue;
-      most = fmaxf(most, fmaxf(scores[n][2 * half], scores[n][2 * half + 1]));
-    }
-    most = fmaxf(most, __shfl_xor_sync(0xffffffffU, most, 1));
-    most = fmaxf(most, __shfl_xor_sync(0xffffffffU, most, 2));
-    const float base = most == -INFINITY ? 0.0F : most * scale;  // nothing seen: weights are 0
-    const float shrink = power_of_two(fmaf(largest[half], scale, -base));
-    largest[half] = most;
-    float sum = 0;
-#pragma unroll
-    for (int n = 0; n < kKeys / 8; ++n) {
-      if (!kFull && n >= 2 * groups) continue;
-#pragma unroll
-      for (int c = 2 * half; c < 2 * half + 2; ++c) {
-        scores[n][c] = power_of_two(fmaf(scores[n][c], scale, -base));
-        sum += scores[n][c];
-      }
-    }
-    total[half] = total[half] * shrink + sum;
-#pragma unroll
-    for (int n = 0; n < kSize / 8; ++n) {
-      sums[n][2 * half] *= shrink;
-      sums[n][2 * half + 1] *= shrink;
-    }
-  }
-
-#pragma unroll
-  for (int j = 0; j < kKeys / 16; ++j) {
-    if (!kFull && j >= groups) continue;
-    const std::uint32_t weights[4] = {pair_of(scores[2 * j][0], scores[2 * j][1], T{}),
-                                      pair_of(scores[2 * j][2], scores[2 * j][3], T{}),
-                                      pair_of(scores[2 * j + 1][0], scores[2 * j + 1][1], T{}),
-                                      pair_of(scores[2 * j + 1][2], scores[2 * j + 1][3], T{})};
-#pragma unroll
-    for (int n = 0; n < kSize / 16; ++n) {
-      std::uint32_t b[4];
-      load_matrices_turned(
-          b, shared_address(at.values + (j * 16 + matrix % 2 * 8 + lane % 8) * kStride + n * 16 +
-                            matrix / 2 * 8));
-      multiply(sums[2 * n], weights, b[0], b[1], T{});
-      multiply(sums[2 * n + 1], weights, b[2], b[3], T{});
-    }
   }
 }
 
@@ -242,9 +124,9 @@ __global__ void __launch_bounds__(kThreads, blocks_at_a_time<kSize>())
                        slope,
                        bias};
       if (full) {
-        work<T, kSize, kBiased, true>(args, at, query, sums, largest, total);
+        attend<T, kSize, kBiased, true>(args, at, query, sums, largest, total);
       } else {
-        work<T, kSize, kBiased, false>(args, at, query, sums, largest, total);
+        attend<T, kSize, kBiased, false>(args, at, query, sums, largest, total);
       }
     }
     __syncthreads();
@@ -254,10 +136,7 @@ __global__ void __launch_bounds__(kThreads, blocks_at_a_time<kSize>())
   T* out = static_cast<T*>(args.out) + first_row * args.ld_out + head * kSize;
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    float all = total[half];
-    all += __shfl_xor_sync(0xffffffffU, all, 1);
-    all += __shfl_xor_sync(0xffffffffU, all, 2);
-    const float share = all > 0 ? 1.0F / all : 0.0F;
+    const float share = share_of(total[half]);
     const int row = my_row + half * 8;
     if (row > last) continue;
 #pragma unroll

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "backend/cuda/device/barrier.cuh"
 #include "backend/cuda/device/gemm_sm90.h"
 #include "backend/cuda/device/math.cuh"
 #include "backend/cuda/device/mma.cuh"
@@ -36,26 +37,6 @@ struct Sm90Args {
 
 #if defined(__CUDA_ARCH_FEAT_SM90_ALL)
 
-__device__ inline void barrier_init(std::uint32_t barrier, int count) {
-  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;\n" ::"r"(barrier), "r"(count));
-}
-__device__ inline void barrier_expect(std::uint32_t barrier, int bytes) {
-  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;\n" ::"r"(barrier), "r"(bytes)
-               : "memory");
-}
-__device__ inline void barrier_wait(std::uint32_t barrier, int parity) {
-  asm volatile(
-      "{\n"
-      ".reg .pred done;\n"
-      "again:\n"
-      "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
-      "@done bra finished;\n"
-      "bra again;\n"
-      "finished:\n"
-      "}\n" ::"r"(barrier),
-      "r"(parity)
-      : "memory");
-}
 // Arrives at the barrier of the same place in block `rank` of the cluster. Of no wider scope than
 // the default: a release for the whole cluster is a fence of all memory, and halves the rate of
 // products.
@@ -145,15 +126,6 @@ __device__ inline void named_sync(int id, int threads) {
 __device__ inline void named_arrive(int id, int threads) {
   asm volatile("bar.arrive %0, %1;\n" ::"r"(id), "r"(threads) : "memory");
 }
-__device__ inline int cluster_rank() {
-  int rank;
-  asm volatile("mov.u32 %0, %%cluster_ctarank;\n" : "=r"(rank));
-  return rank;
-}
-__device__ inline void cluster_sync() {
-  asm volatile("barrier.cluster.arrive.aligned;\nbarrier.cluster.wait.aligned;\n" ::: "memory");
-}
-
 // The copying warp: every stage of every tile, in order, a stage when both blocks have read it.
 __device__ inline void copy_stages(const Sm90Args& args, const CUtensorMap* in,
                                    const CUtensorMap* weight, std::uint32_t stages,

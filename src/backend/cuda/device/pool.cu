@@ -3,14 +3,12 @@
 #include <limits>
 
 #include "backend/cuda/device/math.cuh"
+#include "backend/cuda/device/pool_mode.h"
 #include "backend/cuda/device/session.h"
 #include "backend/cuda/device/start.cuh"
 
 namespace inlay::backend::cuda {
 namespace {
-
-// PoolMode of program.h.
-enum Mode { kCls, kMax, kMean, kMeanSqrtLen, kWeightedMean, kLastToken };
 
 struct AnyRows {
   const void* data;

@@ -1,6 +1,7 @@
 // Operations on rows of tokens: embeddings, norms, activations, heads made ready for attention. One
 // warp a row; sums in fp32 and in one order, so a row's result depends on nothing else.
 #include "backend/cuda/device/math.cuh"
+#include "backend/cuda/device/norm.cuh"
 #include "backend/cuda/device/session.h"
 #include "backend/cuda/device/start.cuh"
 
@@ -8,64 +9,6 @@ namespace inlay::backend::cuda {
 namespace {
 
 constexpr int kWarps = 4;  // of a block
-constexpr int kVector = 8;
-
-struct NormTail {  // what happens to a row once it is there
-  const float *weight, *bias;
-  float eps;
-  bool norm, rms;
-};
-
-// Where the elements of a row come from.
-template <typename T>
-struct TableRows {
-  const T *tokens, *positions, *types;
-  std::int64_t ld_tokens, ld_positions, ld_types;
-  const std::int32_t *ids, *position_ids, *type_ids;
-  float scale;
-
-  __device__ void load(std::int64_t row, std::int64_t column, float (&v)[kVector]) const {
-    load8(tokens + ids[row] * ld_tokens + column, v);
-#pragma unroll
-    for (float& x : v) x *= scale;
-    float more[kVector];
-    if (types != nullptr) {
-      load8(types + type_ids[row] * ld_types + column, more);
-#pragma unroll
-      for (int i = 0; i < kVector; ++i) v[i] += more[i];
-    }
-    if (positions != nullptr) {
-      load8(positions + position_ids[row] * ld_positions + column, more);
-#pragma unroll
-      for (int i = 0; i < kVector; ++i) v[i] += more[i];
-    }
-  }
-  __device__ float load1(std::int64_t row, std::int64_t column) const {
-    float x = scale * to_float(tokens[ids[row] * ld_tokens + column]);
-    if (types != nullptr) x += to_float(types[type_ids[row] * ld_types + column]);
-    if (positions != nullptr) x += to_float(positions[position_ids[row] * ld_positions + column]);
-    return x;
-  }
-};
-
-template <typename T>
-struct SumRows {
-  const T *in, *residual;
-  std::int64_t ld_in, ld_residual;
-
-  __device__ void load(std::int64_t row, std::int64_t column, float (&v)[kVector]) const {
-    load8(in + row * ld_in + column, v);
-    if (residual == nullptr) return;
-    float more[kVector];
-    load8(residual + row * ld_residual + column, more);
-#pragma unroll
-    for (int i = 0; i < kVector; ++i) v[i] += more[i];
-  }
-  __device__ float load1(std::int64_t row, std::int64_t column) const {
-    const float x = to_float(in[row * ld_in + column]);
-    return residual == nullptr ? x : x + to_float(residual[row * ld_residual + column]);
-  }
-};
 
 // Rows of any width: the source is read once for each sum.
 template <typename T, typename Source>
@@ -111,15 +54,12 @@ __global__ void __launch_bounds__(kWarp* kWarps)
   const int lane = static_cast<int>(threadIdx.x);
   if (row >= rows) return;
   float v[kParts][kVector];
-  float mean = 0;
 #pragma unroll
   for (int p = 0; p < kParts; ++p) {
     const std::int64_t column = (p * kWarp + lane) * kVector;
     if (column >= width) continue;
     source.load(row, column, v[p]);
     if (sum != nullptr) store8(sum + row * ld_sum + column, v[p]);
-#pragma unroll
-    for (int i = 0; i < kVector; ++i) mean += v[p][i];
   }
   if (!tail.norm) {
 #pragma unroll
@@ -129,19 +69,7 @@ __global__ void __launch_bounds__(kWarp* kWarps)
     }
     return;
   }
-  const auto size = static_cast<float>(width);
-  mean = tail.rms ? 0.0F : warp_sum(mean) / size;
-  float squares = 0;
-#pragma unroll
-  for (int p = 0; p < kParts; ++p) {
-    if ((p * kWarp + lane) * kVector >= width) continue;
-#pragma unroll
-    for (int i = 0; i < kVector; ++i) {
-      v[p][i] -= mean;
-      squares = fmaf(v[p][i], v[p][i], squares);
-    }
-  }
-  const float scale = 1.0F / sqrtf(warp_sum(squares) / size + tail.eps);
+  const NormScale scale = scale_of_row(v, tail, width, lane);
 #pragma unroll
   for (int p = 0; p < kParts; ++p) {
     const std::int64_t column = (p * kWarp + lane) * kVector;
@@ -151,7 +79,7 @@ __global__ void __launch_bounds__(kWarp* kWarps)
     if (tail.weight != nullptr) load8(tail.weight + column, factor);
     if (tail.bias != nullptr) load8(tail.bias + column, shift);
 #pragma unroll
-    for (int i = 0; i < kVector; ++i) v[p][i] = v[p][i] * scale * factor[i] + shift[i];
+    for (int i = 0; i < kVector; ++i) v[p][i] = normalized(v[p][i], scale, factor[i], shift[i]);
     store8(out + row * ld_out + column, v[p]);
   }
 }

@@ -215,6 +215,7 @@ void Session::prepare() {
   check(cudaStreamSynchronize(stream), "preparing weights");
   convert = DeviceMemory();
   bounce = PinnedMemory();
+  short_text.plan(launch_for(most), ops);
   record_graphs();
 }
 
@@ -232,7 +233,8 @@ void Session::record_graphs() {
   for (const std::int64_t tokens :
        {8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048}) {
     for (const std::int64_t texts : {std::int64_t{1}, tokens / 8}) {
-      if (tokens > most.tokens || texts > most.texts) continue;
+      if (tokens > most.tokens || texts > most.texts || short_text.takes({tokens, texts, 0, 0}))
+        continue;
       if (!graphs.empty() && graphs.back().shape.tokens == tokens &&
           graphs.back().shape.texts == texts)
         continue;
@@ -262,7 +264,7 @@ void Session::record_graphs() {
 }
 
 BatchShape Session::padded(const BatchShape& shape) const {
-  if (shape.spans > 0) return shape;
+  if (shape.spans > 0 || short_text.takes(shape)) return shape;
   for (const Graph& graph : graphs) {
     if (graph.shape.tokens >= shape.tokens && graph.shape.texts >= shape.texts &&
         graph.shape.items >= shape.items)
@@ -298,7 +300,10 @@ void Session::submit(int stage, const BatchShape& shape, const BatchShape& padde
     return graph.shape.tokens == padded.tokens && graph.shape.texts == padded.texts;
   };
   const auto graph = std::find_if(graphs.begin(), graphs.end(), same);
-  if (graph != graphs.end() && graph->shape.items == padded.items && padded.spans == 0) {
+  if (short_text.takes(padded)) {
+    short_text.run(launch_for(padded), inputs(stage),
+                   static_cast<char*>(stages[stage].outputs.data));
+  } else if (graph != graphs.end() && graph->shape.items == padded.items && padded.spans == 0) {
     check(cudaGraphLaunch(graph->of_stage[stage], stream), "running a batch");
   } else {
     enqueue(stage, shape, padded);

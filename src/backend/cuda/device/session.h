@@ -11,6 +11,7 @@
 #include "backend/cuda/device.h"
 #include "backend/cuda/device/gemm_sm90.h"
 #include "backend/cuda/device/lt.h"
+#include "backend/cuda/device/short_text.h"
 
 namespace inlay::backend::cuda {
 
@@ -163,6 +164,7 @@ struct Session {
     cudaGraphExec_t of_stage[kStages];
   };
   std::vector<Graph> graphs;
+  ShortText short_text;  // takes the smallest batches where it can
 };
 
 }  // namespace inlay::backend::cuda

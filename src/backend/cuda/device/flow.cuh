@@ -1,0 +1,192 @@
+// What short_text_kernel.cu is made of: results given away and asked for through the flow, and the
+// ring of weights.
+#pragma once
+
+#include "backend/cuda/device/barrier.cuh"
+#include "backend/cuda/device/math.cuh"
+#include "backend/cuda/device/mma.cuh"
+#include "backend/cuda/device/short_text.cuh"
+
+namespace inlay::backend::cuda {
+
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+
+// All warps but the one that copies.
+__device__ inline void sync_computing() {
+  asm volatile("bar.sync 1, %0;\n" ::"n"(kComputing) : "memory");
+}
+
+__device__ inline bool absent(const uint4& v) {
+  return max(max(v.x, v.y), max(v.z, v.w)) == kAbsent;
+}
+
+// Loads v[i] from address(i) where it has not come.
+template <int kCount, typename Address>
+__device__ inline void ask(uint4 (&v)[kCount], const Address& address) {
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) {
+    asm volatile(
+        "{\n.reg .pred p;\nsetp.ne.b32 p, %5, 0;\n"
+        "@p ld.relaxed.gpu.global.v4.u32 {%0, %1, %2, %3}, [%4];\n}\n"
+        : "+r"(v[i].x), "+r"(v[i].y), "+r"(v[i].z), "+r"(v[i].w)
+        : "l"(address(i)), "r"(absent(v[i]) ? 1 : 0)
+        : "memory");
+  }
+}
+// Until all has come. What never comes stops the kernel: the session then refuses.
+template <int kCount, typename Address>
+__device__ inline void wait_for(uint4 (&v)[kCount], const Address& address) {
+#pragma unroll 1
+  for (int tries = 0;; ++tries) {
+    bool missing = false;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) missing |= absent(v[i]);
+    if (!missing) return;
+    if (tries > kMostTries) __trap();
+    ask(v, address);
+  }
+}
+// Until a word has come, the same for all lanes. Before more is asked for: questions that come too
+// early would be in the way of the answers.
+__device__ inline void wait_for_word(const char* from) {
+#pragma unroll 1
+  for (int tries = 0;; ++tries) {
+    std::uint32_t word;
+    asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];\n" : "=r"(word) : "l"(from) : "memory");
+    if (word != kAbsent) return;
+    if (tries > kMostTries) __trap();
+  }
+}
+// All that is wanted, from the start; the rest is zero.
+template <int kCount, typename Address>
+__device__ inline void receive(uint4 (&v)[kCount], std::uint32_t wanted, const Address& address) {
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) {
+    const std::uint32_t word = (wanted >> i & 1U) != 0 ? kAbsent : 0U;
+    v[i] = make_uint4(word, word, word, word);
+  }
+  ask(v, address);
+  wait_for(v, address);
+}
+
+__device__ inline void give(char* to, std::uint32_t a) {
+  asm volatile("st.relaxed.gpu.global.u32 [%0], %1;\n" ::"l"(to), "r"(a) : "memory");
+}
+__device__ inline void give(char* to, std::uint32_t a, std::uint32_t b) {
+  asm volatile("st.relaxed.gpu.global.v2.u32 [%0], {%1, %2};\n" ::"l"(to), "r"(a), "r"(b)
+               : "memory");
+}
+__device__ inline void give(char* to, std::uint32_t a, std::uint32_t b, std::uint32_t c,
+                            std::uint32_t d) {
+  asm volatile("st.relaxed.gpu.global.v4.u32 [%0], {%1, %2, %3, %4};\n" ::"l"(to), "r"(a), "r"(b),
+               "r"(c), "r"(d)
+               : "memory");
+}
+
+template <typename T>
+__device__ inline uint4 pack(const float (&v)[kVector]) {
+  T part[kVector];
+#pragma unroll
+  for (int i = 0; i < kVector; ++i) part[i] = from_float<T>(v[i]);
+  uint4 bits;
+  memcpy(&bits, part, sizeof bits);
+  return bits;
+}
+template <typename T>
+__device__ inline void unpack(const uint4& bits, float (&v)[kVector]) {
+  T part[kVector];
+  memcpy(part, &bits, sizeof bits);
+#pragma unroll
+  for (int i = 0; i < kVector; ++i) v[i] = to_float(part[i]);
+}
+
+// Slots of shared memory, filled and emptied in one order by all warps of a block.
+struct Ring {
+  std::uint32_t memory, full, empty;
+  int slot_bytes, count, slot, phase;
+
+  __device__ std::uint32_t address() const { return memory + slot * slot_bytes; }
+  __device__ void wait_full() const { barrier_wait(full + 8 * slot, phase); }
+  __device__ void wait_empty() const { barrier_wait(empty + 8 * slot, phase ^ 1); }
+  // Of a whole warp:
+  __device__ void filled(int lane) {
+    __syncwarp();
+    if (lane == 0) barrier_arrive(full + 8 * slot);
+    advance();
+  }
+  __device__ void emptied(int lane) {
+    __syncwarp();
+    if (lane == 0) barrier_arrive(empty + 8 * slot);
+    advance();
+  }
+  // Of a warp that reads ahead of what it gives back: those two in place of emptied().
+  __device__ void leave(int lane, int which) const {
+    __syncwarp();
+    if (lane == 0) barrier_arrive(empty + 8 * which);
+  }
+  __device__ void advance() {
+    if (++slot == count) {
+      slot = 0;
+      phase ^= 1;
+    }
+  }
+};
+
+// What one step of 32 along k multiplies: 16 columns of weights, two octets of tokens.
+struct Fragments {
+  std::uint32_t a[2][4], b[2][4];
+};
+template <typename T>
+__device__ inline void multiply_step(float (&sums)[2][4], const Fragments& f) {
+  multiply(sums[0], f.a[0], f.b[0][0], f.b[0][1], T{});
+  multiply(sums[1], f.a[0], f.b[1][0], f.b[1][1], T{});
+  multiply(sums[0], f.a[1], f.b[0][2], f.b[0][3], T{});
+  multiply(sums[1], f.a[1], f.b[1][2], f.b[1][3], T{});
+}
+// The way along k of a product: steps of 32, four of them on their way from shared memory at a
+// time. turn(s) is called before step s is loaded, where s is a multiple of `turn_steps` (which is
+// one of kRound), and done(s) once what came before it has been multiplied; what is loaded behind
+// the last step is dropped.
+template <typename T, typename Turn, typename Load, typename Done>
+__device__ inline void multiply_steps(float (&sums)[2][4], int steps, int turn_steps,
+                                      const Turn& turn, const Load& load, const Done& done) {
+  constexpr int kAhead = 4;
+  Fragments f[kAhead];
+  turn(0);
+#pragma unroll
+  for (int i = 0; i < kAhead; ++i) load(f[i], i);
+  int in_turn = 0;
+#pragma unroll 1
+  for (int s = 0; s < steps; s += kRound) {
+    if (s + kRound <= steps) {
+#pragma unroll
+      for (int i = 0; i < kRound - kAhead; ++i) {
+        multiply_step<T>(sums, f[i % kAhead]);
+        load(f[i % kAhead], in_turn + kAhead + i);
+      }
+    } else {
+#pragma unroll
+      for (int i = 0; i < kRound - kAhead; ++i) {
+        if (s + i < steps) multiply_step<T>(sums, f[i % kAhead]);
+        load(f[i % kAhead], in_turn + kAhead + i);
+      }
+    }
+    in_turn += kRound;
+    const bool turns = in_turn == turn_steps && s + kRound < steps;
+    if (turns) {
+      turn(s + kRound);
+      in_turn = 0;
+    }
+#pragma unroll
+    for (int i = kRound - kAhead; i < kRound; ++i) {
+      if (s + i < steps) multiply_step<T>(sums, f[i % kAhead]);
+      load(f[i % kAhead], in_turn + i - (kRound - kAhead));
+    }
+    if (turns) done(s + kRound);
+  }
+  done(steps);
+}
+
+#endif
+
+}  // namespace inlay::backend::cuda
