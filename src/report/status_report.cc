@@ -15,7 +15,7 @@ using Clock = std::chrono::steady_clock;
 // A driver that takes longer to say what it is has hung.
 constexpr double kReportSeconds = 5;
 // While measuring: of the time that there is.
-constexpr double kReportShare = 0.2;
+constexpr double kReportShare = 0.4;
 
 struct Subject {
   std::string locator, task;
