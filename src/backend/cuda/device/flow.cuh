@@ -46,17 +46,6 @@ __device__ inline void wait_for(uint4 (&v)[kCount], const Address& address) {
     ask(v, address);
   }
 }
-// Until a word has come, the same for all lanes. Before more is asked for: questions that come too
-// early would be in the way of the answers.
-__device__ inline void wait_for_word(const char* from) {
-#pragma unroll 1
-  for (int tries = 0;; ++tries) {
-    std::uint32_t word;
-    asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];\n" : "=r"(word) : "l"(from) : "memory");
-    if (word != kAbsent) return;
-    if (tries > kMostTries) __trap();
-  }
-}
 // All that is wanted, from the start; the rest is zero.
 template <int kCount, typename Address>
 __device__ inline void receive(uint4 (&v)[kCount], std::uint32_t wanted, const Address& address) {
@@ -81,6 +70,24 @@ __device__ inline void give(char* to, std::uint32_t a, std::uint32_t b, std::uin
   asm volatile("st.relaxed.gpu.global.v4.u32 [%0], {%1, %2, %3, %4};\n" ::"l"(to), "r"(a), "r"(b),
                "r"(c), "r"(d)
                : "memory");
+}
+
+// The same place of shared memory in block `rank` of the cluster.
+__device__ inline std::uint32_t place_in(std::uint32_t address, int rank) {
+  std::uint32_t there;
+  asm("mapa.shared::cluster.u32 %0, %1, %2;\n" : "=r"(there) : "r"(address), "r"(rank));
+  return there;
+}
+// 16 bytes to every block of the cluster, counted by the barrier of each.
+__device__ inline void send_to_all(std::uint32_t to, const uint4& v, std::uint32_t barrier) {
+#pragma unroll
+  for (int rank = 0; rank < kCluster; ++rank) {
+    asm volatile(
+        "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [%0], {%1, %2, %3, %4}, "
+        "[%5];\n" ::"r"(place_in(to, rank)),
+        "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w), "r"(place_in(barrier, rank))
+        : "memory");
+  }
 }
 
 template <typename T>
