@@ -137,6 +137,7 @@ struct Session {
                const std::vector<std::vector<Product>>& products);
   void enqueue(int stage, const BatchShape& shape, const BatchShape& padded);
   void record_graphs();
+  void warm_short_text();
   void run_op(const Launch& run, const Op& op, const std::vector<Product>& products);
 
   const std::int32_t device;

@@ -1,11 +1,10 @@
 // Finding an encoder among a session's operations, and running batches of few tokens through it.
-#include "backend/cuda/device/short_text.h"
-
 #include <algorithm>
 
 #include "backend/cuda/device/pool_mode.h"
 #include "backend/cuda/device/session.h"
 #include "backend/cuda/device/short_text.cuh"
+#include "backend/cuda/device/short_text.h"
 
 namespace inlay::backend::cuda {
 namespace {
@@ -47,11 +46,10 @@ bool find_layer(const std::vector<Op>& ops, std::size_t i, const Place& x, Layer
            part.type == layer->qkv->out.type && part.rows == RowKind::kTokens && column >= 0 &&
            column % 8 == 0 && column + width <= layer->qkv->n;
   };
-  return is_product(*layer->qkv, x, Activation::kNone) &&
-         inside(a.query, a.heads * a.head_size) && inside(a.key, a.kv_heads * a.head_size) &&
-         inside(a.value, a.kv_heads * a.head_size) && !present(a.relative_bias) &&
-         !present(a.alibi) && !present(a.distances) && a.window < 0 && !a.causal && !a.last_row &&
-         !a.probabilities && (a.head_size == 32 || a.head_size == 64) &&
+  return is_product(*layer->qkv, x, Activation::kNone) && inside(a.query, a.heads * a.head_size) &&
+         inside(a.key, a.kv_heads * a.head_size) && inside(a.value, a.kv_heads * a.head_size) &&
+         !present(a.relative_bias) && !present(a.alibi) && !present(a.distances) && a.window < 0 &&
+         !a.causal && !a.last_row && !a.probabilities && (a.head_size == 32 || a.head_size == 64) &&
          is_product(*layer->out, a.out, Activation::kNone) &&
          layer->out->k == a.heads * a.head_size &&
          is_norm(*layer->attention_norm, layer->out->out, x) &&
@@ -91,20 +89,26 @@ struct ShortText::Plan {
   bool match_end(const Launch& at, const std::vector<Op>& ops, std::size_t i, const Place& x);
   int grid() const;
   bool all_work() const;
+  bool find_cluster();
   // Fills in what depends on the number of tokens; the bytes of shared memory, 0: too many.
   std::int64_t lay_out(std::int64_t tokens, ShortArgs* to) const;
 };
 
 ShortText::ShortText() = default;
-ShortText::~ShortText() { delete plan_; }
+ShortText::~ShortText() { drop(); }
+
+void ShortText::drop() {
+  delete plan_;
+  plan_ = nullptr;
+}
 
 // One pooling, and after it at most one operation on its rows, straight to the outputs.
 bool ShortText::Plan::match_end(const Launch&, const std::vector<Op>& ops, std::size_t i,
                                 const Place& x) {
   if (i >= ops.size() || ops.size() - i > 2 || ops[i].kind != OpKind::kPool) return false;
   const PoolOp& pool = ops[i].pool;
-  if (!same(pool.in, x) || pool.spans || pool.width != args.hidden ||
-      pool.out.type != Type::kF32 || pool.out.rows != RowKind::kTexts)
+  if (!same(pool.in, x) || pool.spans || pool.width != args.hidden || pool.out.type != Type::kF32 ||
+      pool.out.rows != RowKind::kTexts)
     return false;
   switch (pool.mode) {
     case kCls:
@@ -204,14 +208,33 @@ bool ShortText::Plan::match(const Launch& at, const std::vector<Op>& ops,
 // As few blocks as hold two units of every product each: what every block reads, all of them read.
 int ShortText::Plan::grid() const {
   const int units = std::max({args.qkv_columns, args.middle, 2 * args.hidden}) / kUnit;
-  const int clusters = (units + kMostUnits * kCluster - 1) / (kMostUnits * kCluster);
-  return clusters * kCluster;
+  const int clusters = (units + kMostUnits * kMostCluster - 1) / (kMostUnits * kMostCluster);
+  return clusters * kMostCluster;
 }
 
 // Every block has a unit of each product that reads rows: so no block is sent the next norm's rows
 // before it has read the last one's.
 bool ShortText::Plan::all_work() const {
   return grid() <= std::min(args.qkv_columns, args.middle) / kUnit;
+}
+
+// As many blocks to a cluster as leaves room for all of them on the GPU at a time.
+bool ShortText::Plan::find_cluster() {
+  cudaLaunchAttribute size{};
+  size.id = cudaLaunchAttributeClusterDimension;
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(static_cast<unsigned>(grid()));
+  config.blockDim = dim3(kThreads);
+  config.dynamicSmemBytes = kSharedBytes;
+  config.attrs = &size;
+  config.numAttrs = 1;
+  for (args.cluster = kMostCluster; args.cluster > 1; args.cluster /= 2) {
+    size.val.clusterDim = {static_cast<unsigned>(args.cluster), 1, 1};
+    int clusters = 0;
+    check(cudaOccupancyMaxActiveClusters(&clusters, kernel, &config), "asking for room");
+    if (clusters * args.cluster >= grid()) return true;
+  }
+  return false;
 }
 
 std::int64_t ShortText::Plan::lay_out(std::int64_t tokens, ShortArgs* to) const {
@@ -247,9 +270,8 @@ std::int64_t ShortText::Plan::lay_out(std::int64_t tokens, ShortArgs* to) const 
 }
 
 bool ShortText::plan(const Launch& at, const std::vector<Op>& ops) {
-  auto* made = new Plan;
-  delete plan_;
-  plan_ = made;
+  drop();
+  auto* made = plan_ = new Plan;
   std::vector<ShortHalf> halves;
   int device = 0;
   int shared = 0;
@@ -271,14 +293,17 @@ bool ShortText::plan(const Launch& at, const std::vector<Op>& ops) {
     }
   }
   if (made->most_tokens == 0) {
-    delete plan_;
-    plan_ = nullptr;
+    drop();
     return false;
   }
   made->kernel = short_kernel_for(ops[0].embed.out.type, made->args.hidden, made->head_size);
-  check(cudaFuncSetAttribute(made->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             kSharedBytes),
-        "shared memory of short texts");
+  check(
+      cudaFuncSetAttribute(made->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes),
+      "shared memory of short texts");
+  if (!made->find_cluster()) {
+    drop();
+    return false;
+  }
   const std::size_t bytes = halves.size() * sizeof(ShortHalf);
   made->args.layer_count = static_cast<std::int32_t>(halves.size() / 2);
   made->halves = DeviceMemory(static_cast<std::int64_t>(bytes));
@@ -296,8 +321,8 @@ bool ShortText::plan(const Launch& at, const std::vector<Op>& ops) {
 }
 
 bool ShortText::takes(const BatchShape& shape) const {
-  return plan_ != nullptr && shape.spans == 0 && shape.tokens > 0 && shape.tokens <= plan_->most_tokens &&
-         shape.texts <= shape.tokens;
+  return plan_ != nullptr && shape.spans == 0 && shape.tokens > 0 &&
+         shape.tokens <= plan_->most_tokens && shape.texts <= shape.tokens;
 }
 
 void ShortText::run(const Launch& launch, const std::int32_t* inputs, char* outputs) {
@@ -327,7 +352,7 @@ void ShortText::run(const Launch& launch, const std::int32_t* inputs, char* outp
   attributes[0].id = cudaLaunchAttributeCooperative;  // all blocks at a time, or none
   attributes[0].val.cooperative = 1;
   attributes[1].id = cudaLaunchAttributeClusterDimension;
-  attributes[1].val.clusterDim = {kCluster, 1, 1};
+  attributes[1].val.clusterDim = {static_cast<unsigned>(args.cluster), 1, 1};
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(static_cast<unsigned>(plan.grid()));
   config.blockDim = dim3(kThreads);

@@ -11,16 +11,15 @@ namespace inlay::backend::cuda {
 inline constexpr int kWarps = 8;  // of a block that compute; one more copies weights
 inline constexpr int kComputing = kWarps * kWarp;
 inline constexpr int kThreads = kComputing + kWarp;
-inline constexpr int kCluster = 4;  // blocks that share the work of norms
-inline constexpr int kUnit = 16;      // columns of a product's result
-inline constexpr int kMostUnits = 2;  // of a block, in one product
-inline constexpr int kDeep = 512;     // of k in a slot of one unit; half in one of two
-inline constexpr int kGap = 8;        // elements behind a row, so that eight lie in different banks
+inline constexpr int kMostCluster = 4;  // blocks that share the work of norms; or two
+inline constexpr int kUnit = 16;        // columns of a product's result
+inline constexpr int kMostUnits = 2;    // of a block, in one product
+inline constexpr int kDeep = 512;       // of k in a slot of one unit; half in one of two
+inline constexpr int kGap = 8;  // elements behind a row, so that eight lie in different banks
 inline constexpr int kSlotBytes = kMostUnits * kUnit * (kDeep / 2 + kGap) * 2;
 static_assert(kSlotBytes >= kUnit * (kDeep + kGap) * 2);
 inline constexpr int kMostLayers = 32;
 inline constexpr int kBehind = 512;  // bytes behind the last slot that are read and dropped
-inline constexpr int kRound = 8;  // steps of 32 along k between two looks at what has come
 inline constexpr int kLeastSlots = 3, kEnoughSlots = 6;
 inline constexpr int kMostSlots = 12;
 inline constexpr int kSharedBytes = 227 * 1024;
@@ -28,10 +27,11 @@ inline constexpr int kFragmentBytes = 16;   // of a lane
 inline constexpr int kWindow = kDeep / 32;  // fragments of a window
 // Two 16-bit numbers that no result is: NaN comes out of conversions as 0x7FFF.
 inline constexpr std::uint32_t kAbsent = 0xFFFFFFFFU;
-inline constexpr int kMostFlowSlots = 3;  // of a window of fragments each; two where memory is short
+inline constexpr int kMostFlowSlots =
+    3;  // of a window of fragments each; two where memory is short
 inline constexpr int kBarriers = 2 * kMostSlots + 2 * kMostFlowSlots + 2;
 inline constexpr int kPairWindowBytes = 2 * kWindow * 32 * kFragmentBytes;  // of two octets
-inline constexpr int kBatch = 8;      // fragments that a warp asks for at a time
+inline constexpr int kBatch = 8;            // fragments that a warp asks for at a time
 inline constexpr int kMostTries = 1 << 22;  // over a second
 
 // Bytes from the start of a layer's part of the flow. Rows of `qkv`, `out` and `down` are tokens;
@@ -51,8 +51,8 @@ struct ShortHalf {
 enum class ShortPool : std::int32_t { kFirst, kLast, kMean };
 
 struct ShortArgs {
-  const ShortHalf* halves;   // on the device, two a layer
-  char *flow, *clear;        // this launch's; the one before's, for the next
+  const ShortHalf* halves;  // on the device, two a layer
+  char *flow, *clear;       // this launch's; the one before's, for the next
   std::int64_t clear_bytes;
   const void *token_table, *position_table, *type_table;
   std::int64_t ld_tokens, ld_positions, ld_types, ld_result;
@@ -64,9 +64,11 @@ struct ShortArgs {
   std::int32_t query_column, key_column, value_column;
   std::int32_t ld_hidden, ld_context, ld_middle;  // of weights with that many columns
   std::int32_t tokens, octets, texts;
+  std::int32_t cluster;              // blocks
   std::int32_t split, split_octets;  // blocks that share a unit of a product of the flow
-  std::int32_t multiplying;          // warps that multiply those; the others bring what is multiplied
-  std::int32_t slots, flow_slots, x_stride, halves_at, x_at, tiles_at, pooled_at, flow_at, ring_at;  // of shared memory, in bytes
+  std::int32_t multiplying;  // warps that multiply those; the others bring what is multiplied
+  std::int32_t slots, flow_slots, x_stride, halves_at, x_at, tiles_at, pooled_at, flow_at,
+      ring_at;  // of shared memory, in bytes
   std::int32_t result_width;
   ShortPool pool;
   bool normalize;
@@ -75,8 +77,8 @@ struct ShortArgs {
       key_counts[ShortText::kTokens];
 
   bool same_layers(const ShortArgs& other) const {
-    return qkv_columns == other.qkv_columns && context == other.context &&
-           middle == other.middle && heads == other.heads && kv_heads == other.kv_heads &&
+    return qkv_columns == other.qkv_columns && context == other.context && middle == other.middle &&
+           heads == other.heads && kv_heads == other.kv_heads &&
            query_column == other.query_column && key_column == other.key_column &&
            value_column == other.value_column && scale == other.scale &&
            ld_hidden == other.ld_hidden && ld_context == other.ld_context &&

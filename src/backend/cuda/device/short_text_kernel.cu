@@ -73,8 +73,8 @@ __device__ inline void copy_weights(const ShortArgs& args, const ShortHalf* halv
       const void* weight = flow != 0 ? half.flow_weight : half.rows_weight;
       const int depth = flow == 0 ? args.hidden : second ? args.middle : args.context;
       const int ld = flow == 0 ? args.ld_hidden : second ? args.ld_middle : args.ld_context;
-      const int units = flow != 0 ? (of_flow < 0 ? 0 : 1)
-                                  : units_of(second ? args.middle : args.qkv_columns);
+      const int units =
+          flow != 0 ? (of_flow < 0 ? 0 : 1) : units_of(second ? args.middle : args.qkv_columns);
       copy_units<T>(&ring, weight, ld, depth, flow != 0 ? of_flow : block, units, lane);
     }
     // The next launch's flow, a piece at a time.
@@ -132,9 +132,9 @@ template <typename T>
 __device__ inline void load_bias(float (&bias)[2], const void* from, int column0, int lane) {
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    bias[half] = from == nullptr ? 0.0F
-                                 : to_float(static_cast<const T*>(from)[column0 + half * 8 +
-                                                                        lane / 4]);
+    bias[half] = from == nullptr
+                     ? 0.0F
+                     : to_float(static_cast<const T*>(from)[column0 + half * 8 + lane / 4]);
   }
 }
 
@@ -160,122 +160,81 @@ __device__ inline void product_of_rows(const ShortArgs& args, Ring* ring, const 
   const std::uint32_t rows =
       shared_address(x + (pair * 16 + lane % 8) * args.x_stride + lane / 8 * 8);
   const std::uint32_t octet_bytes = static_cast<std::uint32_t>(8 * args.x_stride) * 2;
-  if (!active) {
-    for (int k = 0; k < args.hidden; k += step) {
-      ring->wait_full();
-      ring->emptied(lane);
-    }
-    return;
-  }
-  std::uint32_t a = 0;
-  std::uint32_t b = rows - static_cast<std::uint32_t>(step) * 2;
-  int oldest = ring->slot;
-  const auto turn = [&](int) {
+#pragma unroll 1
+  for (int k = 0; k < args.hidden; k += step) {
     ring->wait_full();
-    a = ring->address() + weights;
-    b += static_cast<std::uint32_t>(step) * 2;
-    ring->advance();
-  };
-  const auto done = [&](int) {
-    ring->leave(lane, oldest);
-    if (++oldest == ring->count) oldest = 0;
-  };
-  multiply_steps<T>(
-      sums, args.hidden / 32, step / 32, turn,
-      [&](Fragments& f, int s) {
+    if (active) {
+      const std::uint32_t a = ring->address() + weights;
+      const std::uint32_t b = rows + static_cast<std::uint32_t>(k) * 2;
+      multiply_steps<T>(sums, min(step, args.hidden - k) / 32, [&](Fragments& f, int s) {
         load_matrices(f.a[0], a + s * 64);
         load_matrices(f.a[1], a + s * 64 + 32);
         load_matrices(f.b[0], b + s * 64);
         load_matrices(f.b[1], b + s * 64 + octet_bytes);
-      },
-      done);
-  finish<T>(sums, bias, gelu, target, column0, 2 * pair, args.tokens, lane);
+      });
+    }
+    ring->emptied(lane);
+  }
+  if (active) finish<T>(sums, bias, gelu, target, column0, 2 * pair, args.tokens, lane);
 }
 
 // A product of fragments in the flow: some warps bring windows of them into shared memory, the
 // others multiply, a warp two octets of the block's unit.
 struct FlowProduct {
   const char* from;  // of the block's first octet
-  int depth, first_octet, octets;
+  int depth, octets;
 };
 
-// Fragments of one octet that a warp brings at a time, all of one window.
-struct Batch {
-  uint4 come[kBatch];
-  const char* from;  // the first; the others are `stride` bytes apart
-  int place;         // of the first in the window: octet * kWindow + fragment
-  int count;         // that there are
-  int begin;         // of the window
-  bool first, last;  // of its window
-};
-
-// Brings the block's octets into shared memory, window after window: as many warps to an octet as
-// there are, or several octets to a warp. Slots of weights and windows are filled and emptied by all
-// warps, also those that have nothing to do with it.
 __device__ inline void bring_flow(const ShortArgs& args, Ring* ring, Ring* windows,
-                                  const FlowProduct& part, int bringer, int lane) {
+                                  const FlowProduct& product, int first_octet, int bringer,
+                                  int lane) {
   const int bringers = kWarps - args.multiplying;
-  const int count = part.depth / 32;
-  const int sharing = max(bringers / part.octets, 1);   // warps that share an octet
-  const int halves = sharing == 1 ? kWindow / kBatch : 1;  // batches of an octet in a window
-  const int my_octet = bringer % part.octets;
-  const int my_fragment = bringer / part.octets;
-  const bool idle = my_fragment >= sharing;
-  const int rounds = idle || bringers >= part.octets
-                         ? halves
-                         : (part.octets - my_octet + bringers - 1) / bringers * halves;
-  const int stride = sharing * (kWarp * kFragmentBytes);
-  const char* from = part.from + lane * kFragmentBytes;
-  int begin = 0;
-  int round = 0;
-  const auto start = [&](Batch& batch) {
-    const int octet = my_octet + round / halves * bringers;
-    const int fragment = my_fragment + round % halves * (kBatch * sharing);
-    const int there = idle ? 0 : min(kWindow, count - begin) - fragment;
-    const bool wanted = (part.first_octet + octet) * 8 + lane / 4 < args.tokens;
-    batch.from = from + (octet * count + begin + fragment) * (kWarp * kFragmentBytes);
-    batch.place = octet * kWindow + fragment;
-    batch.count = there <= 0 ? 0 : (there + sharing - 1) / sharing;
-    batch.begin = begin;
-    batch.first = round == 0;
-#pragma unroll
-    for (int i = 0; i < kBatch; ++i) {
-      const std::uint32_t word = wanted && i < batch.count ? kAbsent : 0U;
-      batch.come[i] = make_uint4(word, word, word, word);
-    }
-    ask(batch.come, [&](int i) { return batch.from + i * stride; });
-    batch.last = ++round == rounds;
-    if (batch.last) {
-      begin += kWindow;
-      round = 0;
-    }
-  };
-  Batch batch;
-  start(batch);
+  const int count = product.depth / 32;
+  const int more_fragments = bringers / product.octets;
+  const int more_octets = bringers - more_fragments * product.octets;
+  const int my_fragment = bringer / product.octets;
+  const int my_octet = bringer - my_fragment * product.octets;
 #pragma unroll 1
-  for (;;) {
-    const bool more = begin < count;
-    Batch next;
-    if (more) start(next);
-    wait_for(batch.come, [&](int i) { return batch.from + i * stride; });
-    if (batch.first) windows->wait_empty();
-    const std::uint32_t to = windows->address() +
-                             static_cast<std::uint32_t>(batch.place * kWarp + lane) * kFragmentBytes;
+  for (int begin = 0; begin < count; begin += kWindow) {
+    const int fragments = min(kWindow, count - begin);
+    int fragment = my_fragment;
+    int octet = my_octet;
+    bool first = true;
+#pragma unroll 1
+    do {
+      std::uint32_t wanted = 0;
+      int place[kBatch];  // fragment of the block's in the window
+      int from[kBatch];   // and in the flow
 #pragma unroll
-    for (int i = 0; i < kBatch; ++i) {
-      if (i >= batch.count) break;
-      asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};\n" ::"r"(to + i * stride),
-                   "r"(batch.come[i].x), "r"(batch.come[i].y), "r"(batch.come[i].z),
-                   "r"(batch.come[i].w)
-                   : "memory");
-    }
-    if (batch.last) {
-      windows->filled(lane);
-      ring->wait_full();  // its weights are not this warp's, but a slot is emptied by all
-      ring->emptied(lane);
-    }
-    if (!more) return;
-    batch = next;
+      for (int i = 0; i < kBatch; ++i) {
+        const bool mine = fragment < fragments;
+        place[i] = mine ? octet * kWindow + fragment : -1;
+        from[i] = octet * count + begin + fragment;
+        if (mine && (first_octet + octet) * 8 + lane / 4 < args.tokens) wanted |= 1U << i;
+        fragment += more_fragments;
+        octet += more_octets;
+        if (octet >= product.octets) {
+          octet -= product.octets;
+          ++fragment;
+        }
+      }
+      uint4 come[kBatch];
+      receive(come, wanted,
+              [&](int i) { return product.from + (from[i] * kWarp + lane) * kFragmentBytes; });
+      if (first) windows->wait_empty();
+      first = false;
+#pragma unroll
+      for (int i = 0; i < kBatch; ++i) {
+        if (place[i] < 0) continue;
+        asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};\n" ::"r"(
+                         windows->address() + (place[i] * kWarp + lane) * kFragmentBytes),
+                     "r"(come[i].x), "r"(come[i].y), "r"(come[i].z), "r"(come[i].w)
+                     : "memory");
+      }
+    } while (fragment < fragments);
+    windows->filled(lane);
+    ring->wait_full();  // its weights are not this warp's, but a slot is emptied by all
+    ring->emptied(lane);
   }
 }
 
@@ -291,8 +250,8 @@ __device__ inline void product_of_flow(const ShortArgs& args, Ring* ring, Ring* 
   if (warp >= args.multiplying) {
     const FlowProduct product{
         from + static_cast<std::int64_t>(first_octet) * count * kWarp * kFragmentBytes, depth,
-        first_octet, min(args.split_octets, args.octets - first_octet)};
-    bring_flow(args, ring, windows, product, warp - args.multiplying, lane);
+        min(args.split_octets, args.octets - first_octet)};
+    bring_flow(args, ring, windows, product, first_octet, warp - args.multiplying, lane);
     return;
   }
   float bias[2];
@@ -302,38 +261,26 @@ __device__ inline void product_of_flow(const ShortArgs& args, Ring* ring, Ring* 
       static_cast<std::uint32_t>(lane % 16 * (kDeep + kGap) + lane / 16 * 8) * 2;
   const std::uint32_t octets =
       static_cast<std::uint32_t>(warp * kPairWindowBytes + lane * kFragmentBytes);
-  std::uint32_t a = 0;
-  std::uint32_t b = 0;
-  int oldest = ring->slot;
-  int oldest_window = windows->slot;
-  const auto turn = [&](int) {
+#pragma unroll 1
+  for (int first = 0; first < count; first += kWindow) {
     ring->wait_full();
     windows->wait_full();
-    a = ring->address() + weights;
-    b = windows->address() + octets;
-    ring->advance();
-    windows->advance();
-  };
-  const auto done = [&](int) {
-    ring->leave(lane, oldest);
-    windows->leave(lane, oldest_window);
-    if (++oldest == ring->count) oldest = 0;
-    if (++oldest_window == windows->count) oldest_window = 0;
-  };
-  multiply_steps<T>(
-      sums, count, kWindow, turn,
-      [&](Fragments& f, int s) {
-        load_matrices(f.a[0], a + s * 64);
-        load_matrices(f.a[1], a + s * 64 + 32);
+    const std::uint32_t a = ring->address() + weights;
+    const std::uint32_t b = windows->address() + octets;
+    multiply_steps<T>(sums, min(kWindow, count - first), [&](Fragments& f, int s) {
+      load_matrices(f.a[0], a + s * 64);
+      load_matrices(f.a[1], a + s * 64 + 32);
 #pragma unroll
-        for (int i = 0; i < 2; ++i) {
-          asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];\n"
-                       : "=r"(f.b[i][0]), "=r"(f.b[i][1]), "=r"(f.b[i][2]), "=r"(f.b[i][3])
-                       : "r"(b + (i * kWindow + s) * (kWarp * kFragmentBytes))
-                       : "memory");
-        }
-      },
-      done);
+      for (int i = 0; i < 2; ++i) {
+        asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];\n"
+                     : "=r"(f.b[i][0]), "=r"(f.b[i][1]), "=r"(f.b[i][2]), "=r"(f.b[i][3])
+                     : "r"(b + (i * kWindow + s) * (kWarp * kFragmentBytes))
+                     : "memory");
+      }
+    });
+    ring->emptied(lane);
+    windows->emptied(lane);
+  }
   const int end = min(args.tokens, (first_octet + args.split_octets) * 8);
   finish<T>(sums, bias, false, target, unit * kUnit, first_octet + 2 * warp, end, lane);
 }
@@ -373,8 +320,7 @@ __device__ inline void attention(const ShortArgs& args, const char* qkv, char* c
     for (int i = 0; i < kMost; ++i) {
       const int row = i * kRowsAtOnce + thread / kChunks;
       const int matrix = matrix_of(row);
-      if (row < 3 * rows && row - matrix * rows < (matrix == 0 ? length : keys))
-        wanted |= 1U << i;
+      if (row < 3 * rows && row - matrix * rows < (matrix == 0 ? length : keys)) wanted |= 1U << i;
     }
     uint4 v[kMost];
     receive(v, wanted, address);
@@ -398,8 +344,13 @@ __device__ inline void attention(const ShortArgs& args, const char* qkv, char* c
     AttentionArgs problem{};
     problem.scale = args.scale;
     problem.window = -1;
-    const Tile<T> at{tiles + rows * kStride, tiles + 2 * rows * kStride, 0, warp * 16 + lane / 4,
-                     keys,                   0,                          nullptr};
+    const Tile<T> at{tiles + rows * kStride,
+                     tiles + 2 * rows * kStride,
+                     0,
+                     warp * 16 + lane / 4,
+                     keys,
+                     0,
+                     nullptr};
     attend<T, kSize, false, false>(problem, at, query, sums, largest, total);
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
@@ -416,15 +367,15 @@ __device__ inline void attention(const ShortArgs& args, const char* qkv, char* c
                              sums[4 * i + j][2 * half + 1] * share, T{});
         }
         const int fragment = token / 8 * (args.context / 32) + head * kSize / 32 + i;
-        give(context + (fragment * kWarp + token % 8 * 4 + lane % 4) * kFragmentBytes, words[0], words[1],
-             words[2], words[3]);
+        give(context + (fragment * kWarp + token % 8 * 4 + lane % 4) * kFragmentBytes, words[0],
+             words[1], words[2], words[3]);
       }
     }
   }
 }
 
-// Rows of the block, which all blocks of a cluster have alike: each works out some and sends them to
-// all. Two barriers in turn count the bytes of all rows.
+// Rows of the block, which all blocks of a cluster have alike: each works out some and sends them
+// to all. Two barriers in turn count the bytes of all rows.
 template <typename T>
 struct Rows {
   T* x;
@@ -475,13 +426,15 @@ __device__ inline void send_normed(const ShortArgs& args, const Rows<T>& rows, i
 #pragma unroll
     for (int i = 0; i < kVector; ++i)
       v[p][i] = normalized(v[p][i], scale, columns.factor[p][i], columns.shift[p][i]);
-    send_to_all(shared_address(rows.x + row * args.x_stride + column), pack<T>(v[p]),
+    send_to_all(args.cluster, shared_address(rows.x + row * args.x_stride + column), pack<T>(v[p]),
                 rows.my_barrier());
   }
 }
 
-// Rows of a warp: first, first + kCluster * kWarps, ...
-__device__ inline int first_row(int warp) { return warp * kCluster + cluster_rank(); }
+// Rows of a warp: first, first + cluster * kWarps, ...
+__device__ inline int first_row(const ShortArgs& args, int warp) {
+  return warp * args.cluster + cluster_rank();
+}
 
 // The rows of the tables.
 template <typename T, int kParts>
@@ -500,7 +453,7 @@ __device__ inline void embed(const ShortArgs& args, Rows<T>* rows, int warp, int
   const NormColumns<kParts> columns(args.embed_norm, args.hidden, lane);
   rows->expect(args);
 #pragma unroll 1
-  for (int row = first_row(warp); row < args.tokens; row += kCluster * kWarps) {
+  for (int row = first_row(args, warp); row < args.tokens; row += args.cluster * kWarps) {
     float v[kParts][kVector];
 #pragma unroll
     for (int p = 0; p < kParts; ++p) {
@@ -521,7 +474,7 @@ __device__ inline void add_and_norm(const ShortArgs& args, const char* from, con
   const NormColumns<kParts> columns(tail, args.hidden, lane);
   rows->expect(args);
 #pragma unroll 1
-  for (int row = first_row(warp); row < args.tokens; row += kCluster * kWarps) {
+  for (int row = first_row(args, warp); row < args.tokens; row += args.cluster * kWarps) {
     const T* mine = rows->x + row * args.x_stride + lane * kVector;
     const char* there = from + (row * args.hidden + lane * kVector) * 2;
     std::uint32_t wanted = 0;
@@ -610,13 +563,12 @@ __device__ inline void compute(const ShortArgs& args, const ShortHalf* halves, R
     const int columns = second ? args.middle : args.qkv_columns;
     const Target made{flow + (second ? args.at.up : args.at.qkv), columns, second};
     product_of_rows<T>(args, &ring, rows.x, columns, half.rows_bias, second, made, warp, lane);
-    if (!second)
-      attention<T, kSize>(args, made.to, flow + args.at.context, tiles, warp, lane);
+    if (!second) attention<T, kSize>(args, made.to, flow + args.at.context, tiles, warp, lane);
     const Target sum{flow + (second ? args.at.down : args.at.out), args.hidden, false};
     product_of_flow<T>(args, &ring, &windows, flow + (second ? args.at.up : args.at.context),
                        second ? args.middle : args.context, half.flow_bias, sum, warp, lane);
     // Behind the last layer are needed: the clusters that pool, whole.
-    const int cluster_begin = static_cast<int>(blockIdx.x) / kCluster * kCluster;
+    const int cluster_begin = static_cast<int>(blockIdx.x) / args.cluster * args.cluster;
     if (i + 1 == count && cluster_begin >= args.texts) return;
     add_and_norm<T, kParts>(args, sum.to, half.norm, &rows, warp, lane);
   }
@@ -626,18 +578,29 @@ __device__ inline void compute(const ShortArgs& args, const ShortHalf* halves, R
 #endif
 
 template <typename T, int kParts, int kSize>
-__global__ void __launch_bounds__(kThreads, 1) short_kernel(const __grid_constant__ ShortArgs args) {
+__global__ void __launch_bounds__(kThreads, 1)
+    short_kernel(const __grid_constant__ ShortArgs args) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   extern __shared__ __align__(128) unsigned char memory[];
   const int warp = static_cast<int>(threadIdx.x) / kWarp;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const std::uint32_t base = shared_address(memory);
-  Ring ring{base + static_cast<std::uint32_t>(args.ring_at), base, base + 8 * kMostSlots,
-            kSlotBytes, args.slots, 0, 0};
-  Ring windows{base + static_cast<std::uint32_t>(args.flow_at), ring.empty + 8 * kMostSlots,
+  Ring ring{base + static_cast<std::uint32_t>(args.ring_at),
+            base,
+            base + 8 * kMostSlots,
+            kSlotBytes,
+            args.slots,
+            0,
+            0};
+  Ring windows{base + static_cast<std::uint32_t>(args.flow_at),
+               ring.empty + 8 * kMostSlots,
                ring.empty + 8 * (kMostSlots + kMostFlowSlots),
-               args.multiplying * kPairWindowBytes, args.flow_slots, 0, 0};
-  const Rows<T> rows{reinterpret_cast<T*>(memory + args.x_at), windows.empty + 8 * kMostFlowSlots, 0};
+               args.multiplying * kPairWindowBytes,
+               args.flow_slots,
+               0,
+               0};
+  const Rows<T> rows{reinterpret_cast<T*>(memory + args.x_at), windows.empty + 8 * kMostFlowSlots,
+                     0};
   if (threadIdx.x == 0) {
     for (int s = 0; s < args.slots; ++s) {
       barrier_init(ring.full + 8 * s, 1);
@@ -652,7 +615,8 @@ __global__ void __launch_bounds__(kThreads, 1) short_kernel(const __grid_constan
     asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory");
   }
   // Rows behind the last token are multiplied and never given away.
-  for (int i = args.x_at + static_cast<int>(threadIdx.x) * 16; i < args.tiles_at; i += kThreads * 16)
+  for (int i = args.x_at + static_cast<int>(threadIdx.x) * 16; i < args.tiles_at;
+       i += kThreads * 16)
     *reinterpret_cast<uint4*>(memory + i) = make_uint4(0, 0, 0, 0);
   const int half_words = 2 * args.layer_count * static_cast<int>(sizeof(ShortHalf) / 8);
   auto* halves = reinterpret_cast<std::uint64_t*>(memory + args.halves_at);
