@@ -18,7 +18,7 @@ ENVIRONMENTS = {  # name -> folder, argument of bench/environments.sh
     "openvino": (".venv/bench-openvino", "openvino"),
     "ctranslate2": (".venv/bench-ctranslate2", "ctranslate2"),
 }
-ENGINES = ("fastembed", "onnxruntime", "openvino", "torch", "ctranslate2")
+ENGINES = ("inlay-onnxruntime", "fastembed", "onnxruntime", "openvino", "torch", "ctranslate2")
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,9 @@ def rows(dtypes: list[str], engines: list[str], threads: int, task: str, single:
     """`single`: for one text at a time, where batches and default calls are the same thing."""
     batches = [{"batch": size} for size in ([1] if single else [1, 4, 8, 32])]
     out = [Row(f"inlay {dtype}", "inlay", None, dtype, [{"dtype": dtype}], [{}]) for dtype in dtypes]
+    if "inlay-onnxruntime" in engines:  # the same library as the peer's, on the graph that Inlay writes
+        loads = [{"dtype": "fp32", "device": "onnxruntime:cpu"}]
+        out.append(Row("inlay onnxruntime:cpu", "inlay", None, "fp32", loads, [{}]))
     if "fastembed" in engines:
         for version, environment in [("0.9", "fastembed"), ("0.7", "fastembed-0.7")]:
             if not single:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from . import Refused
 
-LIBRARY = Path(__file__).resolve().parents[2] / "build" / "libinlay.so"
+ROOT = Path(__file__).resolve().parents[2]
+LIBRARY = ROOT / "build" / "libinlay.so"
 TASKS = {"embed": 0, "sparse": 1, "rerank": 2}
 Strings = ctypes.POINTER(ctypes.c_char_p)
 Sizes = ctypes.POINTER(ctypes.c_size_t)
@@ -49,6 +50,13 @@ class SparseVector(ctypes.Structure):  # inlay_sparse_vector
     ]
 
 
+def onnxruntime_library() -> str:
+    """The one that the peer onnxruntime runs in."""
+    for found in sorted(ROOT.glob(".venv/oracles/lib/python3*/site-packages/onnxruntime/capi")):
+        return str(found)
+    raise Refused("no onnxruntime in .venv/oracles. Run: bench/environments.sh")
+
+
 def strings(texts: list[str]):
     data = [text.encode() for text in texts]
     return (ctypes.c_char_p * len(data))(*data), (ctypes.c_size_t * len(data))(*map(len, data))
@@ -64,7 +72,10 @@ class Engine:
         lib.inlay_result_dim.restype = ctypes.c_int64
         self.version = lib.inlay_version().decode()
         self.task = spec["task"]
-        options = {"model": spec["folder"], "device": "cpu", "threads": spec["threads"], "max_length": spec["limit"]}
+        options = {"model": spec["folder"], "threads": spec["threads"], "max_length": spec["limit"]}
+        options["device"] = device = spec["options"].get("device", "cpu")
+        if device.startswith("onnxruntime"):
+            options["onnxruntime_library"] = onnxruntime_library()
         # fp32 is what auto means on a processor; said as auto, a build without other precisions takes it too.
         options["dtype"] = "auto" if spec["options"]["dtype"] == "fp32" else spec["options"]["dtype"]
         if self.task == "sparse":

@@ -32,6 +32,8 @@ void add_slot(CLI::App& app, Slot& slot) {
   if (slot.option->letter != 0) names = std::string("-") + slot.option->letter + "," + names;
   if (slot.option->kind == OptionKind::kFlag) {
     slot.parsed = app.add_flag(names);
+  } else if (slot.option->kind == OptionKind::kFlagOrChoice) {
+    slot.parsed = app.add_option(names, slot.value)->expected(0, 1);
   } else {
     slot.parsed =
         app.add_option(names, slot.value)->multi_option_policy(CLI::MultiOptionPolicy::Throw);

@@ -24,6 +24,8 @@ int run_late(const CommandLine& line);
 int run_rerank(const CommandLine& line);
 int run_tokens(const CommandLine& line);
 int run_status(const CommandLine& line);
+int run_verify(const CommandLine& line);
+int run_bench(const CommandLine& line);
 int run_model_convert(const CommandLine& line);
 int run_model_get(const CommandLine& line);
 int run_model_list(const CommandLine& line);

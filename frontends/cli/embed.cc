@@ -59,11 +59,11 @@ int run_joint(const CommandLine& line) {
     fail(ErrorCode::kUsage, "--chunk",
          "expected no --with beside it, got both. Ask for chunks alone.");
   }
-  const auto texts = open_texts(line);
+  auto texts = open_texts(line);
   Output output(options.text("output", "-"));
   Report report(line);
   bring_model(options, options.text("model", "BAAI/bge-m3"));
-  Engine engine(options.engine_options(), joint);
+  Engine engine(engine_options_for(line, "dense", &texts), joint);
   const auto write = [&](Result& result, std::int64_t first_index) {
     io::write_joint(output.file(), result, first_index);
     output.file().flush();  // whoever reads along gets results as they come
@@ -96,11 +96,11 @@ int run_embed(const CommandLine& line) {
          "expected jsonl or csv beside --chunk, got npy, whose rows do not say whose they are.");
   }
 
-  const auto texts = open_texts(line);
+  auto texts = open_texts(line);
   Output output(options.text("output", "-"));
   Report report(line);
   bring_model(options, options.text("model"));
-  Engine engine(options.engine_options(), embed);
+  Engine engine(engine_options_for(line, "dense", &texts), embed);
   const auto writer = io::make_vector_writer(format, output.file(), engine.dim(),
                                              quantization(options, dtype, engine.dim()));
   const auto write = [&](Result& result, std::int64_t first_index) {

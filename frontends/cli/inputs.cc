@@ -1,8 +1,12 @@
 // Opening ends before any model is loaded: a wrong path costs no time.
 #include "inputs.h"
 
+#include <cstdio>
+
 #include "base/error.h"
 #include "io/progress.h"
+#include "io/read_ahead.h"
+#include "report/measure.h"
 #include "report/run_report.h"
 
 namespace inlay::cli {
@@ -80,6 +84,31 @@ GetResult bring_model(const OptionValues& options, const std::string& locator, b
     return true;
   };
   return Model::get(locator, get);
+}
+
+EngineOptions engine_options_for(const CommandLine& line, const std::string& task,
+                                 std::unique_ptr<io::TextReader>* texts) {
+  const OptionValues& options = line.options;
+  EngineOptions engine = options.engine_options();
+  if (engine.device != "auto") return engine;
+  auto ahead = std::make_unique<io::ReadAhead>(std::move(*texts),
+                                               static_cast<std::size_t>(report::kLargeJob));
+  if (ahead->whole()) engine.expected_texts = static_cast<std::int64_t>(ahead->count());
+  // --with is about another default model than the task's.
+  const bool measure = ahead->many() && !options.has("with");
+  *texts = std::move(ahead);
+  if (!measure) return engine;
+  report::MeasureOptions measuring;
+  measuring.options = options.engine_keys();
+  measuring.disable = engine.disable;
+  const report::JobMeasured measured = report::measure_for_job(engine.model, task, measuring);
+  if (!measured.told.empty() && !options.flag("quiet"))
+    std::fprintf(stderr, "inlay: %s\n", measured.told.c_str());
+  if (!measured.device.empty() && engine.dtype == "auto") {
+    engine.device = measured.device;
+    engine.dtype = measured.dtype;
+  }
+  return engine;
 }
 
 Output::Output(const std::string& path)

@@ -30,6 +30,12 @@ void require_jsonl(const OptionValues& options);
 // whoever loads it then finds it here. Throws as Model::get does.
 GetResult bring_model(const OptionValues& options, const std::string& locator, bool update = false);
 
+// The options of an engine for these texts, whose beginning is read ahead. Under --device auto a
+// small job counts what loading takes; a large one measures first, where no verdict is known, and
+// says so. `task` as Stats of models have it: "dense". `model`: as EngineOptions has it.
+EngineOptions engine_options_for(const CommandLine& line, const std::string& task,
+                                 std::unique_ptr<io::TextReader>* texts);
+
 // -o or standard output, removed when the process is interrupted.
 class Output {
  public:

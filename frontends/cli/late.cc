@@ -12,11 +12,11 @@ int run_late(const CommandLine& line) {
   const OptionValues& options = line.options;
   require_jsonl(options);
   const bool quiet = options.flag("quiet");
-  const auto texts = open_texts(line);
+  auto texts = open_texts(line);
   Output output(options.text("output", "-"));
   Report report(line);
   bring_model(options, options.text("model", "answerdotai/answerai-colbert-small-v1"));
-  Engine engine(options.engine_options(), LateOptions{});
+  Engine engine(engine_options_for(line, "late", &texts), LateOptions{});
   const auto write = [&](Result& result, std::int64_t first_index) {
     io::write_late(output.file(), result, first_index);
     output.file().flush();  // whoever reads along gets results as they come

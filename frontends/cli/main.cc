@@ -11,6 +11,7 @@
 #include "base/options_text.h"
 #include "commands.h"
 #include "io/output_file.h"
+#include "report/device_child.h"
 #include "signals.h"
 
 namespace inlay::cli {
@@ -44,6 +45,10 @@ int run_command(const CommandLine& line) {
       return run_tokens(line);
     case kCommandStatus:
       return run_status(line);
+    case kCommandBench:
+      return run_bench(line);
+    case kCommandVerify:
+      return run_verify(line);
     case kCommandModelGet:
       return run_model_get(line);
     case kCommandModelList:
@@ -64,6 +69,7 @@ int run(const std::vector<std::string>& words, std::chrono::steady_clock::time_p
     print(std::string(kName) + " " + version() + "\n");
     return 0;
   }
+  if (first == report::kChildWord && words.size() == 1) return report::serve_child();
   const std::string asked = words.size() == 2 && first == "model" ? words[1] : first;
   if (asked == "--help" || asked == "-h") {
     print(general_help());

@@ -73,11 +73,11 @@ int run_rerank(const CommandLine& line) {
   check_usage(line);
   const OptionValues& options = line.options;
   const bool pairs = options.flag("pairs");
-  const auto texts = pairs ? open_pairs(line) : open_texts(line);
+  auto texts = pairs ? open_pairs(line) : open_texts(line);
   Output output(options.text("output", "-"));
   Report report(line);
   bring_model(options, options.text("model", "BAAI/bge-reranker-base"));
-  Engine engine(options.engine_options(), options.rerank_options());
+  Engine engine(engine_options_for(line, "rerank", &texts), options.rerank_options());
   if (pairs) {
     score_pairs(line, engine, *texts, output);
   } else {

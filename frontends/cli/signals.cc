@@ -16,7 +16,7 @@ struct Slot {
   volatile sig_atomic_t used = 0;
   char path[4096] = {};
 };
-std::array<Slot, 2> g_slots;
+std::array<Slot, 4> g_slots;
 
 extern "C" void end_process(int signal) {
   for (const Slot& slot : g_slots) {

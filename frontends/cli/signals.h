@@ -9,7 +9,7 @@ namespace inlay::cli {
 // of write().
 void install_signal_handlers();
 
-// While an object lives, an interruption removes `path`. At most two at a time; signals are held
+// While an object lives, an interruption removes `path`. At most four at a time; signals are held
 // back between hold_signals() and the first of them, so that no file is made that nobody would
 // remove.
 class RemovedWhenInterrupted {

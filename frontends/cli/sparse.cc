@@ -12,11 +12,11 @@ int run_sparse(const CommandLine& line) {
   const OptionValues& options = line.options;
   require_jsonl(options);
   const bool quiet = options.flag("quiet");
-  const auto texts = open_texts(line);
+  auto texts = open_texts(line);
   Output output(options.text("output", "-"));
   Report report(line);
   if (options.has("model")) bring_model(options, options.text("model"));
-  Engine engine(options.engine_options(), options.sparse_options());
+  Engine engine(engine_options_for(line, "sparse", &texts), options.sparse_options());
   if (!options.has("model") && engine.stats().model.ends_with("splade-tiny")) {
     std::fprintf(
         stderr,

@@ -75,10 +75,15 @@ struct INLAY_API EngineOptions {
   // Folder, org/name[@revision] or short name; empty: the default dense model. What this machine
   // lacks of it is downloaded, see Model::get.
   std::string model;
-  std::string device = "auto";  // auto | ref | cpu | ...
-  std::string dtype = "auto";   // auto | fp32
-  std::string disable;          // comma-separated rooms that must not be used
-  int threads = 0;              // 0: affinity mask and cgroup quota decide
+  // auto | ref | cpu | ...; auto is the CPU until a verdict of `inlay status --measure` or `inlay
+  // bench` says that another device is quicker with this model and agrees with it.
+  std::string device = "auto";
+  std::string dtype = "auto";  // auto | fp32
+  std::string disable;         // comma-separated rooms that must not be used
+  int threads = 0;             // 0: affinity mask and cgroup quota decide
+  // Texts that are to come, as far as the caller knows: `auto` counts what loading takes, too. 0:
+  // many.
+  std::int64_t expected_texts = 0;
   std::int64_t batch_tokens =
       0;               // tokens computed together; 0: 16384, or less where the memory limit asks
   int max_length = 0;  // tokens a text, special tokens included; 0: the model's own limit
@@ -92,6 +97,11 @@ struct INLAY_API EngineOptions {
   // that of the role, if the model has one for it, else none. Requests of another role are refused.
   std::string adapter{};
   Role role = Role::kNone;
+  // The ONNX Runtime that --device onnxruntime opens: a file, or a folder with one in it. Empty:
+  // $INLAY_ONNXRUNTIME_LIBRARY, else where it is usually found.
+  std::string onnxruntime_library{};
+  // Options of the device's provider, KEY=VALUE with a comma between; they come after Inlay's own.
+  std::string provider_options{};
 };
 
 // Late chunking: a text goes through the model whole, or in overlapping windows where it is longer
@@ -270,6 +280,8 @@ struct INLAY_API Stats {
   std::string packed_weights;
   std::vector<std::string> notes;     // what the model lacks that its results depend on
   std::vector<std::string> refusals;  // why devices before the chosen one were passed over
+  // How the device's library runs the model: its version, what it took and what it left to the CPU.
+  std::vector<std::string> device_notes;
 };
 
 // -----------------------------------------------------------------------------------------------------

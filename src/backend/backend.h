@@ -38,6 +38,13 @@ struct PackedCache {
   std::int64_t max_bytes = 0;  // of the folder's files; those not used for longest go first
 };
 
+// What a caller says of a library that a room opens, and of the provider in it.
+struct RoomOptions {
+  std::string library;          // a file, or a folder with one in it; empty: the room looks for one
+  std::string provider;         // "KEY=VALUE,KEY=VALUE"
+  std::filesystem::path cache;  // where a provider may keep compiled models; empty: nowhere
+};
+
 struct CompileOptions {
   std::string dtype = "fp32";
   std::string unit;                 // the part of a room that --device ROOM:UNIT names; or empty
@@ -46,6 +53,7 @@ struct CompileOptions {
   std::int64_t max_texts = 16384;   // texts a run() at most
   std::int64_t max_text_tokens = 512;  // tokens of one text at most
   PackedCache packed_cache{};          // a room without one ignores it
+  RoomOptions room{};                  // likewise
 };
 
 // What compile() would take, in bytes, known from the Program alone.
@@ -72,6 +80,11 @@ class Executable {
   // worth a word. Empty where nothing is kept.
   virtual std::string packed_weights() const { return {}; }
   virtual double padded_share() const { return 0; }  // padding tokens over computed tokens, so far
+  // Of a device that takes a part of the graph: into how many pieces it is cut there, and how many
+  // operations stay on the CPU. By the last graph made, where there are several.
+  virtual std::int64_t partitions() const { return 1; }
+  virtual std::int64_t fallback_ops() const { return 0; }
+  virtual std::vector<std::string> notes() const { return {}; }  // Stats::device_notes
 };
 
 class Backend {
@@ -81,6 +94,15 @@ class Backend {
   virtual Probe probe() const = 0;            // thread-safe, cheap after the first call
   // Likewise of one part of it ("1" of cuda:1); nothing where the room has no such parts.
   virtual std::optional<Probe> probe_unit(std::string_view) const { return std::nullopt; }
+  // Either, with what the caller says of the room's library. A room that opens none ignores it.
+  virtual std::optional<Probe> probe_with(std::string_view unit, const RoomOptions&) const {
+    return unit.empty() ? probe() : probe_unit(unit);
+  }
+  // The parts that status lists one by one, the one that stands for the room first. None: the room
+  // is one row.
+  virtual std::vector<std::string> units() const { return {}; }
+  // Whether `auto` never takes it: an oracle, or an engine that is slower than Inlay's own.
+  virtual bool only_by_name() const { return false; }
   // What --dtype auto means for this Program.
   virtual std::string default_dtype(const Program&) const { return "fp32"; }
   // Why this Program cannot run here; empty: it can. One reason a line: "step layer.0.attention:

@@ -14,10 +14,12 @@ namespace {
 constexpr std::uint32_t kDense = kCommandEmbed | kCommandModelCalibrate;
 constexpr std::uint32_t kComputes = kDense | kCommandSparse | kCommandLate | kCommandRerank;
 constexpr std::uint32_t kReads = kComputes | kCommandTokens;
-constexpr std::uint32_t kPrints = kReads | kCommandStatus | kCommandModelList | kCommandModelShow |
+constexpr std::uint32_t kMeasures = kCommandVerify | kCommandBench;
+constexpr std::uint32_t kLoads = kReads | kMeasures;
+constexpr std::uint32_t kPrints = kLoads | kCommandStatus | kCommandModelList | kCommandModelShow |
                                   kCommandModelGet | kCommandModelConvert;
 
-constexpr std::array<CommandInfo, 11> kCommands{{
+constexpr std::array<CommandInfo, 13> kCommands{{
     {kCommandEmbed, "embed", "[TEXT ...]", "texts to dense vectors"},
     {kCommandSparse, "sparse", "[TEXT ...]", "texts to sparse vectors"},
     {kCommandLate, "late", "[TEXT ...]", "texts to a vector a token, for late interaction"},
@@ -26,6 +28,10 @@ constexpr std::array<CommandInfo, 11> kCommands{{
     {kCommandTokens, "tokens", "[TEXT ...]",
      "texts to token ids, or back with --decode; runs no model, so device options have no effect"},
     {kCommandStatus, "status", "", "what this machine offers, and why not more"},
+    {kCommandBench, "bench", "",
+     "the speed of every device that is present: dense, sparse and reranking, cold and warm"},
+    {kCommandVerify, "verify", "",
+     "results of a device and a precision against plain loops in fp32; exit code 1: they disagree"},
     {kCommandModelList, "model list", "",
      "models known by name: size, limits, licence, what of them runs, which are on this machine"},
     {kCommandModelGet, "model get", "MODEL",
@@ -42,31 +48,34 @@ constexpr OptionKind kText = OptionKind::kText;
 constexpr OptionKind kInteger = OptionKind::kInteger;
 constexpr OptionKind kSize = OptionKind::kSize;
 constexpr OptionKind kChoice = OptionKind::kChoice;
+constexpr OptionKind kFlagOrChoice = OptionKind::kFlagOrChoice;
 constexpr std::int64_t kIntMaximum = 2147483647;
 
 // clang-format off
 // name, letter, metavar, kind, choices, default, help, commands, environment, engine key, minimum, maximum
-constexpr std::array<OptionSpec, 56> kOptions{{
-    {"input", 'i', "FILE", kText, "", "standard input", "read texts from FILE; - is standard input", kReads, false, false, 0, 0},
-    {"input-format", 0, "FORMAT", kChoice, "txt|jsonl|csv", "by the extension of -i, else txt", "txt: one text a line; jsonl: a string or an object a line; csv: with a header row", kReads, false, false, 0, 0},
-    {"field", 0, "NAME", kText, "", "text (ids with --decode)", "the jsonl member or csv column that holds the text", kReads, false, false, 0, 0},
-    {"max-line", 0, "SIZE", kSize, "", "16MiB", "longest line or csv record that is accepted", kReads, true, false, 1, 0},
+constexpr std::array<OptionSpec, 66> kOptions{{
+    {"input", 'i', "FILE", kText, "", "standard input", "read texts from FILE; - is standard input", kReads | kCommandBench, false, false, 0, 0},
+    {"input-format", 0, "FORMAT", kChoice, "txt|jsonl|csv", "by the extension of -i, else txt", "txt: one text a line; jsonl: a string or an object a line; csv: with a header row", kReads | kCommandBench, false, false, 0, 0},
+    {"field", 0, "NAME", kText, "", "text (ids with --decode)", "the jsonl member or csv column that holds the text", kReads | kMeasures, false, false, 0, 0},
+    {"max-line", 0, "SIZE", kSize, "", "16MiB", "longest line or csv record that is accepted", kReads | kMeasures, true, false, 1, 0},
     {"output", 'o', "FILE", kText, "", "standard output", "write results to FILE, complete or not at all; model convert: a folder", kPrints, false, false, 0, 0},
     {"format", 0, "FORMAT", kChoice, "jsonl|csv|npy", "by the extension of -o, else jsonl", "how results are written; csv and npy are for embed, npy without --chunk", (kComputes & ~kCommandModelCalibrate) | kCommandTokens, false, false, 0, 0},
     {"model", 'm', "MODEL", kText, "", "minilm; sparse: prithivida/Splade_PP_en_v1, else splade-tiny; late: answerdotai/answerai-colbert-small-v1; rerank: BAAI/bge-reranker-base; embed --with: BAAI/bge-m3", "a folder in Hugging Face form, org/name[@revision], or a built-in short name", kPrints & ~kCommandModelList, true, true, 0, 0},
     {"as", 0, "ROLE", kChoice, "query|document", "neither", "add the model's prompt for this role; of a model with routes or adapters, take this one; of a late-interaction model, mark and expand texts so (neither: document)", kReads, false, false, 0, 0},
     {"prompt", 0, "NAME", kText, "", "the model's default prompt, if it has one", "add the model's prompt of this name; none adds nothing", kReads, false, false, 0, 0},
     {"adapter", 0, "NAME", kText, "", "that of --as, if the model has one for it, else none", "load the model's adapter of this name (jina-embeddings-v3: retrieval.query, separation, ...), and add its prompt", kReads, false, true, 0, 0},
-    {"device", 0, "DEVICE", kChoice, "auto|ref|cpu|cuda[:N]|onnxruntime[:cpu|:cuda|:coreml]|mlx[:cpu|:gpu]|torch[:cpu|:cuda|:mps]", "auto", "where the model runs; a device that cannot be had is an error, never replaced", kReads, true, true, 0, 0},
-    {"dtype", 0, "DTYPE", kChoice, "auto|fp32|bf16|fp16|int8|fp8", "auto", "precision of the computation; model convert: of the weights, bf16 or int8", kReads | kCommandModelConvert, true, true, 0, 0},
-    {"disable", 0, "LIST", kText, "", "nothing", "devices that must not be used: a,b:c", kReads | kCommandStatus, true, true, 0, 0},
-    {"threads", 0, "N", kInteger, "", "the cores this process may use", "threads that compute", kReads, true, true, 1, 4096},
-    {"batch-tokens", 0, "N", kInteger, "", "16384, or less where the memory limit asks", "tokens computed together", kReads, true, true, 1, kIntMaximum},
-    {"max-length", 0, "N", kInteger, "", "the model's own limit (tokens: no cut)", "tokens of a text that are used, special tokens included", kReads, true, true, 1, kIntMaximum},
+    {"device", 0, "DEVICE", kChoice, "auto|ref|cpu|cuda[:N]|onnxruntime[:cpu|:cuda|:coreml]|mlx[:cpu|:gpu]|torch[:cpu|:cuda|:mps]", "auto", "where the model runs; a device that cannot be had is an error, never replaced", kLoads, true, true, 0, 0},
+    {"dtype", 0, "DTYPE", kChoice, "auto|fp32|bf16|fp16|int8|fp8", "auto", "precision of the computation; model convert: of the weights, bf16 or int8", kLoads | kCommandModelConvert, true, true, 0, 0},
+    {"disable", 0, "LIST", kText, "", "nothing", "devices that must not be used: a,b:c", kLoads | kCommandStatus, true, true, 0, 0},
+    {"onnxruntime-library", 0, "FILE", kText, "", "one beside Inlay, else of the active Python environment, else the system's", "--device onnxruntime: the libonnxruntime to open, or a folder that holds it", kComputes | kMeasures, true, true, 0, 0},
+    {"provider-options", 0, "LIST", kText, "", "Inlay's own", "--device onnxruntime: KEY=VALUE,... for its provider: of coreml ModelFormat, MLComputeUnits, ...; of cuda those of ONNX Runtime", kComputes | kMeasures, true, true, 0, 0},
+    {"threads", 0, "N", kInteger, "", "the cores this process may use", "threads that compute", kLoads, true, true, 1, 4096},
+    {"batch-tokens", 0, "N", kInteger, "", "16384, or less where the memory limit asks", "tokens computed together", kLoads, true, true, 1, kIntMaximum},
+    {"max-length", 0, "N", kInteger, "", "the model's own limit (tokens: no cut)", "tokens of a text that are used, special tokens included", kLoads, true, true, 1, kIntMaximum},
     {"truncate", 0, "HOW", kChoice, "right|left|error", "right", "which end of a text that is too long gives way", kReads, true, true, 0, 0},
-    {"memory-limit", 0, "SIZE", kSize, "", "none", "resident memory of the process: 300MB, 2GiB; refused before loading when it cannot be kept", kReads, true, true, 1, 0},
-    {"packed-cache", 0, "SIZE", kSize, "", "4GiB", "disk that packed weights may take in Inlay's own cache folder, where they make the next start quick; the least recently used go first; 0 keeps none", kComputes, true, true, 0, 0},
-    {"allow-nonfinite", 0, "", kFlag, "", "", "load weights that hold NaN or infinity", kComputes, true, true, 0, 0},
+    {"memory-limit", 0, "SIZE", kSize, "", "none", "resident memory of the process: 300MB, 2GiB; refused before loading when it cannot be kept", kLoads, true, true, 1, 0},
+    {"packed-cache", 0, "SIZE", kSize, "", "4GiB", "disk that packed weights may take in Inlay's own cache folder, where they make the next start quick; the least recently used go first; 0 keeps none", kComputes | kMeasures, true, true, 0, 0},
+    {"allow-nonfinite", 0, "", kFlag, "", "", "load weights that hold NaN or infinity", kComputes | kMeasures, true, true, 0, 0},
     {"dimensions", 0, "N", kInteger, "", "all", "keep the first N dimensions (Matryoshka), then normalise", kDense, false, true, 1, kIntMaximum},
     {"normalize", 0, "", kFlag, "", "", "scale vectors to length 1 where the model does not", kDense, false, true, 0, 0},
     {"no-normalize", 0, "", kFlag, "", "", "leave vectors at the length the model gives them", kDense, false, true, 0, 0},
@@ -97,7 +106,15 @@ constexpr std::array<OptionSpec, 56> kOptions{{
     {"raw-scores", 0, "", kFlag, "", "", "logits, without the model's activation", kCommandRerank, false, true, 0, 0},
     {"instruction", 0, "TEXT", kText, "", "the model's own", "what relevance means, for rerankers that take it (Qwen3-Reranker)", kCommandRerank, false, false, 0, 0},
     {"decode", 0, "", kFlag, "", "", "read ids (JSON arrays, or numbers with spaces between) and print text", kCommandTokens, false, false, 0, 0},
-    {"json", 0, "", kFlag, "", "", "print JSON", kCommandStatus | kCommandModelList | kCommandModelGet | kCommandModelConvert, false, false, 0, 0},
+    {"json", 0, "", kFlag, "", "", "print JSON", kCommandStatus | kCommandVerify | kCommandModelList | kCommandModelGet | kCommandModelConvert, false, false, 0, 0},
+    {"json", 0, "FILE", kText, "", "none", "write what was measured, and the machine, to FILE as JSON", kCommandBench, false, false, 0, 0},
+    {"html", 0, "FILE", kText, "", "none", "write it as one page with plots, which needs nothing else", kCommandStatus | kCommandBench, false, false, 0, 0},
+    {"compare", 0, "FILE", kText, "", "none", "hold this run against one that --json saved", kCommandBench, false, false, 0, 0},
+    {"grid", 0, "", kFlag, "", "", "every batch size (1, 8, 32, 100, 256) with 1, 2, 4, ... threads, too; the best feeds the recommendation of inlay status", kCommandBench, false, false, 0, 0},
+    {"large", 0, "", kFlag, "", "", "10,000 texts of each task, too", kCommandBench, false, false, 0, 0},
+    {"seconds", 0, "N", kInteger, "", "60", "time for all measuring, and five times as much for --grid; what it does not suffice for says so", kCommandBench, false, false, 5, 86400},
+    {"data", 0, "FILE", kText, "", "texts of Inlay's own", "texts to compare, by extension txt, jsonl or csv; for rerankers the first is the query", kCommandVerify, false, false, 0, 0},
+    {"measure", 0, "[all]", kFlagOrChoice, "all", "show what was measured before", "measure the devices that auto chooses from, in 10 s, and keep the verdict; all: every device, in 30 s", kCommandStatus, false, false, 0, 0},
     {"verbose", 0, "", kFlag, "", "", "say more", kCommandStatus, false, false, 0, 0},
     {"program", 0, "", kFlag, "", "", "print the model's Program, step by step, in place of the JSON", kCommandModelShow, false, false, 0, 0},
     {"report", 0, "FILE", kText, "", "none", "write what ran, how fast and with how much memory to FILE, as JSON", kReads, false, false, 0, 0},
@@ -253,6 +270,11 @@ void OptionValues::set(const OptionSpec& option, std::string_view value, std::st
     case OptionKind::kSize:
       out.number = parse_size(value, spelled, option.minimum);
       break;
+    case OptionKind::kFlagOrChoice:
+      out.number = 1;
+      if (!value.empty() && !matches_choice(option.choices, value))
+        refuse(spelled, option.choices, value);
+      break;
     case OptionKind::kChoice:
       if (!matches_choice(option.choices, value)) refuse(spelled, option.choices, value);
       break;
@@ -296,6 +318,14 @@ std::int64_t OptionValues::integer(std::string_view name, std::int64_t fallback)
   return value != nullptr ? value->number : fallback;
 }
 
+std::vector<std::pair<std::string, std::string>> OptionValues::engine_keys() const {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const auto& [name, value] : values_) {
+    if (find_option(name)->engine_key) out.emplace_back(name, value.text);
+  }
+  return out;
+}
+
 EngineOptions OptionValues::engine_options() const {
   EngineOptions options;
   options.model = text("model");
@@ -309,6 +339,8 @@ EngineOptions OptionValues::engine_options() const {
   if (has("packed-cache")) options.packed_cache = integer("packed-cache", 0);
   options.allow_nonfinite = flag("allow-nonfinite");
   options.adapter = text("adapter");
+  options.onnxruntime_library = text("onnxruntime-library");
+  options.provider_options = text("provider-options");
   const std::string role = text("as");
   if (role == "query") options.role = Role::kQuery;
   if (role == "document") options.role = Role::kDocument;

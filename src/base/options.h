@@ -9,6 +9,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "inlay/inlay.hpp"
 
@@ -27,6 +29,8 @@ enum Command : std::uint32_t {
   kCommandModelGet = 1U << 8U,
   kCommandLate = 1U << 9U,
   kCommandModelConvert = 1U << 10U,
+  kCommandVerify = 1U << 11U,
+  kCommandBench = 1U << 12U,
 };
 
 struct CommandInfo {
@@ -38,11 +42,12 @@ struct CommandInfo {
 std::span<const CommandInfo> command_table();
 
 enum class OptionKind {
-  kFlag,     // true or false
-  kText,     // any text but the empty one
-  kInteger,  // minimum .. maximum
-  kSize,     // bytes: 300MB, 2GiB
-  kChoice,   // one word of `choices`
+  kFlag,          // true or false
+  kText,          // any text but the empty one
+  kInteger,       // minimum .. maximum
+  kSize,          // bytes: 300MB, 2GiB
+  kChoice,        // one word of `choices`
+  kFlagOrChoice,  // alone, or with one word of `choices`, which text() then gives
 };
 
 struct OptionSpec {
@@ -50,7 +55,7 @@ struct OptionSpec {
   char letter;          // 'm' for -m, or 0
   const char* metavar;  // empty for a flag
   OptionKind kind;
-  const char* choices;   // "cpu|cuda[:N]|mlx[:cpu|:gpu]"; empty unless kChoice
+  const char* choices;   // "cpu|cuda[:N]|mlx[:cpu|:gpu]"; empty unless a choice
   const char* fallback;  // what holds when it is not given, for people; empty for a flag
   const char* help;
   std::uint32_t commands;         // bits of Command
@@ -58,9 +63,10 @@ struct OptionSpec {
   bool engine_key;                // a key of inlay_engine_create()
   std::int64_t minimum, maximum;  // kInteger; kSize has a minimum only
 };
+// A name stands twice where it means one thing to some commands and another to others (--json).
 std::span<const OptionSpec> option_table();
-const OptionSpec* find_option(
-    std::string_view name);  // nullptr when there is none; '_' reads as '-'
+// The first of that name; nullptr when there is none; '_' reads as '-'.
+const OptionSpec* find_option(std::string_view name);
 
 std::string flag_name(const OptionSpec& option);         // "--batch-tokens"
 std::string environment_name(const OptionSpec& option);  // "INLAY_BATCH_TOKENS"
@@ -96,6 +102,8 @@ class OptionValues {
   bool flag(std::string_view name) const;  // false when absent
   std::string text(std::string_view name, std::string_view fallback = {}) const;
   std::int64_t integer(std::string_view name, std::int64_t fallback) const;  // kInteger and kSize
+  // Every option that was set and is a key of engines, with its text.
+  std::vector<std::pair<std::string, std::string>> engine_keys() const;
 
   // What the options mean to an engine. Names that only an engine knows (pooling, rooms) are left
   // to it.

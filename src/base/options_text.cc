@@ -87,8 +87,8 @@ std::string general_help() {
   append_entry(out, "--version", "print the version");
   out += "\nexit codes: ";
   out +=
-      "0 done, 2 usage, 65 bad input, 66 file or model missing, 69 device unavailable,\n"
-      "  70 internal, 71 memory limit, 73 cannot write, 130 interrupted\n";
+      "0 done, 1 verify: disagrees, 2 usage, 65 bad input, 66 file or model missing,\n"
+      "  69 device unavailable, 70 internal, 71 memory limit, 73 cannot write, 130 interrupted\n";
   return out;
 }
 

@@ -60,7 +60,12 @@ Stats Engine::stats() const {
   stats.tokens = counters.tokens;
   stats.truncated = counters.truncated;
   stats.nonfinite = counters.nonfinite;
-  if (model.executable) stats.padded_share = model.executable->padded_share();
+  if (model.executable) {
+    stats.padded_share = model.executable->padded_share();
+    stats.partitions = model.executable->partitions();
+    stats.fallback_ops = model.executable->fallback_ops();
+    stats.device_notes = model.executable->notes();
+  }
   stats.load_seconds = model.load_seconds;
   stats.tokenize_seconds = static_cast<double>(counters.tokenize_ns) * 1e-9;
   stats.compute_seconds = static_cast<double>(counters.compute_ns) * 1e-9;

@@ -14,6 +14,7 @@
 #include "base/options.h"
 #include "base/process.h"
 #include "base/threads.h"
+#include "engine/verdict.h"
 #include "files/locate.h"
 #include "files/places.h"
 
@@ -293,6 +294,15 @@ class TokenizerAhead {
   std::future<tokens::Tokenizer> made_;  // waits at its end
 };
 
+// What a verdict says of this model and task, if there is one.
+std::vector<backend::Preferred> preferred(const EngineOptions& options, const LoadedModel& model) {
+  const ModelTasks files{
+      model.files.name(), model.files.revision(), {}, model.files.identity(), true};
+  const std::optional<Verdict> verdict = read_verdict(verdict_key(files, model.task_name));
+  if (!verdict) return {};
+  return preferred_devices(*verdict, options.dtype, options.expected_texts, options.threads);
+}
+
 // Body, head and room of a task that reads from a model.
 void load_program(const EngineOptions& options, LoadedModel* model, TokenizerAhead* tokenizer) {
   Program program = build_program(model->files, model->task.get(), model->adapter);
@@ -307,8 +317,11 @@ void load_program(const EngineOptions& options, LoadedModel* model, TokenizerAhe
     limits.max_text_tokens =
         resolve_length(options, lengths, model->tokenizer.special_tokens_added(pairs));
   }
-  const backend::Choice choice =
-      backend::select({options.device, options.dtype, options.disable}, program, &limits);
+  limits.room = {options.onnxruntime_library, options.provider_options,
+                 files::cache_home() / "compiled"};
+  backend::Wish wish{options.device, options.dtype, options.disable};
+  if (wish.device == "auto") wish.preferred = preferred(options, *model);
+  const backend::Choice choice = backend::select(wish, program, &limits);
   if (options.memory_limit != 0) tokenizer->take();  // it counts
   fit_memory(options, *choice.backend, program, model->files.weight_bytes(), &limits);
   limits.packed_cache = packed_cache(options, *model);
@@ -368,6 +381,7 @@ LoadedModel load(const EngineOptions& options, const TaskOptions& task_options) 
   files::ModelFiles files = files::ModelFiles::open(located.folder, located.name);
   std::unique_ptr<task::Task> task = task::make_task(files, task_options);
   LoadedModel model{std::move(files), no_tokenizer(), std::move(task)};
+  model.task_name = task::task_name(task_options);
   model.limits.threads = resolve_threads(options.threads);
   model.adapter = task::choose_adapter(model.files, options.adapter, options.role);
   model.max_length_given = options.max_length != 0;

@@ -23,6 +23,7 @@ struct LoadedModel {
   tokens::Tokenizer tokenizer;
   std::unique_ptr<task::Task> task;
   std::unique_ptr<backend::Executable> executable{};
+  std::string task_name{};               // "dense"
   std::string adapter{}, weight_file{};  // empty: none
   std::string device{}, backend{}, isa{}, dtype{};
   std::vector<std::string> refusals{};

@@ -4,7 +4,7 @@
 
 #include "arch/arch.h"
 #include "base/error.h"
-#include "base/json.h"
+#include "base/json_object.h"
 #include "base/utf8.h"
 #include "engine/loader.h"
 #include "files/locate.h"
@@ -17,30 +17,6 @@ files::ModelFiles open_model(std::string_view locator, files::Ask ask = files::A
   const files::Located located = files::locate(locator, ask);
   return files::ModelFiles::open(located.folder, located.name);
 }
-
-// Grows a JSON object member by member.
-class ObjectWriter {
- public:
-  void text(std::string_view key, std::string_view value) {
-    name(key);
-    json_append_string(out_, value);
-  }
-  void integer(std::string_view key, std::int64_t value) { raw(key, std::to_string(value)); }
-  void boolean(std::string_view key, bool value) { raw(key, value ? "true" : "false"); }
-  void raw(std::string_view key, std::string_view json) {
-    name(key);
-    out_ += json;
-  }
-  std::string finish() && { return std::move(out_) + "}"; }
-
- private:
-  void name(std::string_view key) {
-    if (out_.size() > 1) out_ += ",";
-    json_append_string(out_, key);
-    out_ += ":";
-  }
-  std::string out_ = "{";
-};
 
 std::string adapters_json(const files::ModelFiles& model) {
   std::string out = "[";
@@ -61,9 +37,9 @@ std::string modules_json(const files::ModelFiles& model) {
 }
 
 std::string prompts_json(const files::ModelFiles& model) {
-  ObjectWriter prompts;
+  JsonObject prompts;
   for (const files::Prompt& prompt : model.prompts()) prompts.text(prompt.name, prompt.text);
-  return std::move(prompts).finish();
+  return prompts.done();
 }
 
 std::string pooling_json(const files::ModelFiles& model) {
@@ -128,7 +104,7 @@ std::string Model::show(std::string_view locator, bool with_program) {
       if (weight.present()) parameters += weight.tensor.elements();
     });
   }
-  ObjectWriter out;
+  JsonObject out;
   out.text("model", model.name());
   out.text("folder", model.folder().string());
   out.text("revision", model.revision());
@@ -155,7 +131,7 @@ std::string Model::show(std::string_view locator, bool with_program) {
     out.raw("default_prompt_name", "null");
   }
   if (with_program) out.text("program", program.text());
-  return std::move(out).finish();
+  return out.done();
 }
 
 std::optional<PromptText> Model::prompt(std::string_view locator,

@@ -19,6 +19,16 @@ void add(std::string& out, const char* key, double value) {
   out += std::string(",\"") + key + "\":";
   json_append_double(out, value);
 }
+void add(std::string& out, const char* key, const std::vector<std::string>& texts) {
+  out += std::string(",\"") + key + "\":";
+  char before = '[';
+  for (const std::string& text : texts) {
+    out += before;
+    json_append_string(out, text);
+    before = ',';
+  }
+  out += "]";
+}
 
 }  // namespace
 
@@ -39,6 +49,7 @@ std::string run_report_json(const Stats& stats, double total_seconds) {
   add(out, "padded_share", stats.padded_share);
   add(out, "partitions", stats.partitions);
   add(out, "fallback_ops", stats.fallback_ops);
+  if (!stats.device_notes.empty()) add(out, "device_notes", stats.device_notes);
   out += ",\"seconds\":{\"load\":";
   json_append_double(out, stats.load_seconds);
   add(out, "tokenize", stats.tokenize_seconds);

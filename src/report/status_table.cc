@@ -79,6 +79,15 @@ std::string member_text(const JsonValue& object, const char* key) {
   return value ? value_text(key, *value) : "";
 }
 
+// "dense 1.93 ms a text, 0.41 of the CPU's time, least cosine 0.9999987".
+std::string figures_text(std::string_view task, const JsonValue& figures) {
+  char text[128];
+  std::snprintf(text, sizeof text, " %.3g ms a text, %.3g of the CPU's time, least cosine %.7f",
+                figures.at("ms_per_text").number(), figures.at("ratio_to_cpu").number(),
+                figures.at("min_cosine").number());
+  return std::string(task) + text;
+}
+
 }  // namespace
 
 void TextTable::add_row(std::initializer_list<std::string> cells) { rows_.emplace_back(cells); }
@@ -127,13 +136,18 @@ std::string status_table(std::string_view json) {
         notes += "  " + name + ": " + std::string(note.string()) + "\n";
       }
     }
-    for (const char* key : {"tasks", "verdict", "recommend"}) {
+    if (const auto tasks = device.find("tasks")) {
+      for (const auto& [task, figures] : tasks->members())
+        notes += "  " + name + ": " + figures_text(task, figures) + "\n";
+    }
+    for (const char* key : {"verdict", "recommend"}) {
       const std::string text = member_text(device, key);
       if (!text.empty()) notes += "  " + name + ": " + key + " " + text + "\n";
     }
   }
   out += table.text();
   if (!notes.empty()) out += "notes:\n" + notes;
+  if (const auto not_kept = root.find("not_kept")) out += std::string(not_kept->string()) + "\n";
   return out;
 }
 

@@ -13,6 +13,8 @@ COMMANDS = [
     "rerank",
     "tokens",
     "status",
+    "bench",
+    "verify",
     "model list",
     "model show",
     "model convert",
@@ -48,8 +50,12 @@ def test_unknown_commands_name_the_known_ones(inlay, words):
     [
         (["embed", "a", "--bogus"], "--bogus"),
         (["embed", "a", "--bogus=1"], "--bogus=1"),
-        (["status", "--measure"], "--measure"),
-        (["status", "--html", "f"], "--html"),
+        (["status", "--measure", "most"], "--measure"),
+        (["status", "--html"], "--html"),
+        (["embed", "a", "--measure"], "--measure"),
+        (["bench", "--json"], "--json"),
+        (["bench", "--seconds", "0"], "--seconds"),
+        (["verify", "--grid"], "--grid"),
         (["embed", "a", "-m"], "--model"),
         (["embed", "a", "--model="], "--model"),
         (["embed", "a", "--model", ""], "--model"),
@@ -114,7 +120,8 @@ def test_broken_model_files(inlay, tiny, tmp_path):
 
 def test_devices_that_cannot_be_had(inlay, tiny):
     for device in ("cuda:98", "cuda:99", "onnxruntime:cpu", "mlx", "torch:cpu"):
-        expect(inlay("embed", "a", "-m", tiny, "--device", device), 69, device.split(":")[0])
+        result = inlay("embed", "a", "-m", tiny, "--device", device, INLAY_ONNXRUNTIME_LIBRARY="/nonexistent")
+        expect(result, 69, device.split(":")[0])
     expect(inlay("embed", "a", "-m", tiny, "--device", "cpu", "--disable", "cpu"), 69, "cpu")
     expect(inlay("embed", "a", "-m", tiny, "--disable", "cpu"), 69)
     assert inlay("embed", "a", "-m", tiny, "--disable", "coreml,cuda,mlx:gpu").code == 0
@@ -132,7 +139,8 @@ def test_status(inlay, tiny):
     status = json.loads(inlay("status", "--json").out)
     assert list(status) == ["machine", "model", "devices"]
     names = [device["device"] for device in status["devices"]]
-    assert names[:3] == ["cpu", "cuda", "ref"]
+    assert names[:2] == ["cpu", "cuda"]
+    assert names[2:6] == ["onnxruntime:cpu", "onnxruntime:cuda", "onnxruntime:coreml", "ref"]
     fields = "device state reason remedy version dtypes missing_steps partitions fallback_ops padded_share tasks verdict recommend"
     for device in status["devices"]:
         assert set(fields.split()) <= set(device)

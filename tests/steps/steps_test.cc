@@ -1,6 +1,6 @@
 // Every room and instruction set against ref, step by step: small Programs with random weights over
-// a batch of awkward lengths. A text alone must give the bits that it gives in the batch. A new
-// step adds cases, a new room none.
+// a batch of awkward lengths. A text alone must give the bits that it gives in the batch, in a room
+// that pads what agrees within the tolerance. A new step adds cases, a new room none.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -440,6 +440,9 @@ std::vector<RoomCase> room_cases() {
   std::vector<RoomCase> all;
   for (const Backend* room : backend::all_backends()) {
     if (room->name() == "ref") continue;
+    // Opening ONNX Runtime takes longer than most cases: only the run of its own does it.
+    if (room->name() == "onnxruntime" && std::getenv("INLAY_ONNXRUNTIME_LIBRARY") == nullptr)
+      continue;
     if (room->name() != "cpu") {
       add_device_cases(*room, &all);
       continue;
@@ -455,18 +458,17 @@ std::vector<RoomCase> room_cases() {
   return all;
 }
 
-void expect_close(const Outputs& got, const Outputs& expected, std::size_t output,
-                  const Tolerance& tolerance) {
-  const std::size_t width = got.widths[output];
-  const std::vector<float>& all = expected.values[output];
+void expect_close(const float* got, const float* all, std::size_t count, std::size_t width,
+                  std::size_t output, const Tolerance& tolerance) {
   double largest = 1e-3;
-  for (const float v : all) largest = std::max(largest, std::fabs(static_cast<double>(v)));
-  for (std::size_t row = 0; row * width < all.size(); ++row) {
+  for (std::size_t i = 0; i < count; ++i)
+    largest = std::max(largest, std::fabs(static_cast<double>(all[i])));
+  for (std::size_t row = 0; row * width < count; ++row) {
     double dot = 0;
     double a = 0;
     double b = 0;
     for (std::size_t d = 0; d < width; ++d) {
-      const double x = got.values[output][row * width + d];
+      const double x = got[row * width + d];
       const double y = all[row * width + d];
       ASSERT_LE(std::fabs(x - y), tolerance.relative * largest)
           << "output " << output << ", row " << row << ", column " << d;
@@ -479,6 +481,9 @@ void expect_close(const Outputs& got, const Outputs& expected, std::size_t outpu
     }
   }
 }
+
+// Engines of others, given padded texts: their sums are in another order for another shape.
+bool pads(const Backend& room) { return room.name() == "onnxruntime"; }
 
 class Steps : public testing::TestWithParam<RoomCase> {};
 
@@ -523,7 +528,8 @@ TEST_P(Steps, AgreeWithRefAndDoNotDependOnNeighbours) {
     Outputs got = shape;
     executable->run(packed, got.spans());
     for (std::size_t i = 0; i < got.values.size(); ++i)
-      expect_close(got, expected, i, tolerance_of(c.dtype));
+      expect_close(got.values[i].data(), expected.values[i].data(), got.values[i].size(),
+                   got.widths[i], i, tolerance_of(c.dtype));
     if (first.values.empty()) first = got;
     for (std::size_t i = 0; i < got.values.size(); ++i) {
       ASSERT_EQ(0, std::memcmp(first.values[i].data(), got.values[i].data(),
@@ -563,6 +569,11 @@ TEST_P(Steps, AgreeWithRefAndDoNotDependOnNeighbours) {
         const std::size_t row = got.rows[i] == Rows::kTokens  ? begin
                                 : got.rows[i] == Rows::kTexts ? static_cast<std::size_t>(t)
                                                               : first_span;
+        if (pads(*c.room)) {
+          expect_close(alone.values[i].data(), &got.values[i][row * got.widths[i]],
+                       alone.values[i].size(), got.widths[i], i, tolerance_of(c.dtype));
+          continue;
+        }
         ASSERT_EQ(0, std::memcmp(alone.values[i].data(), &got.values[i][row * got.widths[i]],
                                  alone.values[i].size() * sizeof(float)))
             << "output " << i << " of text " << t << " alone differs, " << threads << " threads";

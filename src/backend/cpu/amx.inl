@@ -91,7 +91,8 @@ static inline void multiply_tiles(const float* a, Index lda, const float* b, Ind
   }
 }
 
-template <Element kElement, bool kFetch>
+// In int8, kScaled false leaves the sums as they are, in floats.
+template <Element kElement, bool kFetch, bool kScaled = true>
 static inline void amx_product(Index rows, const float* a, Index lda, const float* b, Index words,
                                float* c, Index ldc) {
   if (rows < kTileRows) _tile_loadconfig(&kTileConfigs.of[rows]);
@@ -101,7 +102,14 @@ static inline void amx_product(Index rows, const float* a, Index lda, const floa
     multiply_tiles<kElement, false, kFetch>(a, lda, b, words, c, ldc);
   }
   if (rows < kTileRows) _tile_loadconfig(&kTileConfigs.of[kTileRows]);
-  if constexpr (kElement == Element::kInt8) {  // the roundings of int8_kernel
+  if constexpr (kElement == Element::kInt8 && !kScaled) {
+    for (Index r = 0; r < rows; ++r) {
+      for (int v = 0; v < 2; ++v) {
+        float* at = c + r * ldc + v * V::kWidth;
+        V::store(at, V::to_float(V::load_int(reinterpret_cast<const std::int32_t*>(at))));
+      }
+    }
+  } else if constexpr (kElement == Element::kInt8) {  // the roundings of int8_kernel
     const Reg scales[2] = {V::load(b + words * 32), V::load(b + words * 32 + 16)};
     for (Index r = 0; r < rows; ++r) {
       const Reg scale = V::set1(a[r * lda + words]);

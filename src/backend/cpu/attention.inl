@@ -1,160 +1,8 @@
-// Attention of one text and head: keys and values of a block packed into panels, scores of a tile
-// of query rows in cache, softmax on them, then the product with the values. Nothing of size
-// [keys, keys] exists. A row's arithmetic depends on its text's length and its own position alone.
-// In bf16, what enters either product is rounded; scores, softmax and sums stay fp32.
-
-struct AttentionBuffers {
-  float* keys;             // [key panels][words of a head][kPanel], times scale and log2(e)
-  float* values;           // [value panels][words of the keys][kPanel]
-  float* scores;           // [kTileRows][lds]
-  float* narrow;           // [kTileRows][lds]: queries, then probabilities, in bf16
-  float* sums;             // [kQueryBlock][padded head size]: products with the values so far
-  float* largest;          // [kQueryBlock]
-  float* total;            // [kQueryBlock]
-  float* query_positions;  // [kTileRows][ldp]: a tile's queries against every relative position
-  float* key_positions;    // [block][ldp]: a block's keys likewise
-  Index lds, ldp;
-  Index padded;
-};
-
-static inline Index round_up(Index x, Index to) { return (x + to - 1) / to * to; }
-
-static inline AttentionBuffers attention_buffers(const AttentionArgs& args) {
-  const Index block = attention_key_block(args.head_size);
-  AttentionBuffers b;
-  b.padded = round_up(args.head_size, kPanel);
-  b.lds = block + kLanes;  // not a multiple of 4096 bytes
-  b.keys = args.scratch;
-  b.values = b.keys + round_up(block, kPanel) * round_up(args.head_size, kLanes);
-  b.scores = b.values + block * b.padded;
-  b.narrow = b.scores + kTileRows * b.lds;
-  b.sums = b.narrow + kTileRows * b.lds;
-  b.largest = b.sums + kQueryBlock * b.padded;
-  b.total = b.largest + kQueryBlock;
-  b.query_positions = b.total + kQueryBlock;
-  b.ldp = round_up(args.positions, kPanel) + kLanes;
-  b.key_positions = b.query_positions + kTileRows * b.ldp;
-  return b;
-}
-
-// A square that keys or columns do not fill: what is missing becomes zeros.
-static inline void transpose_some(const float* in, Index ldi, Index rows, Index width,
-                                  float (&turned)[V::kWidth * V::kWidth], float factor) {
-  alignas(64) float square[V::kWidth * V::kWidth];
-  for (Index i = 0; i < V::kWidth; ++i) {
-    float* line = square + i * V::kWidth;
-    if (i >= rows) {
-      V::store(line, V::zero());
-    } else if (width == V::kWidth) {
-      V::store(line, V::load(in + i * ldi));
-    } else {
-      for (Index j = 0; j < V::kWidth; ++j) line[j] = j < width ? in[i * ldi + j] : 0.0F;
-    }
-  }
-  V::transpose_scaled(square, V::kWidth, turned, V::kWidth, factor);
-}
-
-static void pack_keys(const AttentionArgs& args, const AttentionBuffers& b, Index begin,
-                      Index count) {
-  const float factor = args.scale * kLog2E;  // scores come out as exponents of two
-  const Index d = args.head_size;
-  for (Index panel = 0; panel * kPanel < count; ++panel) {
-    float* out = b.keys + panel * d * kPanel;
-    const float* k = args.k + (begin + panel * kPanel) * args.ldk;
-    const Index columns = count - panel * kPanel < kPanel ? count - panel * kPanel : kPanel;
-    for (Index c = 0; c < kPanel; c += V::kWidth) {
-      const Index rows = columns - c < V::kWidth ? columns - c : Index{V::kWidth};
-      for (Index j = 0; j < d; j += V::kWidth) {
-        const Index width = d - j < V::kWidth ? d - j : Index{V::kWidth};
-        const float* in = k + c * args.ldk + j;
-        float* to = out + j * kPanel + c;
-        if (rows == V::kWidth && width == V::kWidth) {
-          V::transpose_scaled(in, args.ldk, to, kPanel, factor);
-        } else {
-          alignas(64) float turned[V::kWidth * V::kWidth];
-          transpose_some(in, args.ldk, rows, width, turned, factor);
-          for (Index i = 0; i < width; ++i)
-            V::store(to + i * kPanel, V::load(turned + i * V::kWidth));
-        }
-      }
-    }
-  }
-}
-
-static void pack_keys_bf16(const AttentionArgs& args, const AttentionBuffers& b, Index begin,
-                           Index count) {
-  const float factor = args.scale * kLog2E;
-  const Index words = element_words(Element::kBf16, args.head_size);
-  for (Index panel = 0; panel * kPanel < count; ++panel) {
-    float* out = b.keys + panel * words * kPanel;
-    const float* k = args.k + (begin + panel * kPanel) * args.ldk;
-    for (Index c = 0; c < kPanel; c += V::kWidth) {
-      const Index rows = count - panel * kPanel - c;
-      for (Index j = 0; j < 2 * words; j += V::kWidth) {
-        const Index width = args.head_size - j;
-        alignas(64) float turned[V::kWidth * V::kWidth];
-        if (rows >= V::kWidth && width >= V::kWidth) {
-          V::transpose_scaled(k + c * args.ldk + j, args.ldk, turned, V::kWidth, factor);
-        } else {
-          transpose_some(k + c * args.ldk + j, args.ldk, rows,
-                         width < V::kWidth ? width : Index{V::kWidth}, turned, factor);
-        }
-        float* to = out + j / 2 * kPanel + c;
-        for (Index i = 0; i < V::kWidth; i += 2, to += kPanel) {
-          V::store(to, V::pair_halves(V::load(turned + i * V::kWidth),
-                                      V::load(turned + (i + 1) * V::kWidth)));
-        }
-      }
-    }
-  }
-}
-
-static void pack_values(const AttentionArgs& args, const AttentionBuffers& b, Index begin,
-                        Index count) {
-  const Index block = attention_key_block(args.head_size);
-  for (Index column = 0; column < args.head_size; column += kPanel) {
-    float* out = b.values + column * block;
-    const Index columns =
-        args.head_size - column < kPanel ? args.head_size - column : Index{kPanel};
-    for (Index i = 0; i < count; ++i, out += kPanel) {
-      const float* v = args.v + (begin + i) * args.ldv + column;
-      if (columns == kPanel) {
-#pragma GCC unroll 4
-        for (int r = 0; r < kTileRegs; ++r)
-          V::store(out + r * V::kWidth, V::load(v + r * V::kWidth));
-      } else {
-        for (Index j = 0; j < kPanel; ++j) out[j] = j < columns ? v[j] : 0.0F;
-      }
-    }
-  }
-}
-
-static void pack_values_bf16(const AttentionArgs& args, const AttentionBuffers& b, Index begin,
-                             Index count) {
-  const Index block = attention_key_block(args.head_size);
-  const Index words = element_words(Element::kBf16, count);
-  alignas(64) float lines[2][kPanel];
-  for (Index column = 0; column < args.head_size; column += kPanel) {
-    float* out = b.values + column * (block / 2);
-    const Index columns =
-        args.head_size - column < kPanel ? args.head_size - column : Index{kPanel};
-    for (Index i = 0; i < words; ++i, out += kPanel) {
-      const float* pair[2];
-      for (Index half = 0; half < 2; ++half) {
-        const Index key = 2 * i + half;
-        const float* v = args.v + (begin + key) * args.ldv + column;
-        pair[half] = v;
-        if (key < count && columns == kPanel) continue;
-        for (Index j = 0; j < kPanel; ++j)
-          lines[half][j] = key < count && j < columns ? v[j] : 0.0F;
-        pair[half] = lines[half];
-      }
-#pragma GCC unroll 4
-      for (int r = 0; r < kPanel; r += V::kWidth)
-        V::store(out + r, V::pair_halves(V::load(pair[0] + r), V::load(pair[1] + r)));
-    }
-  }
-}
+// Attention of one text and head: keys and values of a block packed into panels
+// (attention_pack.inl), scores of a tile of query rows in cache, softmax on them, then the product
+// with the values. Nothing of size [keys, keys] exists. A row's arithmetic depends on its text's
+// length and its own position alone. Scores, softmax and sums are fp32. In bf16, what enters either
+// product is rounded; in int8, see attention_pack.inl.
 
 // What to add to the last 16 scores of a row so that `count` of them count: zeros, then -infinity.
 static inline Row16 past_end(Index count) {
@@ -322,6 +170,60 @@ static inline void store_columns(const AttentionArgs& args, const float* line, I
   for (Index j = 0; to == halves && j < columns; ++j) out[j] = halves[j];
 }
 
+// Sums of a tile's probabilities in steps times a panel of values, as floats.
+static inline void steps_tile(const AttentionBuffers& b, Index rows, const float* values,
+                              Index begin, Index used, float* tile) {
+  const float* words = values + kPanel + step_words(begin) * kPanel;
+#if defined(INLAY_BYTE_PLANES)
+  alignas(64) float planes[2 * kTileRows * kPanel];  // a row's upper bits, then its lower ones
+  for (Index r = 0; r < 2 * rows; r += kTileRows) {
+    const Index count = 2 * rows - r < kTileRows ? 2 * rows - r : Index{kTileRows};
+    steps_product(count, b.narrow + r * (b.lds / 2), b.lds / 2, words, step_words(used),
+                  planes + r * kPanel, kPanel);
+  }
+  for (Index r = 0; r < rows; ++r) {
+    const float* both = planes + 2 * r * kPanel;
+#pragma GCC unroll 4
+    for (int v = 0; v < kPanel; v += V::kWidth) {
+      V::store(tile + r * kPanel + v,
+               V::fma(V::load(both + v), V::set1(128.0F), V::load(both + kPanel + v)));
+    }
+  }
+#else
+  steps_product(rows, b.narrow, b.lds, words, step_words(used), tile, kPanel);
+#endif
+}
+
+// The product of a tile's probabilities of keys [begin, begin + used) with a panel of values.
+static inline void value_product(const AttentionArgs& args, const AttentionBuffers& b, Index rows,
+                                 Index begin, Index used, Index column, float* tile) {
+  const Element element = args.element;
+  if (element == Element::kInt8) {
+    const float* values = b.values + column / kPanel * value_stride(args.head_size);
+    steps_tile(b, rows, values, begin, used, tile);
+    for (Index r = 0; r < rows; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kPanel; v += V::kWidth) {
+        float* at = tile + r * kPanel + v;
+        V::store(at, V::mul(V::load(at), V::load(values + v)));
+      }
+    }
+    return;
+  }
+  const Index key_words = element_words(element, used);
+  const bool bf16 = element == Element::kBf16;
+  const Index lines = attention_key_block(args.head_size) / (bf16 ? 2 : 1);
+  const Index first_line = begin / (bf16 ? 2 : 1);
+  element_product(element, rows, bf16 ? b.narrow : b.scores + begin, b.lds,
+                  b.values + column * lines + first_line * kPanel, key_words, tile, kPanel);
+}
+
+// A query to bytes and, behind their words, its scale.
+static inline void round_row(const float* row, Index width, float* out) {
+  const Index words = byte_words(width);
+  out[words] = round_to_bytes<V::kOffset>(row, width, out, words);
+}
+
 // One tile of query rows against one block of keys. `slot` is the tile's first row in the running
 // buffers; `first` and `last` say whether the block starts and ends what the rows see.
 static inline void attend_tile(const AttentionArgs& args, const AttentionBuffers& b, Index row,
@@ -329,17 +231,25 @@ static inline void attend_tile(const AttentionArgs& args, const AttentionBuffers
                                bool last) {
   // Later rows see from and up to later keys: the first and the last bound the tile.
   const Index position = args.first_position + row;
-  const bool bf16 = args.element == Element::kBf16;
-  const Index whole = bf16 ? 32 : kPanel;  // of a line of bf16, or of a panel
+  const Element element = args.element;
+  const bool fp32 = element == Element::kFp32;
+  // Keys of a panel, or of a 64-byte line of narrow probabilities.
+  const Index whole = fp32 ? Index{kPanel} : element == Element::kBf16 ? 32 : 64;
   const Index begin = seen_keys(args, position, key_begin, key_count).begin / whole * whole;
   const Index most = seen_keys(args, position + rows - 1, key_begin, key_count).end;
   const float* q = args.q + row * args.ldq;
-  for (Index r = 0; bf16 && r < rows; ++r)
-    narrow(Element::kBf16, q + r * args.ldq, args.head_size, b.narrow + r * b.lds, nullptr);
-  const Index words = element_words(args.element, args.head_size);
+  for (Index r = 0; r < rows; ++r) {
+    if (element == Element::kBf16)
+      narrow(element, q + r * args.ldq, args.head_size, b.narrow + r * b.lds, nullptr);
+    if (element == Element::kInt8)
+      round_row(q + r * args.ldq, args.head_size, b.narrow + r * b.lds);
+  }
+  const bool int8 = element == Element::kInt8;
+  const Index words = int8 ? byte_words(args.head_size) : element_words(element, args.head_size);
+  const Index lines = int8 ? words + 2 : words;
   for (Index panel = begin / kPanel; panel * kPanel < most; ++panel) {
-    element_product(args.element, rows, bf16 ? b.narrow : q, bf16 ? b.lds : args.ldq,
-                    b.keys + panel * words * kPanel, words, b.scores + panel * kPanel, b.lds);
+    element_product(element, rows, fp32 ? q : b.narrow, fp32 ? args.ldq : b.lds,
+                    b.keys + panel * lines * kPanel, words, b.scores + panel * kPanel, b.lds);
   }
   add_biases(args, b, row, rows, key_begin, most);
   alignas(64) float keep[kTileRows];  // factor of what was summed before
@@ -363,25 +273,23 @@ static inline void attend_tile(const AttentionArgs& args, const AttentionBuffers
     }
   }
   const Index used = most > begin ? most - begin : 0;
-  for (Index r = 0; bf16 && r < rows; ++r)
-    narrow(Element::kBf16, b.scores + r * b.lds + begin, used, b.narrow + r * b.lds, nullptr);
-  const float* probabilities = bf16 ? b.narrow : b.scores + begin;
-  const Index key_words = element_words(args.element, used);
-  const Index lines =
-      bf16 ? attention_key_block(args.head_size) / 2 : attention_key_block(args.head_size);
-  const Index first_line = bf16 ? begin / 2 : begin;
+  for (Index r = 0; r < rows; ++r) {
+    const float* p = b.scores + r * b.lds + begin;
+    float* out = b.narrow + r * b.lds;
+    if (element == Element::kBf16) narrow(element, p, used, out, nullptr);
+    if (int8) step_probabilities(p, used, out, out + b.lds / 2);
+  }
   alignas(64) float tile[kTileRows * kPanel];
   for (Index column = 0; column < args.head_size; column += kPanel) {
     const Index columns =
         args.head_size - column < kPanel ? args.head_size - column : Index{kPanel};
-    element_product(args.element, rows, probabilities, b.lds,
-                    b.values + column * lines + first_line * kPanel, key_words, tile, kPanel);
+    value_product(args, b, rows, begin, used, column, tile);
     for (Index r = 0; r < rows; ++r) {
       float* sums = b.sums + (slot + r) * b.padded + column;
       const Index out_column = args.out_column + column;
       const Reg factor = V::set1(keep[r]);
       const float total = b.total[slot + r];  // zero where a window holds no key that is seen
-      const Reg divisor = V::set1(total > 0 ? 1.0F / total : 0.0F);
+      const Reg divisor = V::set1(total == 0 ? 0.0F : 1.0F / total);  // NaN stays
       alignas(64) float line[kPanel];
       const bool direct = last && columns == kPanel && !args.narrow_out;
       float* target = direct ? fp32_at(args.out, args.ldo, row + r, out_column) : line;
@@ -419,15 +327,7 @@ static void attention(const AttentionArgs& args) {
     for (Index key = keys.begin; key < keys.end; key += block) {
       const Index count = keys.end - key < block ? keys.end - key : block;
       const bool packed = args.window < 0 && args.keys <= block && begin > args.query_begin;
-      if (!packed) {
-        if (args.element == Element::kBf16) {
-          pack_keys_bf16(args, b, key, count);
-          pack_values_bf16(args, b, key, count);
-        } else {
-          pack_keys(args, b, key, count);
-          pack_values(args, b, key, count);
-        }
-      }
+      if (!packed) pack_block(args, b, key, count);
       if (args.position_queries != nullptr) pack_key_positions(args, b, begin, end, key, count);
       for (Index row = begin; row < end; row += kTileRows) {
         const Index rows = end - row < kTileRows ? end - row : Index{kTileRows};

@@ -121,6 +121,83 @@ static void int8_kernel(const float* a, Index lda, const float* b, Index words, 
   }
 }
 
+#if !defined(INLAY_BYTE_PLANES)
+// The same of words of two numbers of 16 bits, without scales: c is the sums alone, from zero.
+template <int kRows>
+static void steps_kernel(const float* a, Index lda, const float* b, Index words, float* c,
+                         Index ldc) {
+  constexpr int kBases = (kRows + 2) / 3;
+  const float* base[kBases];
+#pragma GCC unroll 8
+  for (int g = 0; g < kBases; ++g) {
+    base[g] = a + 3 * g * lda;
+    asm("" : "+r"(base[g]));
+  }
+  V::Int acc[kRows][kTileRegs];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kTileRegs; ++v) acc[r][v] = V::no_steps();
+  }
+  for (Index i = 0; i < words; ++i) {
+    V::Steps column[kTileRegs];
+#pragma GCC unroll 4
+    for (int v = 0; v < kTileRegs; ++v) column[v] = V::load_steps(b + v * V::kWidth);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      std::int32_t pair = 0;
+      __builtin_memcpy(&pair, base[r / 3] + (r % 3) * lda, sizeof pair);
+      const V::Steps value = V::steps_word(pair);
+#pragma GCC unroll 4
+      for (int v = 0; v < kTileRegs; ++v) V::dot_steps(acc[r][v], value, column[v]);
+    }
+    b += kPanel;
+#pragma GCC unroll 8
+    for (int g = 0; g < kBases; ++g) ++base[g];
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kTileRegs; ++v)
+      V::store(c + r * ldc + v * V::kWidth, V::to_float(acc[r][v]));
+  }
+}
+#elif !defined(INLAY_AMX)
+// The same of bytes in [0, 127] without scales: c is the sums alone, from zero.
+template <int kRows>
+static void count_kernel(const float* a, Index lda, const float* b, Index words, float* c,
+                         Index ldc) {
+  const float* base[kRows];
+  V::Int acc[kRows][kTileRegs];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    base[r] = a + r * lda;
+#pragma GCC unroll 4
+    for (int v = 0; v < kTileRegs; ++v) acc[r][v] = V::Int{};
+  }
+  for (Index i = 0; i < words; ++i) {
+    V::Bytes column[kTileRegs];
+#pragma GCC unroll 4
+    for (int v = 0; v < kTileRegs; ++v) column[v] = V::load_bytes(b + v * V::kWidth);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      std::int32_t bytes = 0;
+      __builtin_memcpy(&bytes, base[r] + i, sizeof bytes);
+      const V::Word value = V::word(bytes);
+#pragma GCC unroll 4
+      for (int v = 0; v < kTileRegs; ++v) V::dot(acc[r][v], value, column[v]);
+    }
+    b += kPanel;
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kTileRegs; ++v)
+      V::store(c + r * ldc + v * V::kWidth, V::to_float(acc[r][v]));
+  }
+}
+#endif
+
 // The same for bf16: the product of each word's second elements is added first, then that of its
 // first ones, each with one rounding, as AVX512-BF16's instruction does.
 template <int kRows, bool kFetch>
@@ -178,6 +255,11 @@ struct TileTable {
   static constexpr TileKernel kKernels[] = {nullptr, tile_kernel<kRows, kFetch>...};
   static constexpr TileKernel kBf16[] = {nullptr, bf16_kernel<kRows, kFetch>...};
   static constexpr TileKernel kInt8[] = {nullptr, int8_kernel<kRows, kFetch>...};
+#if !defined(INLAY_BYTE_PLANES)
+  static constexpr TileKernel kSteps[] = {nullptr, steps_kernel<kRows>...};
+#elif !defined(INLAY_AMX)
+  static constexpr TileKernel kSteps[] = {nullptr, count_kernel<kRows>...};
+#endif
 };
 template <bool kFetch, int kCount, int... kRows>
 struct MakeTileTable : MakeTileTable<kFetch, kCount - 1, kCount, kRows...> {};
@@ -220,6 +302,16 @@ static inline void element_product(Element element, Index rows, const float* a, 
 #else
   using Table = MakeTileTable<kFetch, kVectorRows>;
   (element == Element::kInt8 ? Table::kInt8 : Table::kBf16)[rows](a, lda, b, words, c, ldc);
+#endif
+}
+
+// The sums of attention's probabilities times values (attention_pack.inl), over one panel.
+static inline void steps_product(Index rows, const float* a, Index lda, const float* b, Index words,
+                                 float* c, Index ldc) {
+#if defined(INLAY_AMX)
+  amx_product<Element::kInt8, false, false>(rows, a, lda, b, words, c, ldc);
+#else
+  MakeTileTable<false, kVectorRows>::kSteps[rows](a, lda, b, words, c, ldc);
 #endif
 }
 

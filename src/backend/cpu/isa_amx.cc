@@ -25,6 +25,7 @@ namespace {
 
 #define INLAY_AVX512_BF16 1
 #define INLAY_AMX 1
+#define INLAY_BYTE_PLANES 1
 #include "backend/cpu/vector_avx512.inl"
 constexpr int kTileRows = 32;
 constexpr int kTileRegs = 2;

@@ -19,9 +19,9 @@ Index attention_scratch(const Kernels& kernels, Index head_size, Index positions
   const Index padded = (head_size + kernels.panel - 1) / kernels.panel * kernels.panel;
   const Index keys = (block + kernels.panel - 1) / kernels.panel * kernels.panel;
   const Index line = (positions + kernels.panel - 1) / kernels.panel * kernels.panel;
-  const Index lines = (head_size + kLanes - 1) / kLanes * kLanes;
-  return keys * lines + block * padded + 2 * kernels.tile_rows * (block + kLanes) +
-         kQueryBlock * padded + 2 * ((kQueryBlock + kLanes - 1) / kLanes * kLanes) +
+  return keys * attention_key_lines(head_size) + block * padded +
+         2 * kernels.tile_rows * (block + kLanes) + kQueryBlock * padded +
+         2 * ((kQueryBlock + kLanes - 1) / kLanes * kLanes) +
          (kernels.tile_rows + block) * (line + kLanes);
 }
 

@@ -7,6 +7,7 @@
 namespace inlay::backend::cpu {
 namespace {
 
+#define INLAY_BYTE_PLANES 1
 #include "backend/cpu/vector_neon.inl"
 constexpr int kTileRows = 6;
 constexpr int kTileRegs = 4;

@@ -144,7 +144,8 @@ struct AttentionArgs {
   float* out = nullptr;  // row 0 of the text; fp32, or (narrow_out) bf16 rows
   Index ldo = 0;
   Index out_column = 0;  // the head's first column of `out`
-  // kBf16: queries, keys, values and probabilities are rounded to bf16 before they are multiplied.
+  // What queries, keys, values and probabilities are rounded to before they are multiplied:
+  // attention_pack.inl says how.
   Element element = Element::kFp32;
   bool narrow_out = false;
   Index keys = 0;
@@ -208,6 +209,12 @@ struct Kernels {
 // that a text's bits do not depend on how its rows are split. Bound: the block's keys and values
 // stay within half of a 1 MiB L2 cache.
 inline Index attention_key_block(Index head_size) { return head_size <= 64 ? 512 : 256; }
+// Lines of a panel of keys, in the element that takes most.
+constexpr Index attention_key_lines(Index head_size) {
+  const Index floats = (head_size + kLanes - 1) / kLanes * kLanes;
+  const Index bytes = panel_lines(Element::kInt8, head_size);
+  return floats > bytes ? floats : bytes;
+}
 // Query rows of one unit of work when a text has more keys than a block: bounds the scratch, and
 // lets a long text spread over threads. Some 18 tiles, so that packing the keys again for each unit
 // costs under 1 %.

@@ -8,6 +8,7 @@
 #include "backend/cpu/gemm.inl"
 #include "backend/cpu/rows.inl"
 #include "backend/cpu/heads.inl"
+#include "backend/cpu/attention_pack.inl"
 #include "backend/cpu/attention.inl"
 // clang-format on
 

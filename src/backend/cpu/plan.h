@@ -91,7 +91,7 @@ struct AttentionOp {
   Index positions = 0;
   int distances = -1;                // of Plan::distances
   bool probabilities = false;        // out: [tokens, 1]
-  Element element = Element::kFp32;  // kBf16: products of bf16; rows of q, k and v are fp32
+  Element element = Element::kFp32;  // of both products; rows of q, k and v are fp32
   bool narrow_out = false;           // out: bf16 rows
 };
 struct AddOp {

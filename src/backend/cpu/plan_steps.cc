@@ -294,7 +294,9 @@ void Planner::emit(std::size_t i, const AttentionStep& step) {
     op.positions = 2 * d.span();
     op.distances = distances(d);
   }
-  if (!step.probabilities && element_ == Element::kBf16) op.element = element_;
+  // int8 would round all keys and values for one query.
+  const bool one_row = op.query.rows == Rows::kTexts;
+  if (!step.probabilities && !(element_ == Element::kInt8 && one_row)) op.element = element_;
   op.narrow_out = writes_bf16(result_of(i));
   op.out = op.narrow_out ? narrow_place(result_of(i)) : place_result(result_of(i), {}, i);
   for (const Place* prepared : {&op.query, &op.key}) {  // slots for this operation alone

@@ -297,6 +297,7 @@ struct LargestOfRow {
   inline void whole(Index i) { take(Row16::load(x + i)); }
   inline void rest(Index i, Index n) { take(Row16::load_some(x + i, n)); }
 };
+template <int kOffset>
 struct QuantizeRow {
   const float* x;
   std::uint8_t* out;
@@ -304,7 +305,7 @@ struct QuantizeRow {
   inline void apply(const Row16& v, std::uint8_t* to) const {
     for (int j = 0; j < Row16::kRegs; ++j) {
       const Reg q = V::add(V::mul(v.reg[j], inverse), V::set1(kRoundMagic));
-      V::store_bytes(to + j * V::kWidth, q);
+      V::template store_bytes<kOffset>(to + j * V::kWidth, q);
     }
   }
   inline void whole(Index i) { apply(Row16::load(x + i), out + i); }
@@ -335,6 +336,21 @@ static inline void clear_tail(float* out, Index begin, Index end) {
   for (Index i = begin; i < end; ++i) bytes[i] = 0;
 }
 
+// A row as bytes (plus kOffset), in so many words; returns its scale.
+template <int kOffset>
+static inline float round_to_bytes(const float* row, Index width, float* out, Index words) {
+  LargestOfRow largest{row, Row16::set1(0), Row16::set1(0)};
+  for_each_16(width, largest);
+  const float top = max_of(largest.largest);
+  // Below the least normal number times 127 the inverse would be infinite: such a row is zeros.
+  const bool some = top > 1e-35F;
+  QuantizeRow<kOffset> bytes{row, reinterpret_cast<std::uint8_t*>(out),
+                             V::set1(some ? 127.0F / top : 0.0F)};
+  for_each_16(width, bytes);
+  clear_tail(out, width, 4 * words);
+  return (some ? top / 127.0F : 0.0F) + sum_of(largest.poison);
+}
+
 static void quantize(const float* row, Index width, float* out, float* scratch) {
   if (mix_runs(width) == 16) {
     mix_runs_of<16>(row, width / 16, scratch);
@@ -343,16 +359,8 @@ static void quantize(const float* row, Index width, float* out, float* scratch) 
     mix_runs_of<4>(row, width / 4, scratch);
     row = scratch;
   }
-  LargestOfRow largest{row, Row16::set1(0), Row16::set1(0)};
-  for_each_16(width, largest);
-  const float top = max_of(largest.largest);
-  // Below the least normal number times 127 the inverse would be infinite: such a row is zeros.
-  const bool some = top > 1e-35F;
-  QuantizeRow bytes{row, reinterpret_cast<std::uint8_t*>(out), V::set1(some ? 127.0F / top : 0.0F)};
-  for_each_16(width, bytes);
   const Index words = element_words(Element::kInt8, width);
-  clear_tail(out, width, 4 * words);
-  out[words] = (some ? top / 127.0F : 0.0F) + sum_of(largest.poison);
+  out[words] = round_to_bytes<V::kOffset>(row, width, out, words);
 }
 
 static void narrow(Element element, const float* row, Index width, float* out, float* scratch) {

@@ -96,6 +96,31 @@ struct V {
     sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
   }
 #endif
+  // Attention's probabilities and values: words of two numbers of 16 bits.
+  using Steps = Int;
+  static inline Steps load_steps(const float* p) { return _mm256_castps_si256(load(p)); }
+  static inline Steps steps_word(std::int32_t x) { return _mm256_set1_epi32(x); }
+  static inline Int no_steps() { return _mm256_setzero_si256(); }
+  static inline void dot_steps(Int& sum, Steps p, Steps v) {
+#if defined(INLAY_AVX_VNNI)
+    asm("%{vex%} vpdpwssd %2, %1, %0" : "+x"(sum) : "x"(p), "x"(v));
+#else
+    // Together, or g++ 12 multiplies ahead and keeps sums in memory.
+    Int products;
+    asm("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(sum), "=&x"(products) : "x"(p), "x"(v));
+#endif
+  }
+  // The low 16 bits of each lane; of two registers' lanes, as words.
+  static inline void store_steps(std::uint16_t* p, Reg x) {
+    const Int low = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0xFFFF));
+    _mm_storeu_si128(
+        reinterpret_cast<__m128i*>(p),
+        _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1)));
+  }
+  static inline Reg pair_steps(Reg first, Reg second) {
+    return _mm256_castsi256_ps(_mm256_blend_epi16(
+        _mm256_castps_si256(first), _mm256_slli_epi32(_mm256_castps_si256(second), 16), 0xAA));
+  }
   // bf16: registers of words of two; a step multiplies the second (1) or the first (0) of each.
   static constexpr int kHalfSteps = 2;
   using Halves = Reg;
@@ -127,13 +152,14 @@ struct V {
         reinterpret_cast<__m128i*>(p),
         _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1)));
   }
-  // The low byte of each lane's bits, plus kOffset.
+  // The low byte of each lane's bits, plus kPlus.
+  template <int kPlus>
   static inline void store_bytes(std::uint8_t* p, Reg x) {
     const Int low = _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(255));
     const __m128i words =
         _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
     const __m128i bytes =
-        _mm_xor_si128(_mm_packus_epi16(words, words), _mm_set1_epi8(static_cast<char>(kOffset)));
+        _mm_xor_si128(_mm_packus_epi16(words, words), _mm_set1_epi8(static_cast<char>(kPlus)));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(p), bytes);
   }
 };

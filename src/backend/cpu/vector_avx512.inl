@@ -103,6 +103,32 @@ struct V {
         sum, _mm512_add_epi32(_mm512_madd_epi16(a.even, w.even), _mm512_madd_epi16(a.odd, w.odd)));
   }
 #endif
+#if !defined(INLAY_BYTE_PLANES)
+  // Attention's probabilities and values: words of two numbers of 16 bits.
+  using Steps = Int;
+  static inline Steps load_steps(const float* p) { return _mm512_loadu_si512(p); }
+  static inline Steps steps_word(std::int32_t x) { return _mm512_set1_epi32(x); }
+  static inline Int no_steps() { return _mm512_setzero_si512(); }
+  static inline void dot_steps(Int& sum, Steps p, Steps v) {
+#if defined(INLAY_AVX512_VNNI)
+    asm("vpdpwssd %2, %1, %0" : "+v"(sum) : "v"(p), "v"(v));
+#else
+    // Together, or g++ 12 multiplies ahead and keeps sums in memory.
+    Int products;
+    asm("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+v"(sum), "=&v"(products) : "v"(p), "v"(v));
+#endif
+  }
+  // The low 16 bits of each lane; of two registers' lanes, as words.
+  static inline void store_steps(std::uint16_t* p, Reg x) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                        _mm512_cvtepi32_epi16(_mm512_castps_si512(x)));
+  }
+  static inline Reg pair_steps(Reg first, Reg second) {
+    return _mm512_castsi512_ps(
+        _mm512_mask_blend_epi16(0xAAAAAAAA, _mm512_castps_si512(first),
+                                _mm512_slli_epi32(_mm512_castps_si512(second), 16)));
+  }
+#endif
   // bf16: registers of words of two.
 #if defined(INLAY_AVX512_BF16)
   static constexpr int kHalfSteps = 1;
@@ -148,12 +174,35 @@ struct V {
   static inline void store_halves(std::uint16_t* p, Reg x) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), rounded(x));
   }
-  // The low byte of each lane's bits, plus kOffset.
+  // The low byte of each lane's bits, plus kPlus.
+  template <int kPlus>
   static inline void store_bytes(std::uint8_t* p, Reg x) {
     const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_castps_si512(x));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
-                     _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(kOffset))));
+                     _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(kPlus))));
   }
+#if defined(INLAY_BYTE_PLANES)
+  // Attention's probabilities: bits 7 to 13 and 0 to 6 of each lane, as bytes.
+  static inline void store_planes(std::uint8_t* high, std::uint8_t* low, Reg x) {
+    const Int bits = _mm512_castps_si512(x);
+    const Int seven = _mm512_set1_epi32(127);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(low),
+                     _mm512_cvtepi32_epi8(_mm512_and_si512(bits, seven)));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(high),
+                     _mm512_cvtepi32_epi8(_mm512_and_si512(_mm512_srli_epi32(bits, 7), seven)));
+  }
+  // The low bytes of four registers' lanes as words.
+  static inline Reg quad_bytes(Reg a, Reg b, Reg c, Reg d) {
+    const Int low = _mm512_set1_epi32(255);
+    const Int two =
+        _mm512_or_si512(_mm512_and_si512(_mm512_castps_si512(a), low),
+                        _mm512_slli_epi32(_mm512_and_si512(_mm512_castps_si512(b), low), 8));
+    const Int four =
+        _mm512_or_si512(_mm512_slli_epi32(_mm512_and_si512(_mm512_castps_si512(c), low), 16),
+                        _mm512_slli_epi32(_mm512_castps_si512(d), 24));
+    return _mm512_castsi512_ps(_mm512_or_si512(two, four));
+  }
+#endif
 
  private:
   template <int kMask>

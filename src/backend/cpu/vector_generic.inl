@@ -89,6 +89,28 @@ struct V {
   static inline void dot(Int& sum, const Word& a, const Bytes& w) {
     for (int left = 0; left <= 24; left += 8) sum += byte_of(a, left) * byte_of(w, left);
   }
+  // Attention's probabilities and values: words of two numbers of 16 bits.
+  using Steps = Int;
+  static inline Steps load_steps(const float* p) { return reinterpret_cast<Int>(load(p)); }
+  static inline Steps steps_word(std::int32_t x) { return Int{x, x, x, x}; }
+  static inline Int no_steps() { return Int{}; }
+  static inline Int low_half(Int x) {
+    return reinterpret_cast<Int>(reinterpret_cast<Unsigned>(x) << 16) >> 16;
+  }
+  static inline void dot_steps(Int& sum, Steps p, Steps v) {
+    sum += low_half(p) * low_half(v) + (p >> 16) * (v >> 16);
+  }
+  // The low 16 bits of each lane; of two registers' lanes, as words.
+  static inline void store_steps(std::uint16_t* p, Reg x) {
+    std::uint32_t bits[kWidth];
+    __builtin_memcpy(bits, &x, sizeof bits);
+    for (int i = 0; i < kWidth; ++i) p[i] = static_cast<std::uint16_t>(bits[i]);
+  }
+  static inline Reg pair_steps(Reg first, Reg second) {
+    const Unsigned low = {0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF};
+    return reinterpret_cast<Reg>((reinterpret_cast<Unsigned>(first) & low) |
+                                 reinterpret_cast<Unsigned>(second) << 16);
+  }
   // bf16: registers of words of two; a step multiplies the second (1) or the first (0) of each.
   static constexpr int kHalfSteps = 2;
   using Halves = Reg;
@@ -119,10 +141,11 @@ struct V {
     const Unsigned bits = rounded(x);
     for (int i = 0; i < kWidth; ++i) p[i] = static_cast<std::uint16_t>(bits[i] >> 16);
   }
-  // The low byte of each lane's bits.
+  // The low byte of each lane's bits, plus kPlus.
+  template <int kPlus>
   static inline void store_bytes(std::uint8_t* p, Reg x) {
     std::uint32_t bits[kWidth];
     __builtin_memcpy(bits, &x, sizeof bits);
-    for (int i = 0; i < kWidth; ++i) p[i] = static_cast<std::uint8_t>(bits[i]);
+    for (int i = 0; i < kWidth; ++i) p[i] = static_cast<std::uint8_t>(bits[i] + kPlus);
   }
 };

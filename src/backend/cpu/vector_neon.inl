@@ -105,10 +105,29 @@ struct V {
   static inline void store_halves(std::uint16_t* p, Reg x) {
     vst1_u16(p, vshrn_n_u32(rounded(x), 16));
   }
-  // The low byte of each lane's bits.
+  // The low byte of each lane's bits, plus kPlus, which is 0 here.
+  template <int kPlus>
   static inline void store_bytes(std::uint8_t* p, Reg x) {
-    const uint16x4_t words = vmovn_u32(vreinterpretq_u32_f32(x));
+    static_assert(kPlus == 0);
+    store_low_bytes(p, vreinterpretq_u32_f32(x));
+  }
+  static inline void store_low_bytes(std::uint8_t* p, uint32x4_t bits) {
+    const uint16x4_t words = vmovn_u32(bits);
     const uint8x8_t bytes = vmovn_u16(vcombine_u16(words, words));
     vst1_lane_u32(reinterpret_cast<std::uint32_t*>(p), vreinterpret_u32_u8(bytes), 0);
+  }
+  // Attention's probabilities: bits 7 to 13 and 0 to 6 of each lane, as bytes.
+  static inline void store_planes(std::uint8_t* high, std::uint8_t* low, Reg x) {
+    const uint32x4_t bits = vreinterpretq_u32_f32(x);
+    const uint32x4_t seven = vdupq_n_u32(127);
+    store_low_bytes(low, vandq_u32(bits, seven));
+    store_low_bytes(high, vandq_u32(vshrq_n_u32(bits, 7), seven));
+  }
+  // The low bytes of four registers' lanes as words.
+  static inline Reg quad_bytes(Reg a, Reg b, Reg c, Reg d) {
+    uint32x4_t words = vreinterpretq_u32_f32(a);
+    words = vsliq_n_u32(words, vreinterpretq_u32_f32(b), 8);
+    words = vsliq_n_u32(words, vreinterpretq_u32_f32(c), 16);
+    return vreinterpretq_f32_u32(vsliq_n_u32(words, vreinterpretq_u32_f32(d), 24));
   }
 };

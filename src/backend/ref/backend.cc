@@ -107,6 +107,7 @@ class RefExecutable final : public Executable {
 class RefBackend final : public Backend {
  public:
   std::string_view name() const override { return "ref"; }
+  bool only_by_name() const override { return true; }
 
   Probe probe() const override {
     Probe probe;

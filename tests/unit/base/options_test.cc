@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <set>
 #include <sstream>
 
@@ -46,24 +47,54 @@ TEST(Options, WithNamesTheOutputsBesideDenseVectors) {
 }
 
 TEST(OptionTable, NamesAreUniqueAndDerive) {
-  std::set<std::string> names;
+  std::map<std::string, std::uint32_t> names;
   std::set<char> letters;
   for (const OptionSpec& option : option_table()) {
-    EXPECT_TRUE(names.insert(option.name).second) << option.name;
+    // One name, two meanings: never to one command.
+    std::uint32_t& commands = names[option.name];
+    EXPECT_EQ(commands & option.commands, 0U) << option.name;
+    if (commands == 0) {
+      EXPECT_EQ(find_option(key_name(option)), &option);
+    }
+    commands |= option.commands;
     if (option.letter != 0) {
       EXPECT_TRUE(letters.insert(option.letter).second) << option.name;
     }
     EXPECT_NE(option.commands, 0U) << option.name;
-    EXPECT_EQ(option.kind == OptionKind::kChoice, *option.choices != '\0') << option.name;
+    EXPECT_EQ(option.kind == OptionKind::kChoice || option.kind == OptionKind::kFlagOrChoice,
+              *option.choices != '\0')
+        << option.name;
     EXPECT_EQ(option.kind == OptionKind::kFlag, *option.metavar == '\0') << option.name;
     EXPECT_EQ(option.kind == OptionKind::kFlag, *option.fallback == '\0') << option.name;
-    EXPECT_EQ(find_option(key_name(option)), &option);
   }
   const OptionSpec& option = *find_option("batch-tokens");
   EXPECT_EQ(flag_name(option), "--batch-tokens");
   EXPECT_EQ(environment_name(option), "INLAY_BATCH_TOKENS");
   EXPECT_EQ(key_name(option), "batch_tokens");
   EXPECT_EQ(find_option("bogus"), nullptr);
+}
+
+TEST(OptionTable, AFlagThatTakesAWordOrNone) {
+  const OptionSpec& measure = *find_option("measure");
+  OptionValues values;
+  EXPECT_FALSE(values.flag("measure"));
+  values.set(measure, "", "--measure");
+  EXPECT_TRUE(values.flag("measure"));
+  EXPECT_EQ(values.text("measure"), "");
+  values.set(measure, "all", "--measure");
+  EXPECT_TRUE(values.flag("measure"));
+  EXPECT_EQ(values.text("measure"), "all");
+  EXPECT_THAT(refusal("measure", "some"), HasSubstr("expected all"));
+}
+
+TEST(OptionTable, EngineKeysGoToAnotherProcess) {
+  OptionValues values;
+  values.set(*find_option("device"), "cuda:1", "--device");
+  values.set(*find_option("threads"), "3", "--threads");
+  values.set(*find_option("quiet"), "true", "--quiet");
+  const auto keys = values.engine_keys();
+  EXPECT_EQ(keys, (std::vector<std::pair<std::string, std::string>>{{"device", "cuda:1"},
+                                                                    {"threads", "3"}}));
 }
 
 TEST(OptionTable, Sizes) {
@@ -185,7 +216,10 @@ TEST(OptionsText, HelpNamesTheOptionsOfTheCommand) {
       entry += flag_name(option);
       const bool named = help.find(entry + " ") != std::string::npos ||
                          help.find(entry + "\n") != std::string::npos;
-      EXPECT_EQ(named, (option.commands & command.bit) != 0) << command.name << " " << option.name;
+      std::uint32_t commands = 0;  // of every meaning of the name
+      for (const OptionSpec& other : option_table())
+        if (std::string_view(other.name) == option.name) commands |= other.commands;
+      EXPECT_EQ(named, (commands & command.bit) != 0) << command.name << " " << option.name;
     }
     EXPECT_THAT(general_help(), HasSubstr(command.name));
   }

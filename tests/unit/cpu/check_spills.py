@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 
-MULTIPLY = re.compile(r"\b(vfn?madd\w*ps|mulps|fml[as]|vpdpbusd|vdpbf16ps|v?pmaddwd|smull2?)\b")
+MULTIPLY = re.compile(r"\b(vfn?madd\w*ps|mulps|fml[as]|vpdpbusd|vpdpwssd|vdpbf16ps|v?pmaddwd|smull2?)\b")
 STACK = re.compile(r"(?=.*\[(rsp|sp|x29)\b)(?=.*\b([xyz]mm|[qv])\d)")
 JUMP = re.compile(r"\s(j[a-z]+|b\.[a-z]+|cbnz|cbz|b)\s+(?:\w+,\s*)?(?:0x)?([0-9a-f]+)\b")
 
@@ -56,7 +56,7 @@ def main():
     bad = loops = 0
     for name, copies in functions.items():
         # Not the two-row tiles of generic, nor bf16 where the processor has no such products: nobody's fast path.
-        kernel = re.search(r"\b(tile|int8|bf16)_kernel<(\d+),", name)
+        kernel = re.search(r"\b(tile|int8|bf16|steps)_kernel<(\d+)[,>]", name)
         if kernel is None or (kernel[1] == "int8" and int(kernel[2]) <= 2):
             continue
         for lines in copies:

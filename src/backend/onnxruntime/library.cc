@@ -1,0 +1,307 @@
+// Opening libonnxruntime. It is looked for when a device of this room is asked for or its status
+// is, never when Inlay starts.
+#include "backend/onnxruntime/library.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <filesystem>
+#include <utility>
+
+#include "base/error.h"
+
+namespace inlay::backend::onnxruntime {
+namespace {
+
+namespace fs = std::filesystem;
+
+#ifdef __APPLE__
+constexpr const char* kSystemNames[] = {"libonnxruntime.dylib"};
+constexpr std::string_view kSuffix = ".dylib";
+#else
+constexpr const char* kSystemNames[] = {"libonnxruntime.so.1", "libonnxruntime.so"};
+constexpr std::string_view kSuffix = ".so";
+#endif
+constexpr const char* kVariable = "INLAY_ONNXRUNTIME_LIBRARY";
+constexpr const char* kRemedy =
+    "install it with pip install onnxruntime into the active Python environment, or name the "
+    "library with --onnxruntime-library or INLAY_ONNXRUNTIME_LIBRARY; or use --device cpu";
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+// libonnxruntime.so, libonnxruntime.so.1.32.0, libonnxruntime.1.32.0.dylib: not its providers'
+// libraries, which begin with libonnxruntime_.
+bool is_library_name(const std::string& name) {
+  return name.starts_with("libonnxruntime.") && name.find(kSuffix) != std::string::npos;
+}
+
+// The library files of a folder by name.
+std::vector<std::string> libraries_in(const fs::path& folder) {
+  std::vector<std::string> found;
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
+    if (is_library_name(at->path().filename().string())) found.push_back(at->path().string());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+// Collects places; folders without a library become notes.
+class Places {
+ public:
+  explicit Places(std::vector<std::string>* notes) : notes_(notes) {}
+
+  void add_folder(const fs::path& folder) {
+    const std::vector<std::string> found = libraries_in(folder);
+    if (found.empty()) notes_->push_back(folder.string() + ": no libonnxruntime there");
+    for (const std::string& file : found) add_file(file);
+  }
+  void add_file(const std::string& file) {
+    if (std::find(places_.begin(), places_.end(), file) == places_.end()) places_.push_back(file);
+  }
+  // The wheel in each lib/python3.N/site-packages below a Python's prefix.
+  void add_python(const fs::path& prefix) {
+    bool any = false;
+    for (const char* lib : {"lib", "lib64"}) {
+      std::error_code error;
+      std::vector<fs::path> versions;
+      for (fs::directory_iterator at(prefix / lib, error), end; !error && at != end;
+           at.increment(error)) {
+        if (at->path().filename().string().starts_with("python3")) versions.push_back(at->path());
+      }
+      std::sort(versions.begin(), versions.end());
+      for (const fs::path& version : versions) {
+        for (const char* packages : {"site-packages", "dist-packages"}) {
+          for (const std::string& file :
+               libraries_in(version / packages / "onnxruntime" / "capi")) {
+            add_file(file);
+            any = true;
+          }
+        }
+      }
+    }
+    if (!any) notes_->push_back(prefix.string() + ": no Python package onnxruntime there");
+  }
+  std::vector<std::string> take() { return std::move(places_); }
+
+ private:
+  std::vector<std::string> places_;
+  std::vector<std::string>* notes_;
+};
+
+// The prefixes of the first python3 or python on PATH: of the name itself, which may be a virtual
+// environment's link, and of what it leads to.
+std::vector<fs::path> python_prefixes() {
+  const std::string path = environment("PATH");
+  for (std::size_t begin = 0; begin < path.size();) {
+    const std::size_t end = std::min(path.find(':', begin), path.size());
+    const fs::path folder = path.substr(begin, end - begin);
+    begin = end + 1;
+    for (const char* name : {"python3", "python"}) {
+      std::error_code error;
+      const fs::path real = fs::canonical(folder / name, error);
+      if (error) continue;
+      const fs::path prefix = folder.parent_path();
+      const fs::path real_prefix = real.parent_path().parent_path();
+      if (prefix == real_prefix) return {prefix};
+      return {prefix, real_prefix};
+    }
+  }
+  return {};
+}
+
+fs::path own_folder() {
+  Dl_info info{};
+  if (::dladdr(reinterpret_cast<void*>(&own_folder), &info) == 0 || info.dli_fname == nullptr)
+    return {};
+  std::error_code error;
+  const fs::path self = fs::canonical(info.dli_fname, error);
+  return error ? fs::path() : self.parent_path();
+}
+
+// "1.32.0" to 32; -1: not a version of kMajor.
+int minor_of(std::string_view version) {
+  int numbers[2] = {0, 0};
+  const char* at = version.data();
+  const char* const end = version.data() + version.size();
+  for (int& number : numbers) {
+    const auto [rest, error] = std::from_chars(at, end, number);
+    if (error != std::errc()) return -1;
+    at = rest != end && *rest == '.' ? rest + 1 : rest;
+  }
+  return numbers[0] == kMajor ? numbers[1] : -1;
+}
+
+// Fills in what one opened library is; returns why it cannot be used, or nothing.
+std::string examine(void* handle, Library* library) {
+  using Entry = const ApiBase* (*)();
+  const auto entry = reinterpret_cast<Entry>(::dlsym(handle, kEntry));
+  if (entry == nullptr) return std::string("it has no ") + kEntry;
+  const ApiBase* base = entry();
+  library->version = base->version();
+  library->minor = minor_of(library->version);
+  if (library->minor < kLeastMinor) {
+    return "it is version " + printable(library->version) + ", and Inlay takes " +
+           std::to_string(kMajor) + "." + std::to_string(kLeastMinor) + " and later of " +
+           std::to_string(kMajor);
+  }
+  // Every version of a table is the same memory; asking for more than there is makes the library
+  // print.
+  const auto asked = static_cast<std::uint32_t>(std::min(library->minor, kNewestMinor));
+  const void* const* table = base->get_api(asked);
+  if (table == nullptr) return "it gives no API " + std::to_string(asked);
+  library->api = read_table(table, library->minor);
+  const Api& api = library->api;
+  std::string error = take_error(api, api.create_env(&LogLines::receive, &LogLines::instance(),
+                                                     kLogWarning, "inlay", &library->env));
+  if (!error.empty()) return error;
+  error = take_error(api, api.create_cpu_memory(kArenaAllocator, kDefaultMemory, &library->memory));
+  if (!error.empty()) return error;
+  char** names = nullptr;
+  int count = 0;
+  error = take_error(api, api.providers(&names, &count));
+  if (!error.empty()) return error;
+  for (int i = 0; i < count; ++i) library->providers.emplace_back(names[i]);
+  error = take_error(api, api.release_providers(names, count));
+  if (!error.empty()) return error;
+  const std::string wrong = self_test(*library);
+  return wrong.empty() ? "" : "its functions are not where this room expects them: " + wrong;
+}
+
+}  // namespace
+
+LogLines& LogLines::instance() {
+  static auto* lines = new LogLines;  // never deleted: the library may log until the process ends
+  return *lines;
+}
+
+void LogLines::begin(const std::string& logid) {
+  const std::lock_guard lock(mutex_);
+  lines_[logid].clear();
+}
+
+std::vector<std::string> LogLines::end(const std::string& logid) {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> lines = std::move(lines_[logid]);
+  lines_.erase(logid);
+  return lines;
+}
+
+void LogLines::receive(void* self, int, const char*, const char* logid, const char*,
+                       const char* message) {
+  auto* log = static_cast<LogLines*>(self);
+  if (logid == nullptr || message == nullptr) return;
+  const std::lock_guard lock(log->mutex_);
+  const auto found = log->lines_.find(logid);
+  if (found != log->lines_.end()) found->second.emplace_back(message);
+}
+
+bool Library::has_provider(std::string_view name) const {
+  return std::find(providers.begin(), providers.end(), name) != providers.end();
+}
+
+std::string take_error(const Api& api, Status* status) {
+  if (status == nullptr) return {};
+  const char* message = api.error_message(status);
+  std::string text = message != nullptr && *message != '\0' ? message : "an error without a text";
+  api.release_status(status);
+  return text;
+}
+
+Api read_table(const void* const* table, int minor) {
+  Api api;
+#define INLAY_ORT_TAKE(slot, since, name, ...) \
+  if (minor >= (since))                        \
+    api.name = reinterpret_cast<decltype(api.name)>(const_cast<void*>(table[slot]));
+  INLAY_ORT_FUNCTIONS(INLAY_ORT_TAKE)
+#undef INLAY_ORT_TAKE
+  return api;
+}
+
+std::vector<std::string> library_places(const std::string& wish, std::vector<std::string>* notes) {
+  Places places(notes);
+  const std::string named = wish.empty() ? environment(kVariable) : wish;
+  if (!named.empty()) {
+    std::error_code error;
+    if (fs::is_directory(named, error)) {
+      places.add_folder(named);
+    } else {
+      places.add_file(named);
+    }
+    return places.take();
+  }
+  if (const fs::path own = own_folder(); !own.empty()) {
+    for (const fs::path& folder : {own, own.parent_path() / "lib", own.parent_path() / "lib64"})
+      places.add_folder(folder);
+  }
+  for (const char* variable : {"VIRTUAL_ENV", "CONDA_PREFIX"}) {
+    if (const std::string active = environment(variable); !active.empty())
+      places.add_python(active);
+  }
+  for (const fs::path& prefix : python_prefixes()) places.add_python(prefix);
+  if (const std::string home = environment("HOME"); !home.empty())
+    places.add_python(fs::path(home) / ".local");
+  places.add_python("/usr/local");  // where Debian's pip puts them
+  for (const char* name : kSystemNames) places.add_file(name);
+  return places.take();
+}
+
+Library open_library(const std::vector<std::string>& places, std::vector<std::string> notes) {
+  std::string worst;  // of what was there and could not be used
+  for (const std::string& place : places) {
+    const bool is_path = place.find('/') != std::string::npos;
+    std::error_code error;
+    if (is_path && !fs::exists(place, error)) {
+      notes.push_back(place + ": not there");
+      continue;
+    }
+    Library library;
+    std::string wrong;
+    if (void* handle = ::dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL)) {
+      library.path = place;
+      wrong = examine(handle, &library);
+    } else {
+      const char* why = ::dlerror();
+      wrong = why != nullptr ? why : "could not be opened";
+      if (!is_path) {  // the loader's way to say that there is none
+        notes.push_back(place + ": " + wrong);
+        continue;
+      }
+    }
+    if (wrong.empty()) {
+      library.usable = true;
+      notes.push_back(place + ": opened, version " + library.version);
+      library.notes = std::move(notes);
+      return library;
+    }
+    notes.push_back(place + ": " + wrong);
+    if (worst.empty()) worst = place + " cannot be used: " + wrong;
+  }
+  Library none;
+  none.reason = !worst.empty() ? worst
+                : places.size() == 1
+                    ? "no library ONNX Runtime at " + printable(places.front())
+                    : "no library ONNX Runtime (libonnxruntime) was found on this machine";
+  none.remedy = kRemedy;
+  none.notes = std::move(notes);
+  return none;
+}
+
+const Library& library(const std::string& wish) {
+  static std::mutex mutex;
+  static auto* opened = new std::map<std::vector<std::string>, Library>;  // until the end, as above
+  std::vector<std::string> notes;
+  std::vector<std::string> places = library_places(wish, &notes);
+  const std::lock_guard lock(mutex);
+  const auto found = opened->find(places);
+  if (found != opened->end()) return found->second;
+  Library made = open_library(places, std::move(notes));
+  return opened->emplace(std::move(places), std::move(made)).first->second;
+}
+
+}  // namespace inlay::backend::onnxruntime

@@ -1,0 +1,138 @@
+// Sessions through the C API. Every object of the library has an owner here that releases it.
+#include "backend/onnxruntime/session.h"
+
+#include <dlfcn.h>
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "base/error.h"
+
+namespace inlay::backend::onnxruntime {
+namespace {
+
+constexpr std::size_t kMessage = 400;  // characters of the library's words
+
+void check(const Api& api, Status* status, ErrorCode code, const char* what) {
+  const std::string error = take_error(api, status);
+  if (!error.empty())
+    fail(code, "onnxruntime", std::string(what) + ", got: " + printable(error, kMessage) + ".");
+}
+
+// On a Mac CoreML leaves objects to the pool of whoever calls it, and a program that is not written
+// in Objective-C has none: without one every run leaks (ONNX Runtime's issue 14455). Elsewhere
+// there are no such functions, and nothing is done.
+class AutoreleasePool {
+ public:
+  AutoreleasePool() {
+    if (functions().push != nullptr && functions().pop != nullptr) pool_ = functions().push();
+  }
+  ~AutoreleasePool() {
+    if (pool_ != nullptr) functions().pop(pool_);
+  }
+  AutoreleasePool(const AutoreleasePool&) = delete;
+  AutoreleasePool& operator=(const AutoreleasePool&) = delete;
+
+ private:
+  struct Functions {
+    void* (*push)();
+    void (*pop)(void*);
+  };
+  static const Functions& functions() {
+    static const Functions kFound{
+        reinterpret_cast<void* (*)()>(::dlsym(RTLD_DEFAULT, "objc_autoreleasePoolPush")),
+        reinterpret_cast<void (*)(void*)>(::dlsym(RTLD_DEFAULT, "objc_autoreleasePoolPop"))};
+    return kFound;
+  }
+  void* pool_ = nullptr;
+};
+
+// A handle and the function that releases it.
+template <typename T>
+using Owned = std::unique_ptr<T, void (*)(T*)>;
+
+std::string next_log_id() {
+  static std::atomic<int> count{0};
+  return "inlay-" + std::to_string(count.fetch_add(1));
+}
+
+Owned<TensorHandle> wrap(const Library& library, const TensorView32& tensor) {
+  TensorHandle* value = nullptr;
+  check(library.api,
+        library.api.create_tensor(library.memory, tensor.data, tensor.bytes(), tensor.shape.data(),
+                                  tensor.shape.size(), tensor.type, &value),
+        ErrorCode::kInternal, "expected a tensor");
+  return {value, library.api.release_value};
+}
+
+}  // namespace
+
+Session::Session(const Library& library, const ProviderSetup& setup, const SessionSpec& spec)
+    : library_(library) {
+  const AutoreleasePool pool;
+  const Api& api = library.api;
+  const auto must = [&](Status* status) {
+    check(api, status, ErrorCode::kInternal, "expected a session");
+  };
+  Options* made = nullptr;
+  must(api.create_options(&made));
+  const Owned<Options> options(made, api.release_options);
+  const std::string log_id = next_log_id();
+  must(api.set_log_id(made, log_id.c_str()));
+  must(api.set_log_severity(made, setup.compiles ? kLogInfo : kLogWarning));
+  must(api.set_optimization(made, kOptimizeAll));
+  must(api.set_threads(made, spec.threads));
+  if (library.tells_assignments())
+    must(api.add_config(made, "session.record_ep_graph_assignment_info", "1"));
+  const char* name = kWeightsFile;
+  auto* bytes = const_cast<char*>(spec.weights.data());  // read, whatever the declaration says
+  const std::size_t size = spec.weights.size();
+  if (size != 0) must(api.add_external_files(made, &name, &bytes, &size, 1));
+  const std::string refusal = append_provider(library, setup, made);
+  if (!refusal.empty()) {
+    fail(ErrorCode::kUnavailable, "--device onnxruntime:" + setup.unit,
+         "expected the provider " + setup.name + ", got: " + printable(refusal, kMessage) + ".");
+  }
+  LogLines::instance().begin(log_id);
+  Status* status =
+      api.create_session(library.env, spec.model.data(), spec.model.size(), made, &handle_);
+  const std::vector<std::string> log = LogLines::instance().end(log_id);
+  must(status);
+  try {
+    placement_ = read_placement(library, setup, handle_, log);
+  } catch (...) {
+    api.release_session(handle_);
+    throw;
+  }
+}
+
+Session::~Session() {
+  const AutoreleasePool pool;
+  library_.api.release_session(handle_);
+}
+
+void Session::run(std::span<const TensorView32> inputs, std::span<const TensorView32> outputs) {
+  const AutoreleasePool pool;
+  std::vector<Owned<TensorHandle>> owned;
+  std::vector<const char*> names;
+  std::vector<const TensorHandle*> values;
+  for (const TensorView32& input : inputs) {
+    owned.push_back(wrap(library_, input));
+    names.push_back(input.name);
+    values.push_back(owned.back().get());
+  }
+  std::vector<const char*> result_names;
+  std::vector<TensorHandle*> results;
+  for (const TensorView32& output : outputs) {
+    owned.push_back(wrap(library_, output));
+    result_names.push_back(output.name);
+    results.push_back(owned.back().get());
+  }
+  check(library_.api,
+        library_.api.run(handle_, nullptr, names.data(), values.data(), values.size(),
+                         result_names.data(), results.size(), results.data()),
+        ErrorCode::kInternal, "expected a run");
+}
+
+}  // namespace inlay::backend::onnxruntime

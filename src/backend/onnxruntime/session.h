@@ -1,0 +1,39 @@
+// One graph made ready by the library, and runs of it.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "backend/onnxruntime/graph_inputs.h"
+#include "backend/onnxruntime/library.h"
+#include "backend/onnxruntime/providers.h"
+
+namespace inlay::backend::onnxruntime {
+
+struct SessionSpec {
+  std::string_view model;    // ModelProto; read until the session is made
+  std::string_view weights;  // the block that the model refers to; likewise
+  int threads = 1;
+};
+
+class Session {
+ public:
+  // Throws kUnavailable with the library's words when it refuses the provider, kInternal when it
+  // refuses the graph.
+  Session(const Library& library, const ProviderSetup& setup, const SessionSpec& spec);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Writes the outputs into their memory. One thread at a time.
+  void run(std::span<const TensorView32> inputs, std::span<const TensorView32> outputs);
+  const Placement& placement() const { return placement_; }
+
+ private:
+  const Library& library_;
+  SessionHandle* handle_ = nullptr;
+  Placement placement_;
+};
+
+}  // namespace inlay::backend::onnxruntime
