@@ -9,7 +9,7 @@
 namespace inlay::backend::cuda {
 namespace {
 
-constexpr std::int64_t kBounceFloats = std::int64_t{1} << 22;  // uploads go through 16 MiB
+constexpr std::int64_t kBounceFloats = kBounceBytes / std::int64_t{sizeof(float)};
 
 __global__ void convert_kernel(const float* from, std::int64_t count, std::int64_t columns,
                                std::int64_t first, char* to, std::int64_t ld, Type type) {
@@ -311,6 +311,7 @@ void Session::enqueue(int stage, const BatchShape& shape, const BatchShape& padd
 
 void Session::submit(int stage, const BatchShape& shape, const BatchShape& padded) {
   last_shape = padded;
+  last_stage = stage;
   const auto same = [&padded](const Graph& graph) {
     return graph.shape.tokens == padded.tokens && graph.shape.texts == padded.texts;
   };
@@ -332,6 +333,10 @@ void Session::wait(int stage) {
 
 float Session::time(int repeats, float* operations) {
   const Launch run = launch_for(last_shape);
+  check(cudaMemcpyAsync(device_inputs.data, stages[last_stage].inputs.data,
+                        static_cast<std::size_t>(run.at.total) * sizeof(std::int32_t),
+                        cudaMemcpyHostToDevice, stream),
+        "copying a batch");  // a short one is not there
   std::vector<cudaEvent_t> marks(ops.size() + 1);
   for (cudaEvent_t& mark : marks) check(cudaEventCreate(&mark), "making an event");
   const auto between = [&](std::size_t from, std::size_t to) {

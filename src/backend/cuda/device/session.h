@@ -146,6 +146,7 @@ struct Session {
   const std::int64_t input_words, output_bytes;
   const BatchShape most;  // of a submission
   BatchShape last_shape{};
+  int last_stage = 0;
   std::vector<Op> setup, ops;
   std::vector<std::vector<Product>> setup_products, op_products;  // of each operation
   std::vector<OutputSpec> outputs_;
