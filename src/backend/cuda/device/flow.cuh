@@ -16,6 +16,10 @@ __device__ inline void sync_computing() {
   asm volatile("bar.sync 1, %0;\n" ::"n"(kComputing) : "memory");
 }
 
+// What is worked out from it belongs to one operation: the compiler would else carry all of it
+// through all operations, more than there are registers.
+__device__ inline void forget(int& value) { asm volatile("" : "+r"(value)); }
+
 __device__ inline bool absent(const uint4& v) {
   return max(max(v.x, v.y), max(v.z, v.w)) == kAbsent;
 }
