@@ -1,8 +1,9 @@
 // The cuda room alone, on random weights of published shapes: texts of mixed lengths (lognormal,
 // mean about 126 tokens, at most 512) from host memory to host memory, and one text of 32 tokens.
 //
-//   bench_cuda [--shape NAME] [--dtype D] [--texts N] [--profile]
+//   bench_cuda [--shape NAME] [--dtype D] [--texts N | --lengths FILE] [--profile]
 //
+// FILE has the tokens of each text, a number a line: what compare_gpu.py gives its peers too.
 // Prints one JSON line a shape and dtype: texts/s, useful TFLOP/s (products and attention of the
 // tokens that there are), milliseconds of one short text (median, 99th percentile). --profile adds
 // the operations of one submission. Without a usable GPU: the reason, and exit 69.
@@ -12,6 +13,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <map>
 #include <random>
 #include <string>
@@ -138,6 +140,17 @@ std::vector<int> mixed_lengths(int count) {
   return lengths;
 }
 
+std::vector<int> lengths_from(const char* path) {
+  std::ifstream file(path);
+  std::vector<int> lengths;
+  for (int length = 0; file >> length;) lengths.push_back(std::clamp(length, 1, 512));
+  if (lengths.empty()) {
+    std::fprintf(stderr, "bench_cuda: expected numbers of tokens in %s, got none\n", path);
+    std::exit(2);
+  }
+  return lengths;
+}
+
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -168,7 +181,8 @@ void print_profile(Executable* executable) {
                 what.c_str());
 }
 
-int measure(const ModelShape& shape, const std::string& dtype, int text_count, bool profile) {
+int measure(const ModelShape& shape, const std::string& dtype, const std::vector<int>& lengths,
+            bool profile) {
   const Backend* room = nullptr;
   for (const Backend* candidate : all_backends()) {
     if (candidate->name() == "cuda") room = candidate;
@@ -180,7 +194,8 @@ int measure(const ModelShape& shape, const std::string& dtype, int text_count, b
     return 69;
   }
   const Program program = encoder(shape);
-  const Texts mixed = make_texts(mixed_lengths(text_count));
+  const Texts mixed = make_texts(lengths);
+  const auto text_count = static_cast<int>(lengths.size());
   const Texts one = make_texts({32});
   CompileOptions options;
   options.dtype = dtype;
@@ -211,7 +226,7 @@ int measure(const ModelShape& shape, const std::string& dtype, int text_count, b
 int main(int argc, char** argv) {
   std::string only_shape;
   std::string only_dtype;
-  int texts = 1024;
+  std::vector<int> lengths = mixed_lengths(1024);
   bool profile = false;
   for (int i = 1; i < argc; ++i) {
     const bool has_value = i + 1 < argc;
@@ -222,10 +237,13 @@ int main(int argc, char** argv) {
     } else if (std::strcmp(argv[i], "--dtype") == 0 && has_value) {
       only_dtype = argv[++i];
     } else if (std::strcmp(argv[i], "--texts") == 0 && has_value) {
-      texts = std::max(1, std::atoi(argv[++i]));
+      lengths = mixed_lengths(std::max(1, std::atoi(argv[++i])));
+    } else if (std::strcmp(argv[i], "--lengths") == 0 && has_value) {
+      lengths = lengths_from(argv[++i]);
     } else {
       std::fprintf(stderr,
-                   "usage: bench_cuda [--shape NAME] [--dtype D] [--texts N] [--profile]\n");
+                   "usage: bench_cuda [--shape NAME] [--dtype D] [--texts N | --lengths FILE] "
+                   "[--profile]\n");
       return 2;
     }
   }
@@ -234,7 +252,7 @@ int main(int argc, char** argv) {
       if (!only_shape.empty() && only_shape != shape.name) continue;
       for (const char* dtype : {"fp16", "bf16", "fp32"}) {
         if (!only_dtype.empty() && only_dtype != dtype) continue;
-        const int status = measure(shape, dtype, texts, profile);
+        const int status = measure(shape, dtype, lengths, profile);
         if (status != 0) return status;
       }
     }

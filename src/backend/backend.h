@@ -60,6 +60,7 @@ struct CompileOptions {
 struct MemoryPlan {
   std::int64_t packed = 0;  // weights as this room stores them
   std::int64_t arena = 0;   // everything else, at the options' limits
+  std::int64_t device = 0;  // not of the process but of a device that has memory of its own
 };
 
 // A Program ready to run. run() allocates nothing and may be called by one thread at a time.

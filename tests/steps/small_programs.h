@@ -53,6 +53,15 @@ struct StepCase {
   std::function<void(Maker*)> build;
 };
 
+// A head that turns token rows into something run() can return: last rows, so that every length's
+// tail is seen.
+inline void close(Maker* m) {
+  Program& p = m->program;
+  if (p.outputs().size() == 1 && p.value(p.output()).rows == Rows::kTokens) {
+    p.pool("close", {p.output(), {PoolMode::kLastToken, PoolMode::kWeightedMean}});
+  }
+}
+
 struct Batch {
   std::vector<std::int32_t> ids, types, offsets{0}, pool_begin, key_counts, span_offsets{0};
   std::vector<std::pair<std::int32_t, std::int32_t>> spans;  // of the batch's rows

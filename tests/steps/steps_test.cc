@@ -391,15 +391,6 @@ std::vector<StepCase> step_cases() {
   return all;
 }
 
-// A head that turns token rows into something run() can return: last rows, so that every length's
-// tail is seen.
-void close(Maker* m) {
-  Program& p = m->program;
-  if (p.outputs().size() == 1 && p.value(p.output()).rows == Rows::kTokens) {
-    p.pool("close", {p.output(), {PoolMode::kLastToken, PoolMode::kWeightedMean}});
-  }
-}
-
 struct RoomCase {
   const Backend* room;
   std::string isa;  // or, of a room that has but one, the dtype

@@ -47,19 +47,18 @@ inline void build_encoder(const EncoderShape& s, Maker* m) {
     a.head_size = s.head_size;
     a.scale = 1.0F / std::sqrt(static_cast<float>(a.head_size));
     const ValueId context = p.attention(at + "attention", a);
-    x = norm(at + "norm1",
-             p.linear(at + "out", {context,
-                                   {matrix(s.hidden, width)},
-                                   {m->weight({s.hidden})},
-                                   Activation::kNone}),
-             x);
-    const ValueId up = p.linear(at + "up", {x, {matrix(s.middle, s.hidden)}, {}, Activation::kGelu});
-    x = norm(at + "norm2",
-             p.linear(at + "down", {up,
-                                    {matrix(s.hidden, s.middle)},
-                                    {m->weight({s.hidden})},
-                                    Activation::kNone}),
-             x);
+    x = norm(
+        at + "norm1",
+        p.linear(at + "out",
+                 {context, {matrix(s.hidden, width)}, {m->weight({s.hidden})}, Activation::kNone}),
+        x);
+    const ValueId up =
+        p.linear(at + "up", {x, {matrix(s.middle, s.hidden)}, {}, Activation::kGelu});
+    x = norm(
+        at + "norm2",
+        p.linear(at + "down",
+                 {up, {matrix(s.hidden, s.middle)}, {m->weight({s.hidden})}, Activation::kNone}),
+        x);
   }
   const ValueId pooled = p.pool("pool", {x, {s.pool}});
   if (s.unit) p.normalize("unit", {pooled});
@@ -80,7 +79,8 @@ inline std::vector<StepCase> encoder_cases() {
 
 // The first texts alone, as one batch, have the bits that they have among all.
 inline void expect_same_together(backend::Executable* executable, const Program& program,
-                          const PackedBatch& all, const Outputs& expected, std::size_t texts) {
+                                 const PackedBatch& all, const Outputs& expected,
+                                 std::size_t texts) {
   const auto tokens = static_cast<std::size_t>(all.offsets[texts]);
   PackedBatch some{all.ids.first(tokens), {}, all.offsets.first(texts + 1), {}};
   if (!all.type_ids.empty()) some.type_ids = all.type_ids.first(tokens);

@@ -9,7 +9,7 @@
 
 namespace inlay::backend::cuda {
 
-inline constexpr std::uint32_t kInterface = 1;  // raised with every change of this file
+inline constexpr std::uint32_t kInterface = 2;  // raised with every change of this file
 inline constexpr const char* kEntry = "inlay_cuda_api";
 
 enum class Type : std::int32_t { kF32, kF16, kBF16 };
@@ -213,6 +213,9 @@ struct ProbeReport {
   std::int64_t cublaslt_version;
 };
 
+// Page-locked memory that weights go through on their way to the device.
+inline constexpr std::int64_t kBounceBytes = std::int64_t{16} << 20;
+
 // Submissions that may be under way at a time: while one runs, the next is filled.
 inline constexpr int kStages = 2;
 
@@ -245,6 +248,7 @@ struct Api {
   Status (*wait)(Session*, int stage, Message* message);
   // The last submission `repeats` times more, without copies, for benches: milliseconds of each
   // operation, [op_count], and of all of them without pauses between; what does operation `op`.
+  // Always operation by operation, also where the submission ran as one launch.
   Status (*time)(Session*, int repeats, float* operations, float* all, Message* message);
   Status (*describe)(Session*, std::int64_t op, Message* text);
   void (*destroy)(Session*);

@@ -52,8 +52,8 @@ Type type_of_dtype(const std::string& dtype) {
 MemoryPlan memory_of(const Plan& plan) {
   const std::int64_t words = plan.input_words() * std::int64_t{sizeof(std::int32_t)};
   MemoryPlan memory;
-  memory.packed = plan.weight_bytes;
-  memory.arena = plan.slot_bytes + (1 + kStages) * (plan.output_bytes + words);
+  memory.arena = kStages * (plan.output_bytes + words) + kBounceBytes;
+  memory.device = plan.weight_bytes + plan.slot_bytes + plan.output_bytes + words;
   return memory;
 }
 

@@ -79,6 +79,7 @@ Type type_of_dtype(const std::string& dtype);  // "fp32", "fp16", "bf16"
 Plan make_plan(const Program& program, const CompileOptions& options,
                std::int64_t chunk_tokens = kChunkTokens);
 
+// Weights and slots lie in the device's memory; the process has what is copied to and from it.
 MemoryPlan memory_of(const Plan& plan);
 
 }  // namespace inlay::backend::cuda

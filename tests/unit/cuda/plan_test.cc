@@ -110,6 +110,22 @@ TEST(Plan, HalfTheChunkTakesLessAndHoldsTheSame) {
   EXPECT_EQ(half.weight_bytes, whole.weight_bytes);
 }
 
+// --memory-limit is about the process: a model larger than it may lie on the device.
+TEST(Plan, WeightsCountTowardTheDevice) {
+  const Program program = encoder();
+  CompileOptions options = options_of("fp16");
+  const Plan small = make_plan(program, options);
+  const MemoryPlan memory = memory_of(small);
+  EXPECT_EQ(memory.packed, 0);
+  EXPECT_GE(memory.device, small.weight_bytes + small.slot_bytes);
+  EXPECT_GE(memory.arena, kStages * small.output_bytes + kBounceBytes);
+  options.max_tokens *= 4;
+  options.max_text_tokens = options.max_tokens;
+  const MemoryPlan larger = memory_of(make_plan(program, options));
+  EXPECT_GT(larger.device - memory.device, small.slot_bytes);
+  EXPECT_LT(larger.arena - memory.arena, larger.device - memory.device);
+}
+
 TEST(Plan, TiedMatricesAreStoredOnce) {
   Program p;
   const WeightRef words = weight(&p, "words", {100, 64});

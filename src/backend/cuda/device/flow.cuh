@@ -16,6 +16,10 @@ __device__ inline void sync_computing() {
   asm volatile("bar.sync 1, %0;\n" ::"n"(kComputing) : "memory");
 }
 
+// What is worked out from it belongs to one operation: the compiler would else carry all of it
+// through all operations, more than there are registers.
+__device__ inline void forget(int& value) { asm volatile("" : "+r"(value)); }
+
 __device__ inline bool absent(const uint4& v) {
   return max(max(v.x, v.y), max(v.z, v.w)) == kAbsent;
 }
@@ -33,31 +37,8 @@ __device__ inline void ask(uint4 (&v)[kCount], const Address& address) {
         : "memory");
   }
 }
-// Until all has come. What never comes stops the kernel: the session then refuses.
-template <int kCount, typename Address>
-__device__ inline void wait_for(uint4 (&v)[kCount], const Address& address) {
-#pragma unroll 1
-  for (int tries = 0;; ++tries) {
-    bool missing = false;
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) missing |= absent(v[i]);
-    if (!missing) return;
-    if (tries > kMostTries) __trap();
-    ask(v, address);
-  }
-}
-// Until a word has come, the same for all lanes. Before more is asked for: questions that come too
-// early would be in the way of the answers.
-__device__ inline void wait_for_word(const char* from) {
-#pragma unroll 1
-  for (int tries = 0;; ++tries) {
-    std::uint32_t word;
-    asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];\n" : "=r"(word) : "l"(from) : "memory");
-    if (word != kAbsent) return;
-    if (tries > kMostTries) __trap();
-  }
-}
-// All that is wanted, from the start; the rest is zero.
+// Until all that is wanted has come; what is not wanted is zero. What never comes stops the kernel:
+// the session then refuses.
 template <int kCount, typename Address>
 __device__ inline void receive(uint4 (&v)[kCount], std::uint32_t wanted, const Address& address) {
 #pragma unroll
@@ -65,8 +46,15 @@ __device__ inline void receive(uint4 (&v)[kCount], std::uint32_t wanted, const A
     const std::uint32_t word = (wanted >> i & 1U) != 0 ? kAbsent : 0U;
     v[i] = make_uint4(word, word, word, word);
   }
-  ask(v, address);
-  wait_for(v, address);
+#pragma unroll 1
+  for (int tries = 0;; ++tries) {
+    ask(v, address);
+    bool missing = false;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) missing |= absent(v[i]);
+    if (!missing) return;
+    if (tries > kMostTries) __trap();
+  }
 }
 
 __device__ inline void give(char* to, std::uint32_t a) {
@@ -81,6 +69,26 @@ __device__ inline void give(char* to, std::uint32_t a, std::uint32_t b, std::uin
   asm volatile("st.relaxed.gpu.global.v4.u32 [%0], {%1, %2, %3, %4};\n" ::"l"(to), "r"(a), "r"(b),
                "r"(c), "r"(d)
                : "memory");
+}
+
+// The same place of shared memory in block `rank` of the cluster.
+__device__ inline std::uint32_t place_in(std::uint32_t address, int rank) {
+  std::uint32_t there;
+  asm("mapa.shared::cluster.u32 %0, %1, %2;\n" : "=r"(there) : "r"(address), "r"(rank));
+  return there;
+}
+// 16 bytes to every block of the cluster, counted by the barrier of each.
+__device__ inline void send_to_all(int cluster, std::uint32_t to, const uint4& v,
+                                   std::uint32_t barrier) {
+#pragma unroll
+  for (int rank = 0; rank < kMostCluster; ++rank) {
+    if (rank >= cluster) break;
+    asm volatile(
+        "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.b32 [%0], {%1, %2, %3, %4}, "
+        "[%5];\n" ::"r"(place_in(to, rank)),
+        "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w), "r"(place_in(barrier, rank))
+        : "memory");
+  }
 }
 
 template <typename T>
@@ -119,11 +127,6 @@ struct Ring {
     if (lane == 0) barrier_arrive(empty + 8 * slot);
     advance();
   }
-  // Of a warp that reads ahead of what it gives back: those two in place of emptied().
-  __device__ void leave(int lane, int which) const {
-    __syncwarp();
-    if (lane == 0) barrier_arrive(empty + 8 * which);
-  }
   __device__ void advance() {
     if (++slot == count) {
       slot = 0;
@@ -143,48 +146,22 @@ __device__ inline void multiply_step(float (&sums)[2][4], const Fragments& f) {
   multiply(sums[0], f.a[1], f.b[0][2], f.b[0][3], T{});
   multiply(sums[1], f.a[1], f.b[1][2], f.b[1][3], T{});
 }
-// The way along k of a product: steps of 32, four of them on their way from shared memory at a
-// time. turn(s) is called before step s is loaded, where s is a multiple of `turn_steps` (which is
-// one of kRound), and done(s) once what came before it has been multiplied; what is loaded behind
-// the last step is dropped.
-template <typename T, typename Turn, typename Load, typename Done>
-__device__ inline void multiply_steps(float (&sums)[2][4], int steps, int turn_steps,
-                                      const Turn& turn, const Load& load, const Done& done) {
+// Four steps are on their way from shared memory at a time; what is loaded behind the last is
+// dropped.
+template <typename T, typename Load>
+__device__ inline void multiply_steps(float (&sums)[2][4], int steps, const Load& load) {
   constexpr int kAhead = 4;
   Fragments f[kAhead];
-  turn(0);
 #pragma unroll
   for (int i = 0; i < kAhead; ++i) load(f[i], i);
-  int in_turn = 0;
 #pragma unroll 1
-  for (int s = 0; s < steps; s += kRound) {
-    if (s + kRound <= steps) {
+  for (int s = 0; s < steps; s += kAhead) {
 #pragma unroll
-      for (int i = 0; i < kRound - kAhead; ++i) {
-        multiply_step<T>(sums, f[i % kAhead]);
-        load(f[i % kAhead], in_turn + kAhead + i);
-      }
-    } else {
-#pragma unroll
-      for (int i = 0; i < kRound - kAhead; ++i) {
-        if (s + i < steps) multiply_step<T>(sums, f[i % kAhead]);
-        load(f[i % kAhead], in_turn + kAhead + i);
-      }
+    for (int i = 0; i < kAhead; ++i) {
+      if (s + i < steps) multiply_step<T>(sums, f[i]);
+      load(f[i], s + kAhead + i);
     }
-    in_turn += kRound;
-    const bool turns = in_turn == turn_steps && s + kRound < steps;
-    if (turns) {
-      turn(s + kRound);
-      in_turn = 0;
-    }
-#pragma unroll
-    for (int i = kRound - kAhead; i < kRound; ++i) {
-      if (s + i < steps) multiply_step<T>(sums, f[i % kAhead]);
-      load(f[i % kAhead], in_turn + i - (kRound - kAhead));
-    }
-    if (turns) done(s + kRound);
   }
-  done(steps);
 }
 
 #endif

@@ -137,6 +137,7 @@ struct Session {
                const std::vector<std::vector<Product>>& products);
   void enqueue(int stage, const BatchShape& shape, const BatchShape& padded);
   void record_graphs();
+  void warm_short_text();
   void run_op(const Launch& run, const Op& op, const std::vector<Product>& products);
 
   const std::int32_t device;
@@ -145,6 +146,7 @@ struct Session {
   const std::int64_t input_words, output_bytes;
   const BatchShape most;  // of a submission
   BatchShape last_shape{};
+  int last_stage = 0;
   std::vector<Op> setup, ops;
   std::vector<std::vector<Product>> setup_products, op_products;  // of each operation
   std::vector<OutputSpec> outputs_;

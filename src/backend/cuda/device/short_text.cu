@@ -1,12 +1,10 @@
 // Finding an encoder among a session's operations, and running batches of few tokens through it.
-#include "backend/cuda/device/short_text.h"
-
 #include <algorithm>
-#include <array>
 
 #include "backend/cuda/device/pool_mode.h"
 #include "backend/cuda/device/session.h"
 #include "backend/cuda/device/short_text.cuh"
+#include "backend/cuda/device/short_text.h"
 
 namespace inlay::backend::cuda {
 namespace {
@@ -48,11 +46,10 @@ bool find_layer(const std::vector<Op>& ops, std::size_t i, const Place& x, Layer
            part.type == layer->qkv->out.type && part.rows == RowKind::kTokens && column >= 0 &&
            column % 8 == 0 && column + width <= layer->qkv->n;
   };
-  return is_product(*layer->qkv, x, Activation::kNone) &&
-         inside(a.query, a.heads * a.head_size) && inside(a.key, a.kv_heads * a.head_size) &&
-         inside(a.value, a.kv_heads * a.head_size) && !present(a.relative_bias) &&
-         !present(a.alibi) && !present(a.distances) && a.window < 0 && !a.causal && !a.last_row &&
-         !a.probabilities && (a.head_size == 32 || a.head_size == 64) &&
+  return is_product(*layer->qkv, x, Activation::kNone) && inside(a.query, a.heads * a.head_size) &&
+         inside(a.key, a.kv_heads * a.head_size) && inside(a.value, a.kv_heads * a.head_size) &&
+         !present(a.relative_bias) && !present(a.alibi) && !present(a.distances) && a.window < 0 &&
+         !a.causal && !a.last_row && !a.probabilities && (a.head_size == 32 || a.head_size == 64) &&
          is_product(*layer->out, a.out, Activation::kNone) &&
          layer->out->k == a.heads * a.head_size &&
          is_norm(*layer->attention_norm, layer->out->out, x) &&
@@ -61,48 +58,20 @@ bool find_layer(const std::vector<Op>& ops, std::size_t i, const Place& x, Layer
          is_norm(*layer->norm, layer->down->out, layer->attention_norm->out);
 }
 
-FlowPlaces places_for(const ShortArgs& args) {
+FlowPlaces places_for(const ShortArgs& args, std::int64_t octets) {
+  const std::int64_t rows = octets * 8;
   FlowPlaces at{};
   const auto take = [&](std::int64_t width) {
     const std::int64_t begin = at.layer;
-    at.layer += args.octets * 8 * width * 2;
+    at.layer += rows * width * 2;
     return begin;
   };
-  at.rows = take(args.hidden);
-  at.qkv = take(args.products[0].columns);
-  at.context = take(args.products[1].depth);
+  at.qkv = take(args.qkv_columns);
+  at.context = take(args.context);
   at.out = take(args.hidden);
-  at.middle_rows = take(args.hidden);
-  at.up = take(args.products[2].columns);
+  at.up = take(args.middle);
   at.down = take(args.hidden);
   return at;
-}
-
-// Bytes of the flow: all layers, and the rows behind the last.
-std::int64_t flow_bytes(const ShortArgs& args) {
-  return args.at.layer * args.layer_count + args.octets * 8 * std::int64_t{args.hidden} * 2;
-}
-
-// Each block as few octets of tokens as leave enough blocks for all units: what is multiplied is
-// read by every block of a product, and that takes longest.
-bool share_out(const ShortArgs& args, int processors, ShortProduct* product) {
-  const int all_units = product->columns / kUnit;
-  const int pairs = (args.octets + 1) / 2;
-  for (int split = pairs; split > 0; --split) {
-    const int pairs_each = (pairs + split - 1) / split;
-    const int units = (all_units * split + processors - 1) / processors;
-    if (units > kMostUnits || units * pairs_each > kMostMultiplying) continue;
-    product->units = units;
-    product->octets = args.octets > 1 ? 2 * pairs_each : 1;
-    product->split = (args.octets + product->octets - 1) / product->octets;
-    return (all_units + units - 1) / units * product->split <= processors;
-  }
-  return false;
-}
-
-int blocks_of(const ShortProduct& product) {
-  const int units = product.columns / kUnit;
-  return (units + product.units - 1) / product.units * product.split;
 }
 
 }  // namespace
@@ -111,28 +80,35 @@ struct ShortText::Plan {
   ShortArgs args{};
   ShortKernel kernel = nullptr;
   int processors = 0;
-  std::array<bool, kTokens + 1> takes{};  // by the number of tokens
-  std::int64_t head_size = 0, position_rule = 0, result_offset = 0;
+  std::int64_t most_tokens = 0, head_size = 0, position_rule = 0, result_offset = 0;
   DeviceMemory halves, flows[2];
   std::int64_t dirty[2] = {};  // bytes of a flow that hold results
   int turn = 0;
 
   bool match(const Launch& at, const std::vector<Op>& ops, std::vector<ShortHalf>* found);
   bool match_end(const Launch& at, const std::vector<Op>& ops, std::size_t i, const Place& x);
+  int grid() const;
+  bool all_work() const;
+  bool find_cluster();
   // Fills in what depends on the number of tokens; the bytes of shared memory, 0: too many.
   std::int64_t lay_out(std::int64_t tokens, ShortArgs* to) const;
 };
 
 ShortText::ShortText() = default;
-ShortText::~ShortText() { delete plan_; }
+ShortText::~ShortText() { drop(); }
+
+void ShortText::drop() {
+  delete plan_;
+  plan_ = nullptr;
+}
 
 // One pooling, and after it at most one operation on its rows, straight to the outputs.
 bool ShortText::Plan::match_end(const Launch&, const std::vector<Op>& ops, std::size_t i,
                                 const Place& x) {
   if (i >= ops.size() || ops.size() - i > 2 || ops[i].kind != OpKind::kPool) return false;
   const PoolOp& pool = ops[i].pool;
-  if (!same(pool.in, x) || pool.spans || pool.width != args.hidden ||
-      pool.out.type != Type::kF32 || pool.out.rows != RowKind::kTexts)
+  if (!same(pool.in, x) || pool.spans || pool.width != args.hidden || pool.out.type != Type::kF32 ||
+      pool.out.rows != RowKind::kTexts)
     return false;
   switch (pool.mode) {
     case kCls:
@@ -194,21 +170,22 @@ bool ShortText::Plan::match(const Launch& at, const std::vector<Op>& ops,
       return static_cast<std::int32_t>((part.offset - layer.qkv->out.offset) / 2);
     };
     ShortArgs mine = args;
-    const LinearOp* products[4] = {layer.qkv, layer.out, layer.up, layer.down};
-    for (int which = 0; which < 4; ++which) {
-      mine.products[which].columns = static_cast<std::int32_t>(products[which]->n);
-      mine.products[which].depth = static_cast<std::int32_t>(products[which]->k);
-      mine.products[which].ld = static_cast<std::int32_t>(products[which]->weight.ld);
-    }
+    mine.qkv_columns = static_cast<std::int32_t>(layer.qkv->n);
+    mine.context = static_cast<std::int32_t>(layer.out->k);
+    mine.middle = static_cast<std::int32_t>(layer.up->n);
     mine.heads = static_cast<std::int32_t>(a.heads);
     mine.kv_heads = static_cast<std::int32_t>(a.kv_heads);
     mine.query_column = column(a.query);
     mine.key_column = column(a.key);
     mine.value_column = column(a.value);
     mine.scale = a.scale;
+    mine.ld_hidden = static_cast<std::int32_t>(layer.qkv->weight.ld);
+    mine.ld_context = static_cast<std::int32_t>(layer.out->weight.ld);
+    mine.ld_middle = static_cast<std::int32_t>(layer.down->weight.ld);
     const bool fits = layer.qkv->k == args.hidden && layer.out->n == args.hidden &&
                       layer.up->k == args.hidden && layer.down->n == args.hidden &&
-                      layer.down->k == layer.up->n && layer.attention_norm->width == args.hidden &&
+                      layer.down->k == mine.middle && layer.up->weight.ld == mine.ld_hidden &&
+                      layer.attention_norm->width == args.hidden &&
                       layer.norm->width == args.hidden;
     if (!fits) return false;
     if (found->empty()) {
@@ -217,14 +194,10 @@ bool ShortText::Plan::match(const Launch& at, const std::vector<Op>& ops,
     } else if (head_size != a.head_size || !args.same_layers(mine)) {
       return false;
     }
-    const auto add_half = [&](const LinearOp& first, const LinearOp& second, const NormOp& norm) {
-      ShortHalf half{};
-      half.weight[0] = at.pointer<const void>(first.weight);
-      half.weight[1] = at.pointer<const void>(second.weight);
-      half.bias[0] = at.pointer<const void>(first.bias);
-      half.bias[1] = at.pointer<const void>(second.bias);
-      half.norm = norm_of(norm);
-      found->push_back(half);
+    const auto add_half = [&](const LinearOp& rows, const LinearOp& flow, const NormOp& norm) {
+      found->push_back({at.pointer<const void>(rows.weight), at.pointer<const void>(rows.bias),
+                        at.pointer<const void>(flow.weight), at.pointer<const void>(flow.bias),
+                        norm_of(norm)});
     };
     add_half(*layer.qkv, *layer.out, *layer.attention_norm);
     add_half(*layer.up, *layer.down, *layer.norm);
@@ -232,20 +205,49 @@ bool ShortText::Plan::match(const Launch& at, const std::vector<Op>& ops,
   return !found->empty() && found->size() <= 2 * kMostLayers && match_end(at, ops, i, x);
 }
 
+// As few blocks as hold two units of every product each: what every block reads, all of them read.
+int ShortText::Plan::grid() const {
+  const int units = std::max({args.qkv_columns, args.middle, 2 * args.hidden}) / kUnit;
+  const int clusters = (units + kMostUnits * kMostCluster - 1) / (kMostUnits * kMostCluster);
+  return clusters * kMostCluster;
+}
+
+// Every block has a unit of each product that reads rows: so no block is sent the next norm's rows
+// before it has read the last one's.
+bool ShortText::Plan::all_work() const {
+  return grid() <= std::min(args.qkv_columns, args.middle) / kUnit;
+}
+
+// As many blocks to a cluster as leaves room for all of them on the GPU at a time.
+bool ShortText::Plan::find_cluster() {
+  cudaLaunchAttribute size{};
+  size.id = cudaLaunchAttributeClusterDimension;
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(static_cast<unsigned>(grid()));
+  config.blockDim = dim3(kThreads);
+  config.dynamicSmemBytes = kSharedBytes;
+  config.attrs = &size;
+  config.numAttrs = 1;
+  for (args.cluster = kMostCluster; args.cluster > 1; args.cluster /= 2) {
+    size.val.clusterDim = {static_cast<unsigned>(args.cluster), 1, 1};
+    int clusters = 0;
+    check(cudaOccupancyMaxActiveClusters(&clusters, kernel, &config), "asking for room");
+    if (clusters * args.cluster >= grid()) return true;
+  }
+  return false;
+}
+
 std::int64_t ShortText::Plan::lay_out(std::int64_t tokens, ShortArgs* to) const {
   to->tokens = static_cast<std::int32_t>(tokens);
   to->octets = static_cast<std::int32_t>((tokens + 7) / 8);
-  int blocks = 0;
-  int pairs = 1;
-  for (ShortProduct& product : to->products) {
-    if (!share_out(*to, processors, &product)) return 0;
-    blocks = std::max(blocks, blocks_of(product));
-    pairs = std::max(pairs, (product.octets + 1) / 2);
-  }
-  if (tokens > std::int64_t{kMostRows} * blocks) return 0;
-  to->at = places_for(*to);
-  const std::int64_t tile_rows = (tokens + 15) / 16 * 16;
-  for (to->windows = kMostWindows; to->windows > 1; --to->windows) {
+  to->at = places_for(*to, to->octets);
+  const int most = std::max(1, grid() / (args.hidden / kUnit));
+  to->split_octets = (to->octets + most - 1) / most;
+  to->split = (to->octets + to->split_octets - 1) / to->split_octets;
+  to->multiplying = (to->split_octets + 1) / 2;
+  to->x_stride = args.hidden + kGap;
+  const std::int64_t rows = (tokens + 15) / 16 * 16;
+  for (to->flow_slots = kMostFlowSlots; to->flow_slots > 1; --to->flow_slots) {
     std::int64_t end = 0;
     const auto take = [&end](std::int64_t bytes) {
       const std::int64_t begin = end;
@@ -253,24 +255,23 @@ std::int64_t ShortText::Plan::lay_out(std::int64_t tokens, ShortArgs* to) const 
       return static_cast<std::int32_t>(begin);
     };
     take(kBarriers * 8);
-    to->halves_at = take(2 * to->layer_count * std::int64_t{sizeof(ShortHalf)});
-    to->rows_at = take(kMostRows * std::int64_t{args.hidden} * 2);
-    to->tiles_at = take(3 * tile_rows * (head_size + kGap) * 2);
+    to->halves_at = take(2 * kMostLayers * std::int64_t{sizeof(ShortHalf)});
+    to->x_at = take(rows * to->x_stride * 2);
+    to->tiles_at = take(3 * rows * (head_size + kGap) * 2);
     to->pooled_at = take(args.hidden * std::int64_t{sizeof(float)});
-    to->window_at = take(to->windows * std::int64_t{pairs} * kPairWindowBytes);
+    to->flow_at = take(to->flow_slots * std::int64_t{to->multiplying} * kPairWindowBytes);
     to->ring_at = static_cast<std::int32_t>(end);
     to->slots = static_cast<std::int32_t>(
         std::clamp<std::int64_t>((kSharedBytes - kBehind - end) / kSlotBytes, 0, kMostSlots));
-    if (to->slots >= (to->windows == kMostWindows ? kEnoughSlots : kLeastSlots))
+    if (to->slots >= (to->flow_slots == kMostFlowSlots ? kEnoughSlots : kLeastSlots))
       return end + std::int64_t{to->slots} * kSlotBytes + kBehind;
   }
   return 0;
 }
 
 bool ShortText::plan(const Launch& at, const std::vector<Op>& ops) {
-  auto* made = new Plan;
-  delete plan_;
-  plan_ = made;
+  drop();
+  auto* made = plan_ = new Plan;
   std::vector<ShortHalf> halves;
   int device = 0;
   int shared = 0;
@@ -283,29 +284,33 @@ bool ShortText::plan(const Launch& at, const std::vector<Op>& ops) {
   check(cudaDeviceGetAttribute(&cooperative, cudaDevAttrCooperativeLaunch, device),
         "asking a GPU what it is");
   const bool fits = at.overlaps && shared >= kSharedBytes && cooperative != 0 &&
-                    made->match(at, ops, &halves);
-  made->args.layer_count = static_cast<std::int32_t>(halves.size() / 2);
+                    made->match(at, ops, &halves) && made->grid() <= made->processors &&
+                    made->all_work();
   ShortArgs most = made->args;
-  for (std::int64_t tokens = 1; fits && tokens <= kTokens; ++tokens) {
-    ShortArgs laid = made->args;
-    made->takes[static_cast<std::size_t>(tokens)] = made->lay_out(tokens, &laid) > 0;
-    if (made->takes[static_cast<std::size_t>(tokens)]) most = laid;
+  if (fits) {
+    for (made->most_tokens = kTokens; made->most_tokens > 0; made->most_tokens -= 8) {
+      if (made->lay_out(made->most_tokens, &most) > 0) break;
+    }
   }
-  if (most.tokens == 0) {
-    delete plan_;
-    plan_ = nullptr;
+  if (made->most_tokens == 0) {
+    drop();
     return false;
   }
   made->kernel = short_kernel_for(ops[0].embed.out.type, made->args.hidden, made->head_size);
-  check(cudaFuncSetAttribute(made->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             kSharedBytes),
-        "shared memory of short texts");
+  check(
+      cudaFuncSetAttribute(made->kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes),
+      "shared memory of short texts");
+  if (!made->find_cluster()) {
+    drop();
+    return false;
+  }
   const std::size_t bytes = halves.size() * sizeof(ShortHalf);
+  made->args.layer_count = static_cast<std::int32_t>(halves.size() / 2);
   made->halves = DeviceMemory(static_cast<std::int64_t>(bytes));
   check(cudaMemcpy(made->halves.data, halves.data(), bytes, cudaMemcpyHostToDevice),
         "copying addresses");
   made->args.halves = static_cast<const ShortHalf*>(made->halves.data);
-  const std::int64_t flow = flow_bytes(most);
+  const std::int64_t flow = most.at.layer * made->args.layer_count;
   for (DeviceMemory& memory : made->flows) {
     memory = DeviceMemory(flow);
     check(cudaMemsetAsync(memory.data, 0xFF, static_cast<std::size_t>(flow), at.stream),
@@ -316,8 +321,8 @@ bool ShortText::plan(const Launch& at, const std::vector<Op>& ops) {
 }
 
 bool ShortText::takes(const BatchShape& shape) const {
-  return plan_ != nullptr && shape.spans == 0 && shape.tokens > 0 && shape.tokens <= kTokens &&
-         plan_->takes[static_cast<std::size_t>(shape.tokens)] && shape.texts <= shape.tokens;
+  return plan_ != nullptr && shape.spans == 0 && shape.tokens > 0 &&
+         shape.tokens <= plan_->most_tokens && shape.texts <= shape.tokens;
 }
 
 void ShortText::run(const Launch& launch, const std::int32_t* inputs, char* outputs) {
@@ -341,20 +346,20 @@ void ShortText::run(const Launch& launch, const std::int32_t* inputs, char* outp
   args.clear = static_cast<char*>(plan.flows[turn ^ 1].data);
   args.clear_bytes = plan.dirty[turn ^ 1];
   plan.dirty[turn ^ 1] = 0;
-  plan.dirty[turn] = flow_bytes(args);
+  plan.dirty[turn] = args.at.layer * args.layer_count;
 
-  int blocks = 0;
-  for (const ShortProduct& product : args.products) blocks = std::max(blocks, blocks_of(product));
-  cudaLaunchAttribute together{};  // all blocks at a time, or none
-  together.id = cudaLaunchAttributeCooperative;
-  together.val.cooperative = 1;
+  cudaLaunchAttribute attributes[2] = {};
+  attributes[0].id = cudaLaunchAttributeCooperative;  // all blocks at a time, or none
+  attributes[0].val.cooperative = 1;
+  attributes[1].id = cudaLaunchAttributeClusterDimension;
+  attributes[1].val.clusterDim = {static_cast<unsigned>(args.cluster), 1, 1};
   cudaLaunchConfig_t config{};
-  config.gridDim = dim3(static_cast<unsigned>(blocks));
+  config.gridDim = dim3(static_cast<unsigned>(plan.grid()));
   config.blockDim = dim3(kThreads);
   config.dynamicSmemBytes = static_cast<std::size_t>(shared);
   config.stream = launch.stream;
-  config.attrs = &together;
-  config.numAttrs = 1;
+  config.attrs = attributes;
+  config.numAttrs = 2;
   check(cudaLaunchKernelEx(&config, plan.kernel, args), "starting a short batch");
 }
 

@@ -11,62 +11,48 @@ namespace inlay::backend::cuda {
 inline constexpr int kWarps = 8;  // of a block that compute; one more copies weights
 inline constexpr int kComputing = kWarps * kWarp;
 inline constexpr int kThreads = kComputing + kWarp;
-inline constexpr int kUnit = 16;      // columns of a product's result that a warp works on
-inline constexpr int kMostUnits = 4;  // of a block, in one product
-inline constexpr int kMostMultiplying = 6;
-inline constexpr int kWindowDepth = 512;  // of k
-inline constexpr int kWindow = kWindowDepth / 32;  // fragments of an octet of tokens
-inline constexpr int kFragmentBytes = 16;          // of a lane
-inline constexpr int kPairWindowBytes = 2 * kWindow * kWarp * kFragmentBytes;  // of two octets
-inline constexpr int kMostWindows = 3;  // in shared memory; two where it is short
-inline constexpr int kBatch = 8;        // fragments that a warp asks for at a time
+inline constexpr int kMostCluster = 4;  // blocks that share the work of norms; or two
+inline constexpr int kUnit = 16;        // columns of a product's result
+inline constexpr int kMostUnits = 2;    // of a block, in one product
+inline constexpr int kDeep = 512;       // of k in a slot of one unit; half in one of two
 inline constexpr int kGap = 8;  // elements behind a row, so that eight lie in different banks
-inline constexpr int kRound = 8;  // steps of 32 along k between two looks at what has come
-// Of k in a slot of weights, by the block's units: about as many bytes.
-__host__ __device__ constexpr int slot_depth(int units) {
-  return units == 1 ? 1024 : units == 2 ? 512 : 256;
-}
-inline constexpr int kSlotBytes = kMostUnits * kUnit * (slot_depth(kMostUnits) + kGap) * 2;
-static_assert(kSlotBytes >= 2 * kUnit * (slot_depth(2) + kGap) * 2);
-static_assert(kSlotBytes >= kUnit * (slot_depth(1) + kGap) * 2);
-inline constexpr int kBehind = 1024;  // bytes behind the last slot that are read and dropped
-inline constexpr int kLeastSlots = 2, kEnoughSlots = 4, kMostSlots = 6;
-inline constexpr int kBarriers = 2 * kMostSlots + 2 * kMostWindows;
-inline constexpr int kSharedBytes = 227 * 1024;
+inline constexpr int kSlotBytes = kMostUnits * kUnit * (kDeep / 2 + kGap) * 2;
+static_assert(kSlotBytes >= kUnit * (kDeep + kGap) * 2);
 inline constexpr int kMostLayers = 32;
-inline constexpr int kMostRows = 2;  // that a block norms, each by a warp
+inline constexpr int kBehind = 512;  // bytes behind the last slot that are read and dropped
+inline constexpr int kLeastSlots = 3, kEnoughSlots = 6;
+inline constexpr int kMostSlots = 12;
+inline constexpr int kSharedBytes = 227 * 1024;
+inline constexpr int kFragmentBytes = 16;   // of a lane
+inline constexpr int kWindow = kDeep / 32;  // fragments of a window
 // Two 16-bit numbers that no result is: NaN comes out of conversions as 0x7FFF.
 inline constexpr std::uint32_t kAbsent = 0xFFFFFFFFU;
+inline constexpr int kMostFlowSlots =
+    3;  // of a window of fragments each; two where memory is short
+inline constexpr int kBarriers = 2 * kMostSlots + 2 * kMostFlowSlots + 2;
+inline constexpr int kPairWindowBytes = 2 * kWindow * 32 * kFragmentBytes;  // of two octets
+inline constexpr int kBatch = 8;            // fragments that a warp asks for at a time
 inline constexpr int kMostTries = 1 << 22;  // over a second
 
-// Bytes from the start of a layer's part of the flow, in the order in which they are written.
-// `qkv`, `out` and `down` are a row a token; `rows`, `context`, `middle_rows` and `up` are what
-// products read, in fragments: of each octet of tokens and each 32 columns what the lanes of a warp
-// multiply, 16 bytes a lane. Behind the last layer come `rows` once more.
+// Bytes from the start of a layer's part of the flow. Rows of `qkv`, `out` and `down` are tokens;
+// `context` and `up` are fragments: of each octet of tokens and each 32 columns, what the lanes of
+// a warp multiply, 16 bytes a lane.
 struct FlowPlaces {
-  std::int64_t rows, qkv, context, out, middle_rows, up, down, layer;
+  std::int64_t qkv, context, out, up, down, layer;
 };
 
-// Who makes what of a product: a block `units` units of sixteen columns and `octets` octets of
-// tokens, `split` blocks the same units. Of its warps units * octets / 2 multiply, the others bring
-// what is multiplied.
-struct ShortProduct {
-  std::int32_t columns, depth, ld;  // ld: of the weights
-  std::int32_t units, split, octets;
-};
-
-// Half a layer: a product of rows (with attention behind it, or GELU), another, a norm of the sum.
+// Half a layer: a product of rows (with attention behind it, or GELU), one of the flow, a norm of
+// their sum with the rows.
 struct ShortHalf {
-  const void* weight[2];
-  const void* bias[2];
+  const void *rows_weight, *rows_bias, *flow_weight, *flow_bias;
   NormTail norm;
 };
 
 enum class ShortPool : std::int32_t { kFirst, kLast, kMean };
 
 struct ShortArgs {
-  const ShortHalf* halves;   // on the device, two a layer
-  char *flow, *clear;        // this launch's; the one before's, for the next
+  const ShortHalf* halves;  // on the device, two a layer
+  char *flow, *clear;       // this launch's; the one before's, for the next
   std::int64_t clear_bytes;
   const void *token_table, *position_table, *type_table;
   std::int64_t ld_tokens, ld_positions, ld_types, ld_result;
@@ -74,10 +60,15 @@ struct ShortArgs {
   float* result;
   FlowPlaces at;
   float embed_scale, scale;
-  ShortProduct products[4];  // of a layer: qkv, out, up, down
-  std::int32_t layer_count, hidden, heads, kv_heads, query_column, key_column, value_column;
+  std::int32_t layer_count, hidden, qkv_columns, context, middle, heads, kv_heads;
+  std::int32_t query_column, key_column, value_column;
+  std::int32_t ld_hidden, ld_context, ld_middle;  // of weights with that many columns
   std::int32_t tokens, octets, texts;
-  std::int32_t slots, windows, halves_at, rows_at, tiles_at, pooled_at, window_at, ring_at;
+  std::int32_t cluster;              // blocks
+  std::int32_t split, split_octets;  // blocks that share a unit of a product of the flow
+  std::int32_t multiplying;  // warps that multiply those; the others bring what is multiplied
+  std::int32_t slots, flow_slots, x_stride, halves_at, x_at, tiles_at, pooled_at, flow_at,
+      ring_at;  // of shared memory, in bytes
   std::int32_t result_width;
   ShortPool pool;
   bool normalize;
@@ -86,14 +77,12 @@ struct ShortArgs {
       key_counts[ShortText::kTokens];
 
   bool same_layers(const ShortArgs& other) const {
-    for (int i = 0; i < 4; ++i) {
-      const ShortProduct& a = products[i];
-      const ShortProduct& b = other.products[i];
-      if (a.columns != b.columns || a.depth != b.depth || a.ld != b.ld) return false;
-    }
-    return heads == other.heads && kv_heads == other.kv_heads &&
+    return qkv_columns == other.qkv_columns && context == other.context && middle == other.middle &&
+           heads == other.heads && kv_heads == other.kv_heads &&
            query_column == other.query_column && key_column == other.key_column &&
-           value_column == other.value_column && scale == other.scale;
+           value_column == other.value_column && scale == other.scale &&
+           ld_hidden == other.ld_hidden && ld_context == other.ld_context &&
+           ld_middle == other.ld_middle;
   }
 };
 

@@ -24,6 +24,7 @@ class ShortText {
   // GELU, one pooling, 16 bits) on a GPU of its kind. `at` has the addresses of the blocks. Takes
   // its memory.
   bool plan(const Launch& at, const std::vector<Op>& ops);
+  void drop();  // takes nothing from now on
   bool takes(const BatchShape& shape) const;
   // Batches one after the other on one stream. `inputs` is read before this returns; `outputs`,
   // laid out as Block::kOutputs, is page-locked memory that the kernel writes.

@@ -4,12 +4,14 @@
 // is (kAbsent) until it is there; who needs it asks until it has come. Weights are nobody's result:
 // a warp of each block copies them ahead into a ring in shared memory.
 //
-// Sums go along k sixteen at a time, in order, by the instructions of gemm_small.cu: a text has the
-// same bits by either way.
+// A block holds all rows, normed, and adds to them itself; of each product it makes up to two units
+// of 16 columns. Sums go along k sixteen at a time, in order, by the instructions of gemm_small.cu:
+// a text has the same bits by either way.
 #include "backend/cuda/device/attention_tile.cuh"
 #include "backend/cuda/device/flow.cuh"
 #include "backend/cuda/device/norm.cuh"
 #include "backend/cuda/device/short_text.cuh"
+#include "backend/cuda/device/short_text_rows.cuh"
 
 namespace inlay::backend::cuda {
 namespace {
@@ -18,55 +20,63 @@ namespace {
 
 static_assert(kGap == kPad);
 
-// What is worked out from it belongs to one operation: the compiler would else carry all of it
-// through all operations, more than there are registers.
-__device__ inline void forget(int& value) { asm volatile("" : "+r"(value)); }
-
-// A block's part of a product. units 0: none.
-struct Part {
-  int first_unit, units, first_octet, octets;
-};
-__device__ inline Part part_of(const ShortArgs& args, const ShortProduct& product) {
-  Part part{};
-  const int group = static_cast<int>(blockIdx.x) / product.split;
-  part.first_unit = group * product.units;
-  part.units = min(product.units, max(product.columns / kUnit - part.first_unit, 0));
-  part.first_octet = (static_cast<int>(blockIdx.x) - group * product.split) * product.octets;
-  part.octets = min(product.octets, args.octets - part.first_octet);
-  return part;
+// What a block makes of a product that reads the rows it holds: units `grid` apart.
+__device__ inline int units_of(int columns) {
+  const int first = static_cast<int>(blockIdx.x) * kUnit;
+  const int apart = static_cast<int>(gridDim.x) * kUnit;
+  return first >= columns ? 0 : first + apart >= columns ? 1 : 2;
+}
+// And of one that reads the flow: one unit, of some octets of tokens.
+__device__ inline int flow_unit(const ShortArgs& args) {
+  const int unit = static_cast<int>(blockIdx.x) / args.split;
+  return unit < args.hidden / kUnit ? unit : -1;
 }
 
-// The copying warp: rows of weights one after the other, slot after slot.
+// The copying warp: one product's units, rows of shared memory one after the other.
+template <typename T>
+__device__ inline void copy_units(Ring* ring, const void* weight, int ld, int depth, int first_unit,
+                                  int units, int lane) {
+  if (units == 0) return;
+  const int step = units == 1 ? kDeep : kDeep / 2;
+  const int unit = first_unit + lane / kUnit * static_cast<int>(gridDim.x);
+  const T* from =
+      static_cast<const T*>(weight) + static_cast<std::int64_t>(unit * kUnit + lane % kUnit) * ld;
+  for (int k = 0; k < depth; k += step) {
+    const int bytes = min(step, depth - k) * static_cast<int>(sizeof(T));
+    ring->wait_empty();
+    if (lane == 0) barrier_expect(ring->full + 8 * ring->slot, bytes * kUnit * units);
+    __syncwarp();
+    if (lane < kUnit * units) {
+      copy_bytes(ring->address() + lane * (step + kGap) * static_cast<int>(sizeof(T)), from + k,
+                 bytes, ring->full + 8 * ring->slot);
+    }
+    ring->advance();
+  }
+}
+
 template <typename T>
 __device__ inline void copy_weights(const ShortArgs& args, const ShortHalf* halves, Ring ring,
                                     int lane) {
-  const int count = 4 * args.layer_count;
+  const int block = static_cast<int>(blockIdx.x);
+  const int of_flow = flow_unit(args);
+  const int count = 2 * args.layer_count;
   const std::int64_t pieces = static_cast<std::int64_t>(gridDim.x) * count;
   const std::int64_t share = (args.clear_bytes / 16 + pieces - 1) / pieces * 16;
 #pragma unroll 1
   for (int i = 0; i < count; ++i) {
-    const ShortProduct& product = args.products[i % 4];
-    const Part part = part_of(args, product);
-    const int step = slot_depth(product.units);
-    const int rows = part.units * kUnit;
-    const T* from = static_cast<const T*>(halves[i / 2].weight[i % 2]) +
-                    static_cast<std::int64_t>(part.first_unit * kUnit) * product.ld;
+    const ShortHalf& half = halves[i];
+    const bool second = i % 2 != 0;
 #pragma unroll 1
-    for (int k = 0; k < product.depth && rows > 0; k += step) {
-      const int bytes = min(step, product.depth - k) * static_cast<int>(sizeof(T));
-      ring.wait_empty();
-      if (lane == 0) barrier_expect(ring.full + 8 * ring.slot, bytes * rows);
-      __syncwarp();
-#pragma unroll 1
-      for (int row = lane; row < rows; row += kWarp) {
-        copy_bytes(ring.address() + row * (step + kGap) * static_cast<int>(sizeof(T)),
-                   from + static_cast<std::int64_t>(row) * product.ld + k, bytes,
-                   ring.full + 8 * ring.slot);
-      }
-      ring.advance();
+    for (int flow = 0; flow < 2; ++flow) {
+      const void* weight = flow != 0 ? half.flow_weight : half.rows_weight;
+      const int depth = flow == 0 ? args.hidden : second ? args.middle : args.context;
+      const int ld = flow == 0 ? args.ld_hidden : second ? args.ld_middle : args.ld_context;
+      const int units =
+          flow != 0 ? (of_flow < 0 ? 0 : 1) : units_of(second ? args.middle : args.qkv_columns);
+      copy_units<T>(&ring, weight, ld, depth, flow != 0 ? of_flow : block, units, lane);
     }
     // The next launch's flow, a piece at a time.
-    const std::int64_t begin = share * (std::int64_t{blockIdx.x} * count + i);
+    const std::int64_t begin = share * (std::int64_t{block} * count + i);
     const std::int64_t end = min(begin + share, args.clear_bytes);
     for (std::int64_t at = begin + lane * 16; at < end; at += kWarp * 16)
       *reinterpret_cast<uint4*>(args.clear + at) = make_uint4(kAbsent, kAbsent, kAbsent, kAbsent);
@@ -120,182 +130,157 @@ template <typename T>
 __device__ inline void load_bias(float (&bias)[2], const void* from, int column0, int lane) {
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    bias[half] = from == nullptr ? 0.0F
-                                 : to_float(static_cast<const T*>(from)[column0 + half * 8 +
-                                                                        lane / 4]);
+    bias[half] = from == nullptr
+                     ? 0.0F
+                     : to_float(static_cast<const T*>(from)[column0 + half * 8 + lane / 4]);
   }
 }
 
-// Fragments of one octet that a warp brings at a time, all of one window.
-struct Batch {
-  uint4 come[kBatch];
-  const char* from;  // the first; the others are `stride` bytes apart
-  int place;         // of the first in the window: octet * kWindow + fragment
-  int count;         // that there are
-  int begin;         // of the window
-  bool first, last;  // of its window
-};
-
-// Brings the part's octets into shared memory, window after window: as many warps to an octet as
-// there are, or several octets to a warp. Slots of weights and windows are filled and emptied by all
-// warps, also those that have nothing to do with it.
-__device__ inline void bring(const ShortArgs& args, Ring* ring, Ring* windows, const char* flow,
-                             const ShortProduct& product, const Part& part, int bringer,
-                             int bringers, int lane) {
-  const int count = product.depth / 32;
-  const int slot_steps = slot_depth(product.units) / 32;
-  const int sharing = max(bringers / part.octets, 1);   // warps that share an octet
-  const int halves = sharing == 1 ? kWindow / kBatch : 1;  // batches of an octet in a window
-  const int my_octet = bringer % part.octets;
-  const int my_fragment = bringer / part.octets;
-  const bool idle = my_fragment >= sharing;
-  const int rounds = idle || bringers >= part.octets
-                         ? halves
-                         : (part.octets - my_octet + bringers - 1) / bringers * halves;
-  const int stride = sharing * (kWarp * kFragmentBytes);
-  const char* from = flow + (part.first_octet * count * kWarp + lane) * kFragmentBytes;
-  int begin = 0;
-  int round = 0;
-  const auto start = [&](Batch& batch) {
-    const int octet = my_octet + round / halves * bringers;
-    const int fragment = my_fragment + round % halves * (kBatch * sharing);
-    const int there = idle ? 0 : min(kWindow, count - begin) - fragment;
-    const bool wanted = (part.first_octet + octet) * 8 + lane / 4 < args.tokens;
-    batch.from = from + (octet * count + begin + fragment) * (kWarp * kFragmentBytes);
-    batch.place = octet * kWindow + fragment;
-    batch.count = there <= 0 ? 0 : (there + sharing - 1) / sharing;
-    batch.begin = begin;
-    batch.first = round == 0;
-#pragma unroll
-    for (int i = 0; i < kBatch; ++i) {
-      const std::uint32_t word = wanted && i < batch.count ? kAbsent : 0U;
-      batch.come[i] = make_uint4(word, word, word, word);
-    }
-    ask(batch.come, [&](int i) { return batch.from + i * stride; });
-    batch.last = ++round == rounds;
-    if (batch.last) {
-      begin += kWindow;
-      round = 0;
-    }
-  };
-  if (!idle) {
-    wait_for_word(from - lane * kFragmentBytes +
-                  (my_octet * count + min(my_fragment, count - 1)) * (kWarp * kFragmentBytes));
-  }
-  Batch batch;
-  start(batch);
-#pragma unroll 1
-  for (;;) {
-    const bool more = begin < count;
-    Batch next;
-    if (more) start(next);
-    wait_for(batch.come, [&](int i) { return batch.from + i * stride; });
-    if (batch.first) windows->wait_empty();
-    const std::uint32_t to = windows->address() +
-                             static_cast<std::uint32_t>(batch.place * kWarp + lane) * kFragmentBytes;
-#pragma unroll
-    for (int i = 0; i < kBatch; ++i) {
-      if (i >= batch.count) break;
-      asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};\n" ::"r"(to + i * stride),
-                   "r"(batch.come[i].x), "r"(batch.come[i].y), "r"(batch.come[i].z),
-                   "r"(batch.come[i].w)
-                   : "memory");
-    }
-    if (batch.last) {
-      __syncwarp();
-      if (lane == 0) {
-        barrier_arrive(windows->full + 8 * windows->slot);
-        barrier_arrive(windows->empty + 8 * windows->slot);
-      }
-      windows->advance();
-#pragma unroll 1
-      for (int s = batch.begin; s < min(batch.begin + kWindow, count); s += kRound) {
-        if (s % slot_steps != 0) continue;
-        ring->wait_full();
-        ring->emptied(lane);
-      }
-    }
-    if (!more) return;
-    batch = next;
-  }
-}
-
-// in W^T + bias, perhaps GELU: the block's part. A multiplying warp has one unit and two octets.
+// A product of the rows that the block holds. A warp has one unit and two octets.
 template <typename T>
-__device__ inline void multiply_part(const ShortArgs& args, Ring* ring, Ring* windows,
-                                     const char* from, const ShortProduct& product,
-                                     const void* bias_from, bool gelu, const Target& target,
-                                     int warp, int lane) {
+__device__ inline void product_of_rows(const ShortArgs& args, Ring* ring, const T* x, int columns,
+                                       const void* bias_from, bool gelu, const Target& target,
+                                       int warp, int lane) {
   forget(lane);
-  const Part part = part_of(args, product);
-  if (part.units == 0) return;
-  const int multiplying = product.units * ((product.octets + 1) / 2);
-  if (warp >= multiplying) {
-    bring(args, ring, windows, from, product, part, warp - multiplying, kWarps - multiplying,
-          lane);
-    return;
-  }
-  const int pair = warp / product.units;
-  const int unit = min(warp - pair * product.units, part.units - 1);  // some do another's once more
-  const int column0 = (part.first_unit + unit) * kUnit;
-  float bias[2];
-  load_bias<T>(bias, bias_from, column0, lane);
+  const int units = units_of(columns);
+  if (units == 0) return;
+  const int unit = warp % kMostUnits;
+  const int pair = warp / kMostUnits;
+  const bool active = unit < units && 2 * pair < args.octets;
+  const int step = units == 1 ? kDeep : kDeep / 2;
+  const int stride = step + kGap;
+  const int column0 = (static_cast<int>(blockIdx.x) + unit * static_cast<int>(gridDim.x)) * kUnit;
+  float bias[2] = {};
+  if (active) load_bias<T>(bias, bias_from, column0, lane);
   float sums[2][4] = {};
-  const int count = product.depth / 32;
-  const int slot_steps = slot_depth(product.units) / 32;
-  const int stride = slot_depth(product.units) + kGap;
-  const auto weights =
+  const std::uint32_t weights =
       static_cast<std::uint32_t>((unit * kUnit + lane % 16) * stride + lane / 16 * 8) * 2;
-  const auto octets = static_cast<std::uint32_t>(pair * kPairWindowBytes + lane * kFragmentBytes);
-  std::uint32_t a = 0;
-  std::uint32_t b = 0;
-  int oldest = ring->slot;
-  int oldest_window = windows->slot;
-  const int turn_steps = min(slot_steps, kWindow);
-  const auto turn = [&](int s) {
-    if (s % kWindow == 0) {
-      __syncwarp();
-      if (lane == 0) barrier_arrive(windows->full + 8 * windows->slot);
-      windows->wait_full();
-      b = windows->address() + octets;
-      windows->advance();
-    } else {
-      b += static_cast<std::uint32_t>(turn_steps * kWarp * kFragmentBytes);
-    }
-    if (s % slot_steps == 0) {
-      ring->wait_full();
-      a = ring->address() + weights;
-      ring->advance();
-    } else {
-      a += static_cast<std::uint32_t>(turn_steps * 64);
-    }
-  };
-  const auto done = [&](int s) {
-    if (s % slot_steps == 0 || s == count) {
-      ring->leave(lane, oldest);
-      if (++oldest == ring->count) oldest = 0;
-    }
-    if (s % kWindow == 0 || s == count) {
-      windows->leave(lane, oldest_window);
-      if (++oldest_window == windows->count) oldest_window = 0;
-    }
-  };
-  multiply_steps<T>(
-      sums, count, turn_steps, turn,
-      [&](Fragments& f, int s) {
+  const std::uint32_t rows =
+      shared_address(x + (pair * 16 + lane % 8) * args.x_stride + lane / 8 * 8);
+  const std::uint32_t octet_bytes = static_cast<std::uint32_t>(8 * args.x_stride) * 2;
+#pragma unroll 1
+  for (int k = 0; k < args.hidden; k += step) {
+    ring->wait_full();
+    if (active) {
+      const std::uint32_t a = ring->address() + weights;
+      const std::uint32_t b = rows + static_cast<std::uint32_t>(k) * 2;
+      multiply_steps<T>(sums, min(step, args.hidden - k) / 32, [&](Fragments& f, int s) {
         load_matrices(f.a[0], a + s * 64);
         load_matrices(f.a[1], a + s * 64 + 32);
+        load_matrices(f.b[0], b + s * 64);
+        load_matrices(f.b[1], b + s * 64 + octet_bytes);
+      });
+    }
+    ring->emptied(lane);
+  }
+  if (active) finish<T>(sums, bias, gelu, target, column0, 2 * pair, args.tokens, lane);
+}
+
+// A product of fragments in the flow: some warps bring windows of them into shared memory, the
+// others multiply, a warp two octets of the block's unit.
+struct FlowProduct {
+  const char* from;  // of the block's first octet
+  int depth, octets;
+};
+
+__device__ inline void bring_flow(const ShortArgs& args, Ring* ring, Ring* windows,
+                                  const FlowProduct& product, int first_octet, int bringer,
+                                  int lane) {
+  const int bringers = kWarps - args.multiplying;
+  const int count = product.depth / 32;
+  const int more_fragments = bringers / product.octets;
+  const int more_octets = bringers - more_fragments * product.octets;
+  const int my_fragment = bringer / product.octets;
+  const int my_octet = bringer - my_fragment * product.octets;
+#pragma unroll 1
+  for (int begin = 0; begin < count; begin += kWindow) {
+    const int fragments = min(kWindow, count - begin);
+    int fragment = my_fragment;
+    int octet = my_octet;
+    bool first = true;
+#pragma unroll 1
+    do {
+      std::uint32_t wanted = 0;
+      int place[kBatch];  // fragment of the block's in the window
+      int from[kBatch];   // and in the flow
 #pragma unroll
-        for (int i = 0; i < 2; ++i) {
-          asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];\n"
-                       : "=r"(f.b[i][0]), "=r"(f.b[i][1]), "=r"(f.b[i][2]), "=r"(f.b[i][3])
-                       : "r"(b + (i * kWindow + s) * (kWarp * kFragmentBytes))
-                       : "memory");
+      for (int i = 0; i < kBatch; ++i) {
+        const bool mine = fragment < fragments;
+        place[i] = mine ? octet * kWindow + fragment : -1;
+        from[i] = octet * count + begin + fragment;
+        if (mine && (first_octet + octet) * 8 + lane / 4 < args.tokens) wanted |= 1U << i;
+        fragment += more_fragments;
+        octet += more_octets;
+        if (octet >= product.octets) {
+          octet -= product.octets;
+          ++fragment;
         }
-      },
-      done);
-  const int end = min(args.tokens, (part.first_octet + part.octets) * 8);
-  finish<T>(sums, bias, gelu, target, column0, part.first_octet + 2 * pair, end, lane);
+      }
+      uint4 come[kBatch];
+      receive(come, wanted,
+              [&](int i) { return product.from + (from[i] * kWarp + lane) * kFragmentBytes; });
+      if (first) windows->wait_empty();
+      first = false;
+#pragma unroll
+      for (int i = 0; i < kBatch; ++i) {
+        if (place[i] < 0) continue;
+        asm volatile("st.shared.v4.b32 [%0], {%1, %2, %3, %4};\n" ::"r"(
+                         windows->address() + (place[i] * kWarp + lane) * kFragmentBytes),
+                     "r"(come[i].x), "r"(come[i].y), "r"(come[i].z), "r"(come[i].w)
+                     : "memory");
+      }
+    } while (fragment < fragments);
+    windows->filled(lane);
+    ring->wait_full();  // its weights are not this warp's, but a slot is emptied by all
+    ring->emptied(lane);
+  }
+}
+
+template <typename T>
+__device__ inline void product_of_flow(const ShortArgs& args, Ring* ring, Ring* windows,
+                                       const char* from, int depth, const void* bias_from,
+                                       const Target& target, int warp, int lane) {
+  forget(lane);
+  const int unit = flow_unit(args);
+  if (unit < 0) return;
+  const int count = depth / 32;
+  const int first_octet = static_cast<int>(blockIdx.x) % args.split * args.split_octets;
+  if (warp >= args.multiplying) {
+    const FlowProduct product{
+        from + static_cast<std::int64_t>(first_octet) * count * kWarp * kFragmentBytes, depth,
+        min(args.split_octets, args.octets - first_octet)};
+    bring_flow(args, ring, windows, product, first_octet, warp - args.multiplying, lane);
+    return;
+  }
+  float bias[2];
+  load_bias<T>(bias, bias_from, unit * kUnit, lane);
+  float sums[2][4] = {};
+  const std::uint32_t weights =
+      static_cast<std::uint32_t>(lane % 16 * (kDeep + kGap) + lane / 16 * 8) * 2;
+  const std::uint32_t octets =
+      static_cast<std::uint32_t>(warp * kPairWindowBytes + lane * kFragmentBytes);
+#pragma unroll 1
+  for (int first = 0; first < count; first += kWindow) {
+    ring->wait_full();
+    windows->wait_full();
+    const std::uint32_t a = ring->address() + weights;
+    const std::uint32_t b = windows->address() + octets;
+    multiply_steps<T>(sums, min(kWindow, count - first), [&](Fragments& f, int s) {
+      load_matrices(f.a[0], a + s * 64);
+      load_matrices(f.a[1], a + s * 64 + 32);
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        asm volatile("ld.shared.v4.b32 {%0, %1, %2, %3}, [%4];\n"
+                     : "=r"(f.b[i][0]), "=r"(f.b[i][1]), "=r"(f.b[i][2]), "=r"(f.b[i][3])
+                     : "r"(b + (i * kWindow + s) * (kWarp * kFragmentBytes))
+                     : "memory");
+      }
+    });
+    ring->emptied(lane);
+    windows->emptied(lane);
+  }
+  const int end = min(args.tokens, (first_octet + args.split_octets) * 8);
+  finish<T>(sums, bias, false, target, unit * kUnit, first_octet + 2 * warp, end, lane);
 }
 
 // Attention of one head of one text at a time.
@@ -319,24 +304,22 @@ __device__ inline void attention(const ShortArgs& args, const char* qkv, char* c
     const int columns[3] = {args.query_column + head * kSize, args.key_column + kv_column,
                             args.value_column + kv_column};
     constexpr int kRowsAtOnce = kComputing / kChunks;  // of queries, keys and values together
-    const char* first = qkv + begin * args.products[0].columns * 2;
+    const char* first = qkv + begin * args.qkv_columns * 2;
     const int chunk = thread % kChunks * 8;
     const auto matrix_of = [&](int row) { return (row >= rows) + (row >= 2 * rows); };
     const auto address = [&](int i) {
       const int row = i * kRowsAtOnce + thread / kChunks;
       const int matrix = matrix_of(row);
       const int column = matrix == 0 ? columns[0] : matrix == 1 ? columns[1] : columns[2];
-      return first + ((row - matrix * rows) * args.products[0].columns + column + chunk) * 2;
+      return first + ((row - matrix * rows) * args.qkv_columns + column + chunk) * 2;
     };
     std::uint32_t wanted = 0;
 #pragma unroll
     for (int i = 0; i < kMost; ++i) {
       const int row = i * kRowsAtOnce + thread / kChunks;
       const int matrix = matrix_of(row);
-      if (row < 3 * rows && row - matrix * rows < (matrix == 0 ? length : keys))
-        wanted |= 1U << i;
+      if (row < 3 * rows && row - matrix * rows < (matrix == 0 ? length : keys)) wanted |= 1U << i;
     }
-    wait_for_word(first + columns[0] * 2);
     uint4 v[kMost];
     receive(v, wanted, address);
     sync_computing();  // nobody reads the tiles of an earlier head any more
@@ -359,8 +342,13 @@ __device__ inline void attention(const ShortArgs& args, const char* qkv, char* c
     AttentionArgs problem{};
     problem.scale = args.scale;
     problem.window = -1;
-    const Tile<T> at{tiles + rows * kStride, tiles + 2 * rows * kStride, 0, warp * 16 + lane / 4,
-                     keys,                   0,                          nullptr};
+    const Tile<T> at{tiles + rows * kStride,
+                     tiles + 2 * rows * kStride,
+                     0,
+                     warp * 16 + lane / 4,
+                     keys,
+                     0,
+                     nullptr};
     attend<T, kSize, false, false>(problem, at, query, sums, largest, total);
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
@@ -376,212 +364,11 @@ __device__ inline void attention(const ShortArgs& args, const char* qkv, char* c
           words[j] = pair_of(sums[4 * i + j][2 * half] * share,
                              sums[4 * i + j][2 * half + 1] * share, T{});
         }
-        const int fragment = token / 8 * (args.products[1].depth / 32) + head * kSize / 32 + i;
-        give(context + (fragment * kWarp + token % 8 * 4 + lane % 4) * kFragmentBytes, words[0], words[1],
-             words[2], words[3]);
+        const int fragment = token / 8 * (args.context / 32) + head * kSize / 32 + i;
+        give(context + (fragment * kWarp + token % 8 * 4 + lane % 4) * kFragmentBytes, words[0],
+             words[1], words[2], words[3]);
       }
     }
-  }
-}
-
-// The row that this warp norms in every layer, or -1: few of all warps have one.
-__device__ inline int row_of(const ShortArgs& args, int warp) {
-  const int row = static_cast<int>(blockIdx.x) + (kWarps - 1 - warp) * static_cast<int>(gridDim.x);
-  return warp >= kWarps - kMostRows && row < args.tokens ? row : -1;
-}
-
-// What a lane's columns are multiplied by and moved by. Loaded before the row is there: often they
-// come from far away.
-template <int kParts>
-struct NormColumns {
-  float factor[kParts][kVector], shift[kParts][kVector];
-
-  __device__ NormColumns(const NormTail& tail, int width, int lane) {
-#pragma unroll
-    for (int p = 0; p < kParts; ++p) {
-      const int column = (p * kWarp + lane) * kVector;
-#pragma unroll
-      for (int i = 0; i < kVector; ++i) {
-        factor[p][i] = 1;
-        shift[p][i] = 0;
-      }
-      if (column >= width) continue;
-      if (tail.weight != nullptr) load8(tail.weight + column, factor[p]);
-      if (tail.bias != nullptr) load8(tail.bias + column, shift[p]);
-    }
-  }
-};
-
-// Norms a row, keeps it for the next sum and gives it away in fragments.
-template <typename T, int kParts>
-__device__ inline void give_normed(const ShortArgs& args, int row, float (&v)[kParts][kVector],
-                                   const NormTail& tail, const NormColumns<kParts>& columns,
-                                   T* kept, char* to, int lane) {
-  const NormScale scale = scale_of_row(v, tail, args.hidden, lane);
-#pragma unroll
-  for (int p = 0; p < kParts; ++p) {
-    const int column = (p * kWarp + lane) * kVector;
-    if (column >= args.hidden) continue;
-#pragma unroll
-    for (int i = 0; i < kVector; ++i)
-      v[p][i] = normalized(v[p][i], scale, columns.factor[p][i], columns.shift[p][i]);
-    const uint4 bits = pack<T>(v[p]);
-    *reinterpret_cast<uint4*>(kept + column) = bits;
-    char* there = to + ((row / 8 * (args.hidden / 32) + column / 32) * kWarp + row % 8 * 4) *
-                           kFragmentBytes +
-                  column % 32 / 8 * 4;
-    give(there, bits.x);
-    give(there + kFragmentBytes, bits.y);
-    give(there + 2 * kFragmentBytes, bits.z);
-    give(there + 3 * kFragmentBytes, bits.w);
-  }
-}
-
-// A row of the tables.
-template <typename T, int kParts>
-__device__ inline void embed(const ShortArgs& args, int row, T* kept, char* to, int lane) {
-  const TableRows<T> source{static_cast<const T*>(args.token_table),
-                            static_cast<const T*>(args.position_table),
-                            static_cast<const T*>(args.type_table),
-                            args.ld_tokens,
-                            args.ld_positions,
-                            args.ld_types,
-                            args.ids,
-                            args.positions,
-                            args.types,
-                            args.embed_scale};
-  const NormColumns<kParts> columns(args.embed_norm, args.hidden, lane);
-  float v[kParts][kVector];
-#pragma unroll
-  for (int p = 0; p < kParts; ++p) {
-    const int column = (p * kWarp + lane) * kVector;
-    if (column < args.hidden) source.load(row, column, v[p]);
-  }
-  give_normed(args, row, v, args.embed_norm, columns, kept, to, lane);
-}
-
-// norm(what comes + the row).
-template <typename T, int kParts>
-__device__ inline void add_and_norm(const ShortArgs& args, const char* from, const NormTail& tail,
-                                    int row, T* kept, char* to, int lane) {
-  forget(lane);
-  const NormColumns<kParts> columns(tail, args.hidden, lane);
-  const char* there = from + (row * args.hidden + lane * kVector) * 2;
-  std::uint32_t wanted = 0;
-#pragma unroll
-  for (int p = 0; p < kParts; ++p) {
-    if ((p * kWarp + lane) * kVector < args.hidden) wanted |= 1U << p;
-  }
-  uint4 come[kParts];
-  wait_for_word(from + row * args.hidden * 2);
-  receive(come, wanted, [&](int p) { return there + p * kWarp * kVector * 2; });
-  float v[kParts][kVector];
-#pragma unroll
-  for (int p = 0; p < kParts; ++p) {
-    const int column = (p * kWarp + lane) * kVector;
-    float more[kVector] = {};
-    unpack<T>(come[p], v[p]);
-    if (column < args.hidden) load8(kept + column, more);
-#pragma unroll
-    for (int i = 0; i < kVector; ++i) v[p][i] = __fadd_rn(v[p][i], more[i]);
-  }
-  give_normed(args, row, v, tail, columns, kept, to, lane);
-}
-
-// As pool.cu does it: eight sums of every eighth row, added in order. Two columns a thread.
-template <typename T>
-__device__ inline void pool_columns(const ShortArgs& args, const char* rows, int text, int column,
-                                    float (&sum)[2]) {
-  const int first = args.begins[text];
-  const int begin = first + args.pool_begin[text];
-  const int end = args.begins[text + 1];
-  sum[0] = sum[1] = 0;
-  if (end <= begin) return;
-  const char* mine = rows + column / 32 * (kWarp * kFragmentBytes) +
-                     column % 8 / 2 * kFragmentBytes + column % 32 / 8 * 4;
-  const int octet_bytes = args.hidden / 32 * (kWarp * kFragmentBytes);
-  const auto load = [&](int row) {
-    const char* from = mine + row / 8 * octet_bytes + row % 8 * (4 * kFragmentBytes);
-    std::uint32_t bits = kAbsent;
-    for (int tries = 0; bits == kAbsent; ++tries) {
-      asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];\n" : "=r"(bits) : "l"(from) : "memory");
-      if (tries > kMostTries) __trap();
-    }
-    return bits;
-  };
-  const auto halves = [](std::uint32_t bits, int half) {
-    const auto part = static_cast<std::uint16_t>(bits >> (16 * half));
-    T x;
-    memcpy(&x, &part, sizeof x);
-    return to_float(x);
-  };
-  if (args.pool != ShortPool::kMean) {
-    const std::uint32_t bits = load(args.pool == ShortPool::kFirst ? begin : end - 1);
-    sum[0] = halves(bits, 0);
-    sum[1] = halves(bits, 1);
-    return;
-  }
-  float part[8][2] = {};
-#pragma unroll 1
-  for (int row = begin; row < end; row += 8) {
-    std::uint32_t bits[8];
-    bool missing = false;
-#pragma unroll
-    for (int i = 0; i < 8; ++i) {
-      const int at = min(row + i, end - 1);
-      asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];\n"
-                   : "=r"(bits[i])
-                   : "l"(mine + at / 8 * octet_bytes + at % 8 * (4 * kFragmentBytes))
-                   : "memory");
-    }
-#pragma unroll
-    for (int i = 0; i < 8; ++i) missing |= bits[i] == kAbsent;
-    if (missing) {
-      for (int i = 0; i < 8; ++i) load(min(row + i, end - 1));
-      row -= 8;  // once more
-      continue;
-    }
-#pragma unroll
-    for (int i = 0; i < 8; ++i) {
-      if (row + i >= end) continue;
-#pragma unroll
-      for (int half = 0; half < 2; ++half)
-        part[i][half] = __fadd_rn(part[i][half], halves(bits[i], half));
-    }
-  }
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    sum[half] = part[0][half];
-#pragma unroll
-    for (int i = 1; i < 8; ++i) sum[half] = __fadd_rn(sum[half], part[i][half]);
-    sum[half] /= static_cast<float>(end - begin);
-  }
-}
-
-template <typename T>
-__device__ inline void pool(const ShortArgs& args, const char* rows, float* pooled, int warp,
-                            int lane) {
-  const int thread = warp * kWarp + lane;
-  for (int text = static_cast<int>(blockIdx.x); text < args.texts;
-       text += static_cast<int>(gridDim.x)) {
-#pragma unroll 1
-    for (int c = 2 * thread; c < args.hidden; c += 2 * kComputing) {
-      float sum[2];
-      pool_columns<T>(args, rows, text, c, sum);
-      pooled[c] = sum[0];
-      pooled[c + 1] = sum[1];
-    }
-    sync_computing();
-    float length = 1;
-    if (args.normalize) {  // every warp finds it, in one order
-      float squares = 0;
-      for (int c = lane; c < args.result_width; c += kWarp)
-        squares = __fmaf_rn(pooled[c], pooled[c], squares);
-      length = fmaxf(sqrtf(warp_sum(squares)), 1e-12F);
-    }
-    float* out = args.result + static_cast<std::int64_t>(text) * args.ld_result;
-    for (int c = thread; c < args.result_width; c += kComputing) out[c] = pooled[c] / length;
-    sync_computing();
   }
 }
 
@@ -589,75 +376,84 @@ __device__ inline void pool(const ShortArgs& args, const char* rows, float* pool
 // instruction cache does not hold waits for memory.
 template <typename T, int kParts, int kSize>
 __device__ inline void compute(const ShortArgs& args, const ShortHalf* halves, Ring ring,
-                               Ring windows, T* kept, T* tiles, float* pooled, int warp,
+                               Ring windows, Rows<T> rows, T* tiles, float* pooled, int warp,
                                int lane) {
-  const int row = row_of(args, warp);
-  T* my_row = kept + (kWarps - 1 - warp) * args.hidden;
-  if (row >= 0) embed<T, kParts>(args, row, my_row, args.flow + args.at.rows, lane);
+  embed<T, kParts>(args, &rows, warp, lane);
+  const int count = 2 * args.layer_count;
 #pragma unroll 1
-  for (int i = 0; i < 4 * args.layer_count; ++i) {
-    const ShortHalf& half = halves[i / 2];
-    const FlowPlaces& at = args.at;
-    char* flow = args.flow + i / 4 * at.layer;
-    const int which = i % 4;
-    const char* from = flow + (which == 0   ? at.rows
-                               : which == 1 ? at.context
-                               : which == 2 ? at.middle_rows
-                                            : at.up);
-    const Target to{flow + (which == 0   ? at.qkv
-                            : which == 1 ? at.out
-                            : which == 2 ? at.up
-                                         : at.down),
-                    args.products[which].columns, which == 2};
-    multiply_part<T>(args, &ring, &windows, from, args.products[which], half.bias[i % 2],
-                     which == 2, to, warp, lane);
-    if (which == 0) {
-      attention<T, kSize>(args, to.to, flow + at.context, tiles, warp, lane);
-    } else if (which % 2 != 0 && row >= 0) {
-      char* rows = flow + (which == 1 ? at.middle_rows : at.layer + at.rows);
-      add_and_norm<T, kParts>(args, to.to, half.norm, row, my_row, rows, lane);
-    }
+  for (int i = 0; i < count; ++i) {
+    const ShortHalf& half = halves[i];
+    const bool second = i % 2 != 0;
+    char* flow = args.flow + i / 2 * args.at.layer;
+    const int columns = second ? args.middle : args.qkv_columns;
+    const Target made{flow + (second ? args.at.up : args.at.qkv), columns, second};
+    product_of_rows<T>(args, &ring, rows.x, columns, half.rows_bias, second, made, warp, lane);
+    if (!second) attention<T, kSize>(args, made.to, flow + args.at.context, tiles, warp, lane);
+    const Target sum{flow + (second ? args.at.down : args.at.out), args.hidden, false};
+    product_of_flow<T>(args, &ring, &windows, flow + (second ? args.at.up : args.at.context),
+                       second ? args.middle : args.context, half.flow_bias, sum, warp, lane);
+    // Behind the last layer are needed: the clusters that pool, whole.
+    const int cluster_begin = static_cast<int>(blockIdx.x) / args.cluster * args.cluster;
+    if (i + 1 == count && cluster_begin >= args.texts) return;
+    add_and_norm<T, kParts>(args, sum.to, half.norm, &rows, warp, lane);
   }
-  pool<T>(args, args.flow + args.layer_count * args.at.layer + args.at.rows, pooled, warp, lane);
+  pool<T>(args, rows.x, pooled, warp, lane);
 }
 
 #endif
 
 template <typename T, int kParts, int kSize>
-__global__ void __launch_bounds__(kThreads, 1) short_kernel(const __grid_constant__ ShortArgs args) {
+__global__ void __launch_bounds__(kThreads, 1)
+    short_kernel(const __grid_constant__ ShortArgs args) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   extern __shared__ __align__(128) unsigned char memory[];
   const int warp = static_cast<int>(threadIdx.x) / kWarp;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   const std::uint32_t base = shared_address(memory);
-  Ring ring{base + static_cast<std::uint32_t>(args.ring_at), base, base + 8 * kMostSlots,
-            kSlotBytes, args.slots, 0, 0};
-  Ring windows{base + static_cast<std::uint32_t>(args.window_at), base + 16 * kMostSlots,
-               base + 16 * kMostSlots + 8 * kMostWindows, (args.ring_at - args.window_at) / args.windows,
-               args.windows, 0, 0};
+  Ring ring{base + static_cast<std::uint32_t>(args.ring_at),
+            base,
+            base + 8 * kMostSlots,
+            kSlotBytes,
+            args.slots,
+            0,
+            0};
+  Ring windows{base + static_cast<std::uint32_t>(args.flow_at),
+               ring.empty + 8 * kMostSlots,
+               ring.empty + 8 * (kMostSlots + kMostFlowSlots),
+               args.multiplying * kPairWindowBytes,
+               args.flow_slots,
+               0,
+               0};
+  const Rows<T> rows{reinterpret_cast<T*>(memory + args.x_at), windows.empty + 8 * kMostFlowSlots,
+                     0};
   if (threadIdx.x == 0) {
     for (int s = 0; s < args.slots; ++s) {
       barrier_init(ring.full + 8 * s, 1);
       barrier_init(ring.empty + 8 * s, kWarps);
     }
-    for (int s = 0; s < args.windows; ++s) {
-      barrier_init(windows.full + 8 * s, kWarps);
-      barrier_init(windows.empty + 8 * s, kWarps);
+    for (int s = 0; s < args.flow_slots; ++s) {
+      barrier_init(windows.full + 8 * s, kWarps - args.multiplying);
+      barrier_init(windows.empty + 8 * s, args.multiplying);
     }
+    for (int s = 0; s < 2; ++s) barrier_init(rows.barrier + 8 * s, 1);
     asm volatile("fence.mbarrier_init.release.cluster;\n" ::: "memory");
     asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory");
   }
+  // Rows behind the last token are multiplied and never given away.
+  for (int i = args.x_at + static_cast<int>(threadIdx.x) * 16; i < args.tiles_at;
+       i += kThreads * 16)
+    *reinterpret_cast<uint4*>(memory + i) = make_uint4(0, 0, 0, 0);
   const int half_words = 2 * args.layer_count * static_cast<int>(sizeof(ShortHalf) / 8);
   auto* halves = reinterpret_cast<std::uint64_t*>(memory + args.halves_at);
   for (int i = static_cast<int>(threadIdx.x); i < half_words; i += kThreads)
     halves[i] = reinterpret_cast<const std::uint64_t*>(args.halves)[i];
   __syncthreads();
+  cluster_sync();
   const auto* all_halves = reinterpret_cast<const ShortHalf*>(halves);
   if (warp == kWarps) {
     copy_weights<T>(args, all_halves, ring, lane);
   } else {
-    compute<T, kParts, kSize>(args, all_halves, ring, windows,
-                              reinterpret_cast<T*>(memory + args.rows_at),
+    compute<T, kParts, kSize>(args, all_halves, ring, windows, rows,
                               reinterpret_cast<T*>(memory + args.tiles_at),
                               reinterpret_cast<float*>(memory + args.pooled_at), warp, lane);
   }
