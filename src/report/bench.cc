@@ -427,6 +427,21 @@ const GridCell* best_cell(const BenchReport& report, std::string_view task,
   return best;
 }
 
+std::vector<Grid> grids_of(const BenchReport& report) {
+  std::vector<Grid> grids;
+  for (const GridCell& cell : report.grid) {
+    auto grid = std::find_if(grids.begin(), grids.end(), [&](const Grid& g) {
+      return g.first().task == cell.task && g.first().device == cell.device;
+    });
+    if (grid == grids.end()) grid = grids.insert(grids.end(), Grid{});
+    auto row = std::find_if(grid->by_threads.begin(), grid->by_threads.end(),
+                            [&](const auto& r) { return r.first == cell.threads; });
+    if (row == grid->by_threads.end()) row = grid->by_threads.insert(row, {cell.threads, {}});
+    row->second.push_back(&cell);
+  }
+  return grids;
+}
+
 BenchReport bench(const BenchOptions& options) { return Bench(options).run(); }
 
 }  // namespace inlay::report

@@ -76,4 +76,12 @@ std::string bench_html(const BenchReport& report, const BenchReport* before);
 const GridCell* best_cell(const BenchReport& report, std::string_view task,
                           std::string_view device);
 
+// Cells of one task and device, in the report's order, under each number of threads in the order in
+// which the numbers first appear. They point into the report.
+struct Grid {
+  std::vector<std::pair<int, std::vector<const GridCell*>>> by_threads;
+  const GridCell& first() const { return *by_threads.front().second.front(); }
+};
+std::vector<Grid> grids_of(const BenchReport& report);
+
 }  // namespace inlay::report

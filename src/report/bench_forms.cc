@@ -102,27 +102,17 @@ std::string percent(double share) {
 
 std::string grid_table(const BenchReport& report) {
   std::string out;
-  std::vector<std::pair<std::string, std::string>> seen;
-  for (const GridCell& first : report.grid) {
-    const std::pair key(first.task, first.device);
-    if (std::find(seen.begin(), seen.end(), key) != seen.end()) continue;
-    seen.push_back(key);
+  for (const Grid& grid : grids_of(report)) {
+    const GridCell& first = grid.first();
     out += "grid: " + first.task + " on " + first.device + ", " + first.dtype +
            ": ms/text, and with the load\n";
     TextTable table;
     table.add_row({"  threads", "batch 1", "8", "32", "100", "256"});
-    std::vector<int> threads;
-    for (const GridCell& cell : report.grid) {
-      if (cell.task == first.task && cell.device == first.device &&
-          std::find(threads.begin(), threads.end(), cell.threads) == threads.end())
-        threads.push_back(cell.threads);
-    }
-    for (const int count : threads) {
+    for (const auto& [count, row] : grid.by_threads) {
       std::vector<std::string> cells;
-      for (const GridCell& cell : report.grid) {
-        if (cell.task == first.task && cell.device == first.device && cell.threads == count)
-          cells.push_back(short_number(cell.ms_per_text) + " / " +
-                          short_number(cell.ms_per_text_with_load));
+      for (const GridCell* cell : row) {
+        cells.push_back(short_number(cell->ms_per_text) + " / " +
+                        short_number(cell->ms_per_text_with_load));
       }
       cells.resize(5, "-");
       table.add_row(

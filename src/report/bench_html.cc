@@ -107,20 +107,12 @@ std::string not_run(const BenchReport& report) {
 // Darker is slower; the best is outlined.
 std::string grids(const BenchReport& report) {
   std::string out;
-  std::vector<std::pair<std::string, std::string>> seen;
-  for (const GridCell& first : report.grid) {
-    const std::pair key(first.task, first.device);
-    if (std::find(seen.begin(), seen.end(), key) != seen.end()) continue;
-    seen.push_back(key);
+  for (const Grid& grid : grids_of(report)) {
+    const GridCell& first = grid.first();
     const GridCell* best = best_cell(report, first.task, first.device);
     double worst = 0;
-    std::vector<int> threads;
-    for (const GridCell& cell : report.grid) {
-      if (cell.task != first.task || cell.device != first.device) continue;
-      worst = std::max(worst, cell.ms_per_text);
-      if (std::find(threads.begin(), threads.end(), cell.threads) == threads.end())
-        threads.push_back(cell.threads);
-    }
+    for (const auto& [count, row] : grid.by_threads)
+      for (const GridCell* cell : row) worst = std::max(worst, cell->ms_per_text);
     out += "<figure><figcaption>" + std::string(task_title(first.task)) + " on " +
            html_escape(first.device) + ", " + first.dtype +
            "</figcaption><p class=\"soft\">ms a text by batch size and threads; in brackets with "
@@ -128,19 +120,17 @@ std::string grids(const BenchReport& report) {
     for (const char* batch : {"1", "8", "32", "100", "256"})
       out += std::string("<th class=\"n\">batch ") + batch + "</th>";
     out += "</tr>";
-    for (const int count : threads) {
+    for (const auto& [count, row] : grid.by_threads) {
       out += "<tr><td>" + std::to_string(count) + "</td>";
-      for (const GridCell& cell : report.grid) {
-        if (cell.task != first.task || cell.device != first.device || cell.threads != count)
-          continue;
-        const double heat = worst > best->ms_per_text ? (cell.ms_per_text - best->ms_per_text) /
+      for (const GridCell* cell : row) {
+        const double heat = worst > best->ms_per_text ? (cell->ms_per_text - best->ms_per_text) /
                                                             (worst - best->ms_per_text)
                                                       : 0;
         char share[32];
         std::snprintf(share, sizeof share, "%.2f", heat);
-        out += std::string("<td class=\"n heat") + (&cell == best ? " best" : "") +
-               "\" style=\"--h:" + share + "\">" + short_number(cell.ms_per_text) +
-               " <span class=\"soft\">(" + short_number(cell.ms_per_text_with_load) +
+        out += std::string("<td class=\"n heat") + (cell == best ? " best" : "") +
+               "\" style=\"--h:" + share + "\">" + short_number(cell->ms_per_text) +
+               " <span class=\"soft\">(" + short_number(cell->ms_per_text_with_load) +
                ")</span></td>";
       }
       out += "</tr>";
