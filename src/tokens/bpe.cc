@@ -170,6 +170,7 @@ void Bpe::prepare_bytes() {
     for (const std::int32_t right : alphabet_ids_)
       alphabet_ranks_.push_back(merges_.rank(left, right));
   }
+  matched_.build(vocab_, merges_, alphabet_ids_);
 }
 
 void Bpe::append_unknown(std::uint32_t bytes, std::optional<Symbol>* pending,
@@ -325,6 +326,7 @@ void Bpe::compute(std::string_view word, std::vector<TokenSpan>* out) const {
 }
 
 void Bpe::compute_bytes(std::string_view bytes, std::vector<TokenSpan>* out) const {
+  if (!alphabet_ids_.empty() && matched_.encode(bytes, ignore_merges_, out)) return;
   thread_local Scratch scratch;
   if (ignore_merges_ || alphabet_ids_.empty()) {
     scratch.spelled.clear();

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "tokens/matched_bpe.h"
 #include "tokens/merge_table.h"
 #include "tokens/model.h"
 
@@ -53,6 +54,7 @@ class Bpe final : public Model {
   // pairs of two of them (256 KiB, of which text uses little). Empty otherwise.
   std::vector<std::int32_t> alphabet_ids_;
   std::vector<std::uint32_t> alphabet_ranks_;
+  MatchedBpe matched_;
   std::vector<std::int32_t> byte_ids_;  // 256 ids of "<0xNN>" when byte_fallback; -1: absent
   std::string unk_token_, prefix_, suffix_, where_;
   bool has_unk_ = false, fuse_unk_ = false, byte_fallback_ = false, ignore_merges_ = false;

@@ -1,0 +1,160 @@
+// See matched_bpe.h.
+#include "tokens/matched_bpe.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/utf8.h"
+#include "tokens/byte_alphabet.h"
+
+namespace inlay::tokens {
+namespace {
+
+// The bytes that a token spells in the byte alphabet; false when it has another character.
+bool spelled_bytes(std::string_view token, std::string* bytes) {
+  bytes->clear();
+  for (std::size_t at = 0; at < token.size();) {
+    const CodePoint c = utf8_decode(token, at);
+    const int byte = character_byte(c.value);
+    if (byte < 0) return false;
+    bytes->push_back(static_cast<char>(byte));
+    at += c.bytes;
+  }
+  return !bytes->empty();
+}
+
+}  // namespace
+
+void MatchedBpe::build(const Vocab& vocab, const MergeTable& merges,
+                       const std::vector<std::int32_t>& bytes) {
+  merges_ = &merges;
+  std::int32_t most = -1;
+  for (std::size_t i = 0; i < vocab.size(); ++i) most = std::max(most, vocab.entry_id(i));
+  tokens_.assign(static_cast<std::size_t>(most) + 1, {});
+  for (const std::int32_t id : bytes) {
+    tokens_[static_cast<std::size_t>(id)].time = 0;
+    tokens_[static_cast<std::size_t>(id)].bytes = 1;
+  }
+  find_last_merges(merges);
+  fill_trie(vocab);
+}
+
+void MatchedBpe::find_last_merges(const MergeTable& merges) {
+  for (std::uint32_t rank = 0; rank < merges.size(); ++rank) {
+    const MergeTable::Merge& merge = merges.merge(rank);
+    if (merge.left < 0) continue;
+    Token& left = tokens_[static_cast<std::size_t>(merge.left)];
+    left.followers |= follower_bit(merge.right);
+  }
+  for (std::uint32_t rank = 0; rank < merges.size(); ++rank) {
+    const MergeTable::Merge& merge = merges.merge(rank);
+    if (merge.left < 0 || merges.rank(merge.left, merge.right) != rank) continue;
+    const Token& left = tokens_[static_cast<std::size_t>(merge.left)];
+    const Token& right = tokens_[static_cast<std::size_t>(merge.right)];
+    Token& merged = tokens_[static_cast<std::size_t>(merge.merged)];
+    if (left.time > rank || right.time > rank || merged.time != kNever) continue;
+    if (!stays(merge.left, merge.right, rank)) continue;
+    merged.left = merge.left;
+    merged.right = merge.right;
+    merged.time = rank + 1;
+    merged.bytes = left.bytes + right.bytes;
+  }
+}
+
+// Whether BPE leaves the edge between two tokens, as far as merges of ranks below `limit` go.
+bool MatchedBpe::stays(std::int32_t left, std::int32_t right, std::uint32_t limit) const {
+  for (;;) {
+    const Token& a = tokens_[static_cast<std::size_t>(left)];
+    const Token& b = tokens_[static_cast<std::size_t>(right)];
+    if ((a.followers & follower_bit(right)) != 0 && merges_->rank(left, right) < limit)
+      return false;
+    // Of two merges of one rank the left one came first. A merge across the edge is right of those
+    // in the left token and left of those in the right one.
+    if (a.time > b.time) {
+      limit = a.time - 1;
+      left = a.right;
+    } else {
+      if (b.time == 0) return true;
+      limit = b.time;
+      right = b.left;
+    }
+  }
+}
+
+void MatchedBpe::fill_trie(const Vocab& vocab) {
+  std::string bytes, all;
+  struct Range {
+    std::size_t begin, size;
+    std::int32_t id;
+  };
+  std::vector<Range> ranges;
+  for (std::size_t i = 0; i < vocab.size(); ++i) {
+    if (!spelled_bytes(vocab.entry_token(i), &bytes)) continue;
+    ranges.push_back({all.size(), bytes.size(), vocab.entry_id(i)});
+    all += bytes;
+  }
+  std::vector<std::pair<std::string_view, std::int32_t>> keys;
+  keys.reserve(ranges.size());
+  for (const Range& range : ranges)
+    keys.emplace_back(std::string_view(all).substr(range.begin, range.size), range.id);
+  ByteTrie::sort(&keys);
+  trie_.build(keys);
+  // What a key begins with is sorted before it.
+  std::vector<std::pair<std::string_view, std::int32_t>> open;
+  for (const auto& [key, id] : keys) {
+    while (!open.empty() && !key.starts_with(open.back().first)) open.pop_back();
+    Token& token = tokens_[static_cast<std::size_t>(id)];
+    token.shorter = open.empty() ? -1 : open.back().second;
+    if (token.time != kNever) open.emplace_back(key, id);
+  }
+}
+
+bool MatchedBpe::encode(std::string_view word, bool whole_first,
+                        std::vector<TokenSpan>* out) const {
+  thread_local std::vector<bool> dead;  // ends from which there is no way on
+  const auto size = static_cast<std::uint32_t>(word.size());
+  std::int32_t whole = -1;
+  bool any_dead = false;
+  std::uint32_t at = 0;
+  const auto longest = [&]() {
+    std::uint32_t state = ByteTrie::kRoot, end = at;
+    std::int32_t id = -1;
+    while (end < size && trie_.step(&state, word[end])) {
+      ++end;
+      const std::int32_t value = trie_.value(state);
+      if (value >= 0 && tokens_[static_cast<std::size_t>(value)].time != kNever) id = value;
+    }
+    if (at == 0 && whole_first && end == size && trie_.value(state) >= 0) whole = trie_.value(state);
+    return id;
+  };
+  std::int32_t token = longest();
+  if (whole >= 0) {
+    out->push_back({whole, 0, size});
+    return true;
+  }
+  for (;;) {
+    const std::uint32_t end = at + tokens_[static_cast<std::size_t>(token)].bytes;
+    if ((!any_dead || !dead[end]) &&
+        (at == 0 || stays(out->back().id, token, kNever))) {
+      out->push_back({token, at, end});
+      at = end;
+      if (at == size) return true;
+      token = longest();
+      continue;
+    }
+    token = tokens_[static_cast<std::size_t>(token)].shorter;
+    while (token < 0) {
+      if (at == 0) return false;
+      if (!any_dead) dead.assign(size + 1, false);
+      any_dead = true;
+      dead[at] = true;
+      const TokenSpan last = out->back();
+      out->pop_back();
+      at = last.begin;
+      token = tokens_[static_cast<std::size_t>(last.id)].shorter;
+    }
+  }
+}
+
+}  // namespace inlay::tokens
