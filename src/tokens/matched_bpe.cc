@@ -114,14 +114,15 @@ bool MatchedBpe::encode(std::string_view word, bool whole_first,
                         std::vector<TokenSpan>* out) const {
   thread_local std::vector<bool> dead;  // ends from which there is no way on
   const auto size = static_cast<std::uint32_t>(word.size());
+  const TrieText text(word);
   std::int32_t whole = -1;
   bool any_dead = false;
   std::uint32_t at = 0;
   const auto longest = [&]() {
-    std::uint32_t state = ByteTrie::kRoot, end = at;
+    std::uint32_t state = ByteTrie::kRoot;
+    std::size_t end = at;
     std::int32_t id = -1;
-    while (end < size && trie_.step(&state, word[end])) {
-      ++end;
+    while (end < size && trie_.step(text, &state, &end)) {
       const std::int32_t value = trie_.value(state);
       if (value >= 0 && tokens_[static_cast<std::size_t>(value)].time != kNever) id = value;
     }
