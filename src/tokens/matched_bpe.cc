@@ -44,8 +44,8 @@ void MatchedBpe::find_last_merges(const MergeTable& merges) {
   for (std::uint32_t rank = 0; rank < merges.size(); ++rank) {
     const MergeTable::Merge& merge = merges.merge(rank);
     if (merge.left < 0) continue;
-    Token& left = tokens_[static_cast<std::size_t>(merge.left)];
-    left.followers |= follower_bit(merge.right);
+    tokens_[static_cast<std::size_t>(merge.left)].followers |= std::uint64_t{1} << bit(merge.right);
+    tokens_[static_cast<std::size_t>(merge.right)].leaders |= 1U << (bit(merge.left) / 2);
   }
   for (std::uint32_t rank = 0; rank < merges.size(); ++rank) {
     const MergeTable::Merge& merge = merges.merge(rank);
@@ -67,8 +67,7 @@ bool MatchedBpe::stays(std::int32_t left, std::int32_t right, std::uint32_t limi
   for (;;) {
     const Token& a = tokens_[static_cast<std::size_t>(left)];
     const Token& b = tokens_[static_cast<std::size_t>(right)];
-    if ((a.followers & follower_bit(right)) != 0 && merges_->rank(left, right) < limit)
-      return false;
+    if (may_merge(left, a, right, b) && merges_->rank(left, right) < limit) return false;
     // Of two merges of one rank the left one came first. A merge across the edge is right of those
     // in the left token and left of those in the right one.
     if (a.time > b.time) {
@@ -97,16 +96,18 @@ void MatchedBpe::fill_trie(const Vocab& vocab) {
   std::vector<std::pair<std::string_view, std::int32_t>> keys;
   keys.reserve(ranges.size());
   for (const Range& range : ranges)
-    keys.emplace_back(std::string_view(all).substr(range.begin, range.size), range.id);
+    keys.emplace_back(
+        std::string_view(all).substr(range.begin, range.size),
+        2 * range.id + (tokens_[static_cast<std::size_t>(range.id)].time == kNever ? 1 : 0));
   ByteTrie::sort(&keys);
   trie_.build(keys);
   // What a key begins with is sorted before it.
   std::vector<std::pair<std::string_view, std::int32_t>> open;
-  for (const auto& [key, id] : keys) {
+  for (const auto& [key, value] : keys) {
+    if (value % 2 != 0) continue;
     while (!open.empty() && !key.starts_with(open.back().first)) open.pop_back();
-    Token& token = tokens_[static_cast<std::size_t>(id)];
-    token.shorter = open.empty() ? -1 : open.back().second;
-    if (token.time != kNever) open.emplace_back(key, id);
+    tokens_[static_cast<std::size_t>(value / 2)].shorter = open.empty() ? -1 : open.back().second;
+    open.emplace_back(key, value / 2);
   }
 }
 
@@ -117,27 +118,28 @@ bool MatchedBpe::encode(std::string_view word, bool whole_first,
   const TrieText text(word);
   std::int32_t whole = -1;
   bool any_dead = false;
-  std::uint32_t at = 0;
+  std::uint32_t at = 0, end = 0;  // the candidate: `token`, from `at` to `end`
   const auto longest = [&]() {
     std::uint32_t state = ByteTrie::kRoot;
-    std::size_t end = at;
-    std::int32_t id = -1;
-    while (end < size && trie_.step(text, &state, &end)) {
-      const std::int32_t value = trie_.value(state);
-      if (value >= 0 && tokens_[static_cast<std::size_t>(value)].time != kNever) id = value;
+    std::int32_t value = -1;
+    for (std::size_t next = at; next < size && trie_.step(text, &state, &next);) {
+      const std::int32_t here = trie_.value(state);
+      if (here < 0) continue;
+      if (here % 2 == 0) {
+        value = here;
+        end = static_cast<std::uint32_t>(next);
+      }
+      if (next == size) whole = here / 2;
     }
-    if (at == 0 && whole_first && end == size && trie_.value(state) >= 0) whole = trie_.value(state);
-    return id;
+    return value / 2;  // there is one: a byte
   };
   std::int32_t token = longest();
-  if (whole >= 0) {
+  if (whole_first && whole >= 0) {
     out->push_back({whole, 0, size});
     return true;
   }
   for (;;) {
-    const std::uint32_t end = at + tokens_[static_cast<std::size_t>(token)].bytes;
-    if ((!any_dead || !dead[end]) &&
-        (at == 0 || stays(out->back().id, token, kNever))) {
+    if ((!any_dead || !dead[end]) && (at == 0 || stays(out->back().id, token, kNever))) {
       out->push_back({token, at, end});
       at = end;
       if (at == size) return true;
@@ -155,6 +157,7 @@ bool MatchedBpe::encode(std::string_view word, bool whole_first,
       at = last.begin;
       token = tokens_[static_cast<std::size_t>(last.id)].shorter;
     }
+    end = at + tokens_[static_cast<std::size_t>(token)].bytes;
   }
 }
 

@@ -38,24 +38,28 @@ class MatchedBpe {
   bool encode(std::string_view word, bool whole_first, std::vector<TokenSpan>* out) const;
 
  private:
-  // How a token comes about: its last merge. Times are ranks + 1; 0: a byte.
+  static constexpr std::uint32_t kNever = MergeTable::kNoRank;
+  // How a token comes about: its last merge. Times are ranks + 1; 0: a byte. Half a cache line.
   struct Token {
     std::int32_t left = -1, right = -1;
     std::uint32_t time = kNever;
+    std::int32_t shorter = -1;  // the longest other token that it begins with
     std::uint32_t bytes = 0;
-    std::int32_t shorter = -1;    // the longest other token that it begins with
-    std::uint32_t followers = 0;  // a bit for each token that it merges with, by follower_bit()
+    // A bit for every token that it merges with, on its left and on its right, by bit(): most pairs
+    // that do not merge need no look-up to be known.
+    std::uint32_t leaders = 0;
+    std::uint64_t followers = 0;
   };
-  static constexpr std::uint32_t kNever = MergeTable::kNoRank;
-  static std::uint32_t follower_bit(std::int32_t id) {
-    return 1U << (static_cast<std::uint32_t>(id) * 0x9E3779B1U >> 27U);
+  static unsigned bit(std::int32_t id) { return static_cast<std::uint32_t>(id) * 0x9E3779B1U >> 26U; }
+  bool may_merge(std::int32_t left, const Token& a, std::int32_t right, const Token& b) const {
+    return ((a.followers >> bit(right)) & (b.leaders >> (bit(left) / 2)) & 1U) != 0;
   }
   bool stays(std::int32_t left, std::int32_t right, std::uint32_t limit) const;
   void find_last_merges(const MergeTable& merges);
   void fill_trie(const Vocab& vocab);
 
   std::vector<Token> tokens_;  // by id
-  ByteTrie trie_;              // all tokens; values are ids
+  ByteTrie trie_;  // all tokens; values are twice their ids, plus 1 for one that is left out
   const MergeTable* merges_ = nullptr;
 };
 
