@@ -53,6 +53,11 @@ class WordPath {
     }
     bool flush() {
       for (std::size_t i = 0; i < count_; ++i) {
+        Word& word = words_[i];
+        cache_.prepare_further(path_.owner_, text_.substr(word.begin, word.end - word.begin),
+                               text_.size() - word.begin, &word.place);
+      }
+      for (std::size_t i = 0; i < count_; ++i) {
         const Word& word = words_[i];
         if (!cache_.find(path_.owner_, word.place, text_.substr(word.begin, word.end - word.begin),
                          text_.size() - word.begin, out_)) {
