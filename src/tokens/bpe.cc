@@ -170,7 +170,6 @@ void Bpe::prepare_bytes() {
     for (const std::int32_t right : alphabet_ids_)
       alphabet_ranks_.push_back(merges_.rank(left, right));
   }
-  matched_.build(vocab_, merges_, alphabet_ids_);
 }
 
 void Bpe::append_unknown(std::uint32_t bytes, std::optional<Symbol>* pending,
@@ -325,8 +324,17 @@ void Bpe::compute(std::string_view word, std::vector<TokenSpan>* out) const {
   append(symbols, out);
 }
 
+bool Bpe::match(std::string_view bytes, std::vector<TokenSpan>* out) const {
+  if (!is_matched_.load(std::memory_order_acquire)) {
+    if (words_.fetch_add(1, std::memory_order_relaxed) != merges_.size()) return false;
+    matched_.build(vocab_, merges_, alphabet_ids_);
+    is_matched_.store(true, std::memory_order_release);
+  }
+  return matched_.encode(bytes, ignore_merges_, out);
+}
+
 void Bpe::compute_bytes(std::string_view bytes, std::vector<TokenSpan>* out) const {
-  if (!alphabet_ids_.empty() && matched_.encode(bytes, ignore_merges_, out)) return;
+  if (!alphabet_ids_.empty() && match(bytes, out)) return;
   thread_local Scratch scratch;
   if (ignore_merges_ || alphabet_ids_.empty()) {
     scratch.spelled.clear();

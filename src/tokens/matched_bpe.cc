@@ -31,6 +31,8 @@ void MatchedBpe::build(const Vocab& vocab, const MergeTable& merges,
   merges_ = &merges;
   std::int32_t most = -1;
   for (std::size_t i = 0; i < vocab.size(); ++i) most = std::max(most, vocab.entry_id(i));
+  constexpr std::int32_t kMost = (1 << 30) - 1;  // twice an id must be a value of the trie
+  if (most > kMost) return;
   tokens_.assign(static_cast<std::size_t>(most) + 1, {});
   for (const std::int32_t id : bytes) {
     tokens_[static_cast<std::size_t>(id)].time = 0;
@@ -113,6 +115,7 @@ void MatchedBpe::fill_trie(const Vocab& vocab) {
 
 bool MatchedBpe::encode(std::string_view word, bool whole_first,
                         std::vector<TokenSpan>* out) const {
+  if (tokens_.empty()) return false;
   thread_local std::vector<bool> dead;  // ends from which there is no way on
   const auto size = static_cast<std::uint32_t>(word.size());
   const TrieText text(word);
