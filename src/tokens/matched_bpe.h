@@ -50,7 +50,9 @@ class MatchedBpe {
     std::uint32_t leaders = 0;
     std::uint64_t followers = 0;
   };
-  static unsigned bit(std::int32_t id) { return static_cast<std::uint32_t>(id) * 0x9E3779B1U >> 26U; }
+  static unsigned bit(std::int32_t id) {
+    return static_cast<std::uint32_t>(id) * 0x9E3779B1U >> 26U;
+  }
   bool may_merge(std::int32_t left, const Token& a, std::int32_t right, const Token& b) const {
     return ((a.followers >> bit(right)) & (b.leaders >> (bit(left) / 2)) & 1U) != 0;
   }

@@ -7,9 +7,9 @@
 #include <string>
 
 #include "base/error.h"
-#include "token_files.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "token_files.h"
 #include "tokens/bpe.h"
 #include "tokens/byte_alphabet.h"
 #include "tokens/byte_trie.h"
@@ -111,8 +111,8 @@ TEST(Bpe, ReadsBothSpellingsOfMerges) {
   EXPECT_EQ(lines.load().encode("abba").ids, pairs.load().encode("abba").ids);
 }
 
-// Matching against merging, over vocabularies in which merges come in any order, tokens have several
-// merges, merges are listed twice and some tokens are never made.
+// Matching against merging, over vocabularies in which merges come in any order, tokens have
+// several merges, merges are listed twice and some tokens are never made.
 TEST(Bpe, MatchingFindsWhatMergingMakes) {
   std::mt19937 random(5);
   int solved = 0, words = 0;
@@ -124,7 +124,8 @@ TEST(Bpe, MatchingFindsWhatMergingMakes) {
     const auto add = [&](const std::string& token) {
       const auto id = static_cast<std::int32_t>(tokens.size());
       vocab.add(token, id);
-      vocab_json += (id > 0 ? ",\"" : "\"") + (token == "\"" || token == "\\" ? "\\" + token : token) +
+      vocab_json += (id > 0 ? ",\"" : "\"") +
+                    (token == "\"" || token == "\\" ? "\\" + token : token) +
                     "\":" + std::to_string(id);
       tokens.push_back(token);
       return id;
@@ -156,8 +157,9 @@ TEST(Bpe, MatchingFindsWhatMergingMakes) {
       table.add(vocab.find(left), vocab.find(right), rank, vocab.find(left + right));
       merges_json += (rank > 0 ? ",\"" : "\"") + left + " " + right + "\"";
     }
-    const auto json = JsonDocument::parse("{\"type\":\"BPE\",\"vocab\":{" + vocab_json +
-                                  "},\"merges\":[" + merges_json + "]}", "test");
+    const auto json = JsonDocument::parse(
+        "{\"type\":\"BPE\",\"vocab\":{" + vocab_json + "},\"merges\":[" + merges_json + "]}",
+        "test");
     const auto merged = Bpe::from_json(json.root());
     MatchedBpe matched;
     matched.build(vocab, table, byte_ids);
