@@ -31,8 +31,9 @@ void MatchedBpe::build(const Vocab& vocab, const MergeTable& merges,
   merges_ = &merges;
   std::int32_t most = -1;
   for (std::size_t i = 0; i < vocab.size(); ++i) most = std::max(most, vocab.entry_id(i));
-  constexpr std::int32_t kMost = (1 << 30) - 1;  // twice an id must be a value of the trie
-  if (most > kMost) return;
+  // Ids with wide gaps are not worth the memory, and twice an id must be a value of the trie.
+  constexpr std::int64_t kMost = (1 << 30) - 1;
+  if (most > std::min(kMost, 4 * static_cast<std::int64_t>(vocab.size()))) return;
   tokens_.assign(static_cast<std::size_t>(most) + 1, {});
   for (const std::int32_t id : bytes) {
     tokens_[static_cast<std::size_t>(id)].time = 0;
