@@ -3,6 +3,7 @@
 // that pads what agrees within the tolerance. A new step adds cases, a new room none.
 #include <gtest/gtest.h>
 
+#include <cctype>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -412,13 +413,24 @@ void add_device_cases(const Backend& room, std::vector<RoomCase>* all) {
   }
 }
 
+// Engines of others, given padded texts: their sums are in another order for another shape.
+bool pads(const Backend& room) {
+  return room.name() == "onnxruntime" || room.name() == "mlx" || room.name() == "torch";
+}
+
+// INLAY_TORCH_LIBRARY of torch
+std::string library_variable(const Backend& room) {
+  std::string name = "INLAY_";
+  for (const char c : room.name()) name += static_cast<char>(std::toupper(c));
+  return name + "_LIBRARY";
+}
+
 std::vector<RoomCase> room_cases() {
   std::vector<RoomCase> all;
   for (const Backend* room : backend::all_backends()) {
     if (room->name() == "ref") continue;
-    // Opening ONNX Runtime takes longer than most cases: only the run of its own does it.
-    if (room->name() == "onnxruntime" && std::getenv("INLAY_ONNXRUNTIME_LIBRARY") == nullptr)
-      continue;
+    // Opening a library of others takes longer than most cases: only a run of its own does it.
+    if (pads(*room) && std::getenv(library_variable(*room).c_str()) == nullptr) continue;
     if (room->name() != "cpu") {
       add_device_cases(*room, &all);
       continue;
@@ -433,9 +445,6 @@ std::vector<RoomCase> room_cases() {
   ::unsetenv("INLAY_CPU_ISA");
   return all;
 }
-
-// Engines of others, given padded texts: their sums are in another order for another shape.
-bool pads(const Backend& room) { return room.name() == "onnxruntime"; }
 
 class Steps : public testing::TestWithParam<RoomCase> {};
 

@@ -21,7 +21,8 @@ const char* kind_name(Kind kind) {
   static constexpr const char* kNames[] = {"ids",          "types",      "positions", "embeddings",
                                            "key_mask",     "score_bias", "sees",      "turn_cos",
                                            "turn_sin",     "text_mask",  "text_ones", "last_row",
-                                           "pool_weights", "pool_mask",  "pool_any",  "key_counts"};
+                                           "pool_weights", "pool_mask",  "pool_any",  "key_counts",
+                                           "text_lengths", "pool_begins"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 
@@ -158,6 +159,8 @@ std::string Lowering::input(GraphInput wanted) {
       shape = {all, one};
       break;
     case Kind::kKeyCounts:
+    case Kind::kTextLengths:
+    case Kind::kPoolBegins:
       shape = {all};
       break;
   }

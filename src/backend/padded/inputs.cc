@@ -48,6 +48,8 @@ std::vector<std::int64_t> shape_of(const HostInput& input, std::int64_t texts,
     case Kind::kPoolAny:
       return {texts, 1};
     case Kind::kKeyCounts:
+    case Kind::kTextLengths:
+    case Kind::kPoolBegins:
       return {texts};
   }
   return {};
@@ -125,7 +127,7 @@ bool same(const WeightRef& a, const WeightRef& b) { return a.name == b.name; }
 
 bool is_integer(Kind kind) {
   return kind == Kind::kIds || kind == Kind::kTypes || kind == Kind::kPositions ||
-         kind == Kind::kKeyCounts;
+         kind == Kind::kKeyCounts || kind == Kind::kTextLengths || kind == Kind::kPoolBegins;
 }
 
 bool same_input(const HostInput& a, const HostInput& b) {
@@ -258,8 +260,15 @@ void InputMaker::fill(Slot* slot, std::int64_t length) {
         reals[t] = texts_[at(t)].pool_begin < texts_[at(t)].length ? 1.0F : 0.0F;
       return;
     case Kind::kKeyCounts:
-      for (std::int64_t t = 0; t < texts; ++t)
-        slot->integers[at(t)] = static_cast<std::int32_t>(texts_[at(t)].keys);
+    case Kind::kTextLengths:
+    case Kind::kPoolBegins:
+      for (std::int64_t t = 0; t < texts; ++t) {
+        const Text& text = texts_[at(t)];
+        slot->integers[at(t)] = static_cast<std::int32_t>(
+            slot->input.kind == Kind::kKeyCounts     ? text.keys
+            : slot->input.kind == Kind::kTextLengths ? text.length
+                                                     : text.pool_begin);
+      }
       return;
   }
 }

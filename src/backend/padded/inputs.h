@@ -52,6 +52,8 @@ struct HostInput {
     kPoolMask,     // [T, S, 1]: 0 or kMasked
     kPoolAny,      // [T, 1]: 0 when no token is left to pool, else 1
     kKeyCounts,    // int32 [T]: tokens from the start that attention sees as keys
+    kTextLengths,  // int32 [T]
+    kPoolBegins,   // int32 [T]: tokens at the start that pooling leaves out
   };
   Kind kind = Kind::kIds;
   std::string name;

@@ -230,7 +230,8 @@ Register TapeWriter::lower(const SelectRowsStep& step, ValueId) {
   const std::int64_t width = program_.value(step.input).width;
   const Register row = step.select == SelectKind::kFirst
                            ? slice(x, 2, 0, 1)
-                           : call(Op::kPool, {input(host(Kind::kLastRow), Role::kExact), x}, {0});
+                           : call(Op::kPool, {input(host(Kind::kLastRow), Role::kExact), x, kNone, kNone},
+                                  {0, -1});
   return call(Op::kReshape, {row}, {kTextsOfGroup, width});
 }
 
@@ -247,8 +248,12 @@ Register TapeWriter::lower(const PoolStep& step, ValueId out) {
     const auto count = static_cast<std::int64_t>(run.size());
     HostInput weights = host(Kind::kPoolWeights);
     weights.modes = std::exchange(run, {});
-    const Register pooled = call(Op::kPool, {input(std::move(weights), Role::kExact), x},
-                                 {normalize != nullptr ? 1 : 0});
+    const std::int64_t mode = count == 1 ? static_cast<std::int64_t>(weights.modes[0]) : -1;
+    const Register pooled = call(Op::kPool,
+                                 {input(std::move(weights), Role::kExact), x,
+                                  input(host(Kind::kTextLengths), Role::kInteger),
+                                  input(host(Kind::kPoolBegins), Role::kInteger)},
+                                 {normalize != nullptr ? 1 : 0, mode});
     parts.push_back(call(Op::kReshape, {pooled}, {kTextsOfGroup, count * width}));
   };
   for (const PoolMode mode : step.modes) {
@@ -277,7 +282,9 @@ Register TapeWriter::lower(const VocabularyMaxStep& step, ValueId) {
   const Register rows =
       weight({step.weight}, {step.weight.tensor.shape[0]}, Role::kMatrix);
   const Register seen = input(host(step.sum ? Kind::kTextOnes : Kind::kTextMask), Role::kExact);
-  return call(Op::kVocabularyMax, {value(step.input), rows, vector(step.bias), seen},
+  return call(Op::kVocabularyMax,
+              {value(step.input), rows, vector(step.bias), seen,
+               input(host(Kind::kTextLengths), Role::kInteger)},
               {step.sum ? 1 : 0, step.activation == SparseActivation::kLog1pRelu ? 1 : 2});
 }
 

@@ -96,8 +96,9 @@ Register TapeWriter::lower(const AttentionStep& step, ValueId) {
   counts.kind = Kind::kKeyCounts;
   Register mask = input(std::move(unseen), Role::kNumbers, Needed::kUnseenKeys);
   ScoreBias bias = bias_of(step, row);
-  const bool plain = adds_nothing(bias);
-  if (!plain) {
+  const bool by_place = bias.alibi.empty() && !bias.relative.present();
+  const std::int64_t causal = bias.causal ? 1 : 0;
+  if (!adds_nothing(bias)) {
     HostInput added;
     added.kind = Kind::kScoreBias;
     added.bias = std::move(bias);
@@ -105,7 +106,8 @@ Register TapeWriter::lower(const AttentionStep& step, ValueId) {
   }
   Register out = call(Op::kAttention,
                       {query, key, rows, mask, input(std::move(counts), Role::kInteger)},
-                      {step.heads, step.kv_heads, step.head_size, plain ? 1 : 0},
+                      {step.heads, step.kv_heads, step.head_size, by_place ? 1 : 0, causal,
+                       step.window},
                       double{step.scale});
   if (step.probabilities) return call(Op::kReshape, {out}, {kTextsOfGroup, kLengthOfGroup, 1});
   if (step.window >= 0) {  // a window may hold none of the keys that are seen: then zero

@@ -26,16 +26,19 @@ enum class Op : std::int32_t {
   kNorm,           // x, residual?, weight? [W], bias? [W]; integers: NormKind; real: eps
   kAttention,      // q [T, R, H D], k [T, S, K D], v? likewise, mask? added to the scores and
                    // broadcast to [T, H, R, S], key counts int32 [T]; integers: H, K, D, whether the
-                   // mask is no more than the key counts; real: the scale. Without v the mean over
-                   // heads of the softmax [T, R, S] -> [T, R, H D]
+                   // mask is made of the key counts and the next two alone, causal, window (-1:
+                   // none); real: the scale. Without v the mean over heads of the softmax
+                   // [T, R, S] -> [T, R, H D]
   kSlice,          // x; integers: axis from the end (1: the last), begin, end
   kConcatenate,    // any number; integers: axis from the end
   kReshape,        // x; integers: the shape
-  kPool,           // weights [T, m, S] fp32, x [T, S, W]; integers: whether each row is then
-                   // normalised -> fp32 [T, m, W]
+  kPool,           // weights [T, m, S] fp32, x [T, S, W], lengths? and first tokens? int32 [T];
+                   // integers: whether each row is then normalised, and the PoolMode that the
+                   // weights are of, or -1 -> fp32 [T, m, W]
   kRowMaximum,     // x [T, S, W], mask [T, S, 1] -> fp32 [T, W]
   kVocabularyMax,  // x [T, S, in], weights [V, in], bias? [V], mask [T, S, 1], or with a sum ones
-                   // [T, 1, S], fp32; integers: sum, times that log1p is taken -> fp32 [T, V]
+                   // [T, 1, S], fp32, lengths int32 [T]; integers: sum, times that log1p is taken
+                   // -> fp32 [T, V]
   kNormalize,      // x / max(|x|, 1e-12) over the last axis, fp32
 };
 
