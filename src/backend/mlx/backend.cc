@@ -19,7 +19,7 @@ constexpr const char* kGpu = "gpu";
 constexpr const char* kCpu = "cpu";
 // Freed memory that MLX keeps for the next run; its own default is all that there is. Values of the
 // largest group of a base model take a third of it.
-constexpr std::int64_t kCacheBytes = std::int64_t{512} << 20U;
+constexpr std::int64_t kCacheBytes = std::int64_t{256} << 20U;
 constexpr const char* kKernelsVariable = "INLAY_MLX_KERNELS";  // off: MLX's own operations alone
 
 bool has_unit(const Library& library, const char* unit) {
@@ -33,16 +33,8 @@ std::string unit_of(std::string_view unit) {
   return has_unit(mlx::library(), kGpu) ? kGpu : kCpu;
 }
 
-// RMS norms and gated layers go with activations that leave fp16's range.
 std::string values_for(const Program& program, const std::string& unit) {
-  if (unit != kGpu) return "fp32";
-  for (const Step& step : program.steps()) {
-    const auto* norm = std::get_if<NormStep>(&step.args);
-    if ((norm != nullptr && norm->kind == NormKind::kRms) ||
-        std::holds_alternative<GatedLinearStep>(step.args))
-      return "bf16";
-  }
-  return "fp16";
+  return unit == kGpu ? padded::accelerator_dtype(program) : "fp32";
 }
 
 padded::Precision precision(const Program& program, const CompileOptions& options) {
@@ -86,8 +78,8 @@ class MlxBackend final : public Backend {
   std::vector<std::string> units() const override { return {kGpu, kCpu}; }
   // A verdict may take it; unmeasured, `auto` does not.
   bool only_by_name() const override { return true; }
-  std::string default_dtype(const Program& program) const override {
-    return values_for(program, unit_of(""));
+  std::string default_dtype(const Program& program, std::string_view unit) const override {
+    return values_for(program, unit_of(unit));
   }
 
   std::vector<std::string> supports(const Program& program,

@@ -233,6 +233,16 @@ std::int64_t rounded_length(std::int64_t length, std::int64_t most) {
   return std::min((length + step - 1) / step * step, most);
 }
 
+std::string accelerator_dtype(const Program& program) {
+  for (const Step& step : program.steps()) {
+    const auto* norm = std::get_if<NormStep>(&step.args);
+    if ((norm != nullptr && norm->kind == NormKind::kRms) ||
+        std::holds_alternative<GatedLinearStep>(step.args))
+      return "bf16";
+  }
+  return "fp16";
+}
+
 Precision precision_of(const std::string& dtype, const std::string& values) {
   if (dtype == "int8") return {values, 8};
   if (dtype == "int4") return {values, 4};

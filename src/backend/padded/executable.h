@@ -31,6 +31,9 @@ struct Precision {
   std::string dtype;
   int bits = 0;
 };
+// What values are on an accelerator: bf16 for a Program with RMS norms or gated layers, whose
+// activations leave fp16's range, else fp16.
+std::string accelerator_dtype(const Program& program);
 Precision precision_of(const std::string& dtype, const std::string& values);
 
 MemoryPlan plan_memory(const Program& program, const CompileOptions& options,

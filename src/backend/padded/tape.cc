@@ -15,9 +15,6 @@ namespace {
 
 using Kind = HostInput::Kind;
 
-// Elements of a row that share a scale in quantised matrices, the larger where it divides the row.
-constexpr std::int64_t kQuantisedGroups[] = {64, 32};
-
 std::int64_t elements(const Shape& shape) {
   return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
 }
@@ -29,13 +26,6 @@ HostInput host(Kind kind) {
 }
 
 }  // namespace
-
-std::int64_t quantised_group(std::int64_t columns) {
-  for (const std::int64_t group : kQuantisedGroups) {
-    if (columns % group == 0) return group;
-  }
-  return 0;
-}
 
 std::vector<std::string> tape_reasons(const Program& program, const std::string& room) {
   std::vector<std::string> reasons;

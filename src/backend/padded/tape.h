@@ -65,8 +65,4 @@ Tape make_tape(const Program& program);
 // Bytes of weights in a dtype, and of the matrices among them with so many bits (0: as the rest).
 std::int64_t weight_bytes(const Tape& tape, const std::string& dtype, int bits);
 
-// Whether a matrix whose rows have that many elements can be quantised, and the elements that share
-// a scale; 0: it cannot, and stays as values are.
-std::int64_t quantised_group(std::int64_t columns);
-
 }  // namespace inlay::backend::padded

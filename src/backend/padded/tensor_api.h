@@ -55,6 +55,12 @@ struct Call {
 // Matrices may become fewer bits.
 enum class Role : std::int32_t { kNumbers, kExact, kInteger, kTable, kMatrix };
 
+// Elements of a row that share a scale in a quantised matrix, where so many divide the row; 0: it
+// cannot be quantised and stays as values are.
+constexpr std::int64_t quantised_group(std::int64_t columns) {
+  return columns % 64 == 0 ? 64 : columns % 32 == 0 ? 32 : 0;
+}
+
 struct SessionOptions {
   const char* unit = "cpu";    // of the room
   const char* dtype = "fp32";  // of values: fp32, fp16, bf16

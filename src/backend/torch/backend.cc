@@ -13,7 +13,6 @@ namespace {
 
 using torch::Library;
 
-// Freed memory that a library keeps is LibTorch's own affair; this room has no say in it.
 constexpr bool on_device(std::string_view unit) { return unit != torch::kCpuUnit; }
 
 std::string remedy_of(const std::string& unit) {
@@ -63,6 +62,9 @@ class TorchBackend final : public Backend {
     return {torch::kCpuUnit, torch::kCudaUnit, torch::kMpsUnit};
   }
   bool only_by_name() const override { return true; }
+  std::string default_dtype(const Program& program, std::string_view unit) const override {
+    return on_device(unit_of(unit)) ? padded::accelerator_dtype(program) : "fp32";
+  }
 
   std::vector<std::string> supports(const Program& program,
                                     const CompileOptions& options) const override {

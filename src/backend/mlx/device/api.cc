@@ -1,4 +1,5 @@
 // The table of ../device.h. Nothing is thrown out of it.
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <mutex>
@@ -8,7 +9,6 @@
 
 #include "backend/mlx/device.h"
 #include "backend/mlx/device/operation.h"
-#include "backend/padded/tape.h"
 
 namespace inlay::backend::mlx {
 namespace {

@@ -1,6 +1,7 @@
 // Every operation in MLX's own terms, the twin of each kernel included.
 #include "backend/mlx/device/operation.h"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 #include <utility>
