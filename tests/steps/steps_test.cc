@@ -408,6 +408,7 @@ void add_device_cases(const Backend& room, std::vector<RoomCase>* all) {
   const backend::Probe probe = room.probe();
   if (probe.state != backend::State::kOk) return;
   for (const std::string& dtype : probe.dtypes) {
+    if (dtype.starts_with("int")) continue;  // weights of fewer bits are held against whole models
     for (const StepCase& step : step_cases()) all->push_back({&room, dtype, step, dtype});
     for (const StepCase& step : encoder_cases()) all->push_back({&room, dtype, step, dtype});
   }
@@ -498,7 +499,8 @@ TEST_P(Steps, AgreeWithRefAndDoNotDependOnNeighbours) {
           << "the number of threads changes bits of output " << i;
     }
     if (packed.spans.empty()) expect_same_together(executable.get(), maker.program, packed, got, 7);
-    for (std::int64_t t = 0; t < packed.texts(); ++t) {  // each text alone
+    // Each text alone, or where none of the bits depends on it every fourth.
+    for (std::int64_t t = 0; t < packed.texts(); t += pads(*c.room) ? 4 : 1) {
       const auto begin = static_cast<std::size_t>(packed.offsets[static_cast<std::size_t>(t)]);
       const std::size_t count =
           static_cast<std::size_t>(packed.offsets[static_cast<std::size_t>(t + 1)]) - begin;

@@ -14,6 +14,17 @@ namespace {
 
 constexpr std::int64_t kLeastRounding = 16;
 
+std::int64_t rounding_step(std::int64_t length) {
+  const auto above = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(length)));
+  return std::max(kLeastRounding, above / 8);
+}
+
+// The shortest text that is rounded to the same length.
+std::int64_t least_rounded(std::int64_t length) {
+  const std::int64_t step = rounding_step(length);
+  return (length - 1) / step * step + 1;
+}
+
 // A library's tensor or session, released with the owner.
 struct Release {
   const TensorApi* api = nullptr;
@@ -73,10 +84,12 @@ class PaddedExecutable final : public Executable {
     while (!left.empty()) {
       Group group;
       group.length = text_length(batch, left[0]);
-      if (setup_.round_lengths)
+      std::int64_t least = least_of_group(group.length);
+      if (setup_.round_lengths) {  // all that are rounded to the same
+        least = least_rounded(group.length);
         group.length = rounded_length(group.length, options_.max_text_tokens);
-      const std::size_t count =
-          group_size(batch, left, group.length, group_texts(group.length));
+      }
+      const std::size_t count = group_size(batch, left, least, group_texts(group.length));
       group.members = left.first(count);
       group.texts = static_cast<std::int64_t>(count);
       for (const std::int32_t member : group.members) real_tokens_ += text_length(batch, member);
@@ -228,8 +241,7 @@ std::vector<std::string> PaddedExecutable::notes() const {
 }  // namespace
 
 std::int64_t rounded_length(std::int64_t length, std::int64_t most) {
-  const auto above = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(length)));
-  const std::int64_t step = std::max(kLeastRounding, above / 8);
+  const std::int64_t step = rounding_step(length);
   return std::min((length + step - 1) / step * step, most);
 }
 

@@ -8,12 +8,6 @@
 #include "base/error.h"
 
 namespace inlay::backend::padded {
-namespace {
-
-constexpr std::int64_t kShareOver = 8, kShareOf = 7;
-
-}  // namespace
-
 std::vector<Output> outputs_of(const Program& program) {
   std::vector<Output> outputs;
   for (const ValueId id : program.outputs())
@@ -65,10 +59,10 @@ std::span<const std::int32_t> LengthOrder::sort(const PackedBatch& batch) {
 }
 
 std::size_t group_size(const PackedBatch& batch, std::span<const std::int32_t> order,
-                       std::int64_t length, std::int64_t most) {
+                       std::int64_t least, std::int64_t most) {
   std::size_t count = 1;
   while (count < order.size() && static_cast<std::int64_t>(count) < most &&
-         text_length(batch, order[count]) * kShareOver >= length * kShareOf) {
+         text_length(batch, order[count]) >= least) {
     ++count;
   }
   return count;

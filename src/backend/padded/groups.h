@@ -45,10 +45,12 @@ inline std::int64_t text_length(const PackedBatch& batch, std::int32_t text) {
   return std::int64_t{batch.offsets[t + 1]} - batch.offsets[t];
 }
 
-// How many of `order`, from the first on, make a group of that length: at most `most`, the shortest
-// of them at least 7/8 as long, beyond which padding costs more than a run of its own.
+// How many of `order`, from the first on, make a group of that length: at most `most`, none of them
+// shorter than `least`.
 std::size_t group_size(const PackedBatch& batch, std::span<const std::int32_t> order,
-                       std::int64_t length, std::int64_t most);
+                       std::int64_t least, std::int64_t most);
+// 7/8 of a length: where a group's texts are shorter, padding costs more than a run of its own.
+inline std::int64_t least_of_group(std::int64_t length) { return (length * 7 + 7) / 8; }
 
 // A group's results to where the batch wants them.
 void take_rows(const PackedBatch& batch, const Group& group, const Output& output,

@@ -56,10 +56,12 @@ std::int64_t weight_bytes(const Tape& tape, const std::string& dtype, int bits) 
   std::int64_t bytes = 0;
   for (const TapeWeight& weight : tape.weights) {
     const std::int64_t count = elements(weight.shape);
-    const std::int64_t group =
-        bits != 0 && weight.role == Role::kMatrix ? quantised_group(weight.shape.back()) : 0;
+    const bool table = weight.role == Role::kTable;
+    const bool fewer = bits != 0 && (table || weight.role == Role::kMatrix);
+    const std::int64_t group = fewer ? quantised_group(weight.shape.back()) : 0;
     // A scale and an offset a group.
-    bytes += group == 0 ? count * each : count * bits / 8 + count / group * 2 * each;
+    bytes += group == 0 ? count * each
+                        : count * (table ? kTableBits : bits) / 8 + count / group * 2 * each;
   }
   return bytes;
 }

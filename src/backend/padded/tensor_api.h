@@ -52,7 +52,7 @@ struct Call {
 };
 
 // What a tensor of the host is for: floats become the session's dtype, those of kExact stay fp32.
-// Matrices may become fewer bits.
+// Matrices, and tables that rows are taken of, may become fewer bits.
 enum class Role : std::int32_t { kNumbers, kExact, kInteger, kTable, kMatrix };
 
 // Elements of a row that share a scale in a quantised matrix, where so many divide the row; 0: it
@@ -61,10 +61,12 @@ constexpr std::int64_t quantised_group(std::int64_t columns) {
   return columns % 64 == 0 ? 64 : columns % 32 == 0 ? 32 : 0;
 }
 
+inline constexpr std::int32_t kTableBits = 8;
+
 struct SessionOptions {
   const char* unit = "cpu";    // of the room
   const char* dtype = "fp32";  // of values: fp32, fp16, bf16
-  std::int32_t weight_bits = 0;       // of matrices: 0, as values are; 8 or 4
+  std::int32_t weight_bits = 0;       // of matrices: 0, as values are; 8 or 4, and of tables then 8
   std::int32_t threads = 1;
   std::int64_t cache_bytes = 0;       // of freed memory that the library keeps for the next run
   std::int32_t own_kernels = 1;       // whether Inlay's own kernels are used where there are such

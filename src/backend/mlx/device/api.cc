@@ -86,13 +86,14 @@ void close_session(SessionHandle* handle) {
 
 bool begin(SessionHandle*, Message*) { return true; }
 
-// Matrices of fewer bits where the session wants them and the rows allow it.
-Held quantised(const Session& session, const mx::array& matrix) {
-  const auto group = static_cast<int>(padded::quantised_group(matrix.shape(-1)));
-  if (session.bits == 0 || group == 0) return {matrix};
-  const std::vector<mx::array> parts = mx::quantize(matrix, group, session.bits, "affine",
-                                                    std::nullopt, session.device);
-  return {parts[0], parts[1], parts[2], group, session.bits};
+// Weights of fewer bits where the session wants them and the rows allow it.
+Held quantised(const Session& session, const mx::array& weight, bool table) {
+  const auto group = static_cast<int>(padded::quantised_group(weight.shape(-1)));
+  if (session.bits == 0 || group == 0) return {weight};
+  const int bits = table ? padded::kTableBits : session.bits;
+  const std::vector<mx::array> parts =
+      mx::quantize(weight, group, bits, "affine", std::nullopt, session.device);
+  return {parts[0], parts[1], parts[2], group, bits};
 }
 
 TensorHandle* upload(SessionHandle* at, const void* data, Role role, const std::int64_t* shape,
@@ -106,8 +107,9 @@ TensorHandle* upload(SessionHandle* at, const void* data, Role role, const std::
     const mx::array numbers(static_cast<const float*>(data), sizes, mx::float32);
     if (role == Role::kExact) return handle({numbers});
     const mx::array rounded = mx::astype(numbers, opened.dtype, opened.device);
-    Held made = role == Role::kMatrix ? quantised(opened, rounded) : Held{rounded};
-    if (role == Role::kMatrix || role == Role::kTable) {  // weights: let go of the floats now
+    const bool weight = role == Role::kMatrix || role == Role::kTable;
+    Held made = weight ? quantised(opened, rounded, role == Role::kTable) : Held{rounded};
+    if (weight) {  // let go of the floats now
       std::vector<mx::array> all{made.values};
       if (made.scales) all.insert(all.end(), {*made.scales, *made.offsets});
       mx::eval(all);

@@ -48,6 +48,7 @@ class Operation {
     return mx::multiply(x, scalar(factor, x), s_);
   }
   mx::array product(const mx::array& x, const Held& weight, int begin, int end) const;
+  mx::array take() const;
   mx::array linear() const;
   mx::array activated(Activation activation, const mx::array& x) const;
   mx::array gelu(const mx::array& x) const;
@@ -68,7 +69,7 @@ class Operation {
 mx::array Operation::run() const {
   switch (call_.op) {
     case Op::kTake:
-      return mx::take(in(0), in(1), 0, s_);
+      return take();
     case Op::kAdd:
       return mx::add(in(0), in(1), s_);
     case Op::kMultiply:
@@ -115,6 +116,14 @@ mx::array Operation::product(const mx::array& x, const Held& weight, int begin, 
   return mx::quantized_matmul(values, rows(weight.values), rows(*weight.scales),
                               rows(*weight.offsets), true, weight.group, weight.bits, "affine",
                               s_);
+}
+
+mx::array Operation::take() const {
+  const Held& table = whole(0);
+  const auto rows = [&](const mx::array& all) { return mx::take(all, in(1), 0, s_); };
+  if (table.bits == 0) return rows(table.values);
+  return mx::dequantize(rows(table.values), rows(*table.scales), rows(*table.offsets), table.group,
+                        table.bits, "affine", std::nullopt, std::nullopt, s_);
 }
 
 mx::array Operation::linear() const {
