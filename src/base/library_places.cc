@@ -46,7 +46,8 @@ class Places {
 
   void add_folder(const fs::path& folder) {
     const std::vector<std::string> found = libraries_in(folder, wish_.stem);
-    if (found.empty()) notes_->push_back(folder.string() + ": no " + std::string(wish_.stem) + " there");
+    if (found.empty())
+      notes_->push_back(folder.string() + ": no " + std::string(wish_.stem) + " there");
     for (const std::string& file : found) add_file(file);
   }
   void add_file(const std::string& file) {
@@ -73,7 +74,9 @@ class Places {
         }
       }
     }
-    if (!any) notes_->push_back(prefix.string() + ": no Python package with " + std::string(wish_.package) + " there");
+    if (!any)
+      notes_->push_back(prefix.string() + ": no Python package with " + std::string(wish_.package) +
+                        " there");
   }
   std::vector<std::string> take() { return std::move(places_); }
 

@@ -1,5 +1,5 @@
-// Where a shared library that Inlay opens at run time may lie: beside Inlay, in a Python environment's
-// packages, where the system's loader looks.
+// Where a shared library that Inlay opens at run time may lie: beside Inlay, in a Python
+// environment's packages, where the system's loader looks.
 #pragma once
 
 #include <span>

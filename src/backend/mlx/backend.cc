@@ -99,8 +99,7 @@ class MlxBackend final : public Backend {
   }
 
   MemoryPlan plan(const Program& program, const CompileOptions& options) const override {
-    MemoryPlan memory =
-        padded::plan_memory(program, options, precision(program, options), false);
+    MemoryPlan memory = padded::plan_memory(program, options, precision(program, options), false);
     memory.arena += kCacheBytes;
     return memory;
   }
@@ -124,13 +123,11 @@ class MlxBackend final : public Backend {
     setup.session.unit = unit.c_str();
     setup.session.threads = options.threads;
     setup.session.cache_bytes = kCacheBytes;
-    setup.session.own_kernels =
-        kernels == nullptr || std::string_view(kernels) != "off" ? 1 : 0;
+    setup.session.own_kernels = kernels == nullptr || std::string_view(kernels) != "off" ? 1 : 0;
     setup.round_lengths = true;
     setup.notes = {"MLX " + std::string(library.api->running()) + " on its " + unit + ", " +
                    library.path};
-    return padded::make_executable(program, options, precision(program, options),
-                                   std::move(setup));
+    return padded::make_executable(program, options, precision(program, options), std::move(setup));
   }
 };
 

@@ -37,8 +37,8 @@ std::string last_error() {
 
 // Opens a libmlx by itself, so that the loader has it when libinlay_mlx asks for the name.
 std::string open_mlx(std::vector<std::string>* notes) {
-  const std::vector<std::string> places = find_library_places(
-      {"", "INLAY_MLX_LIBRARY", "libmlx", "mlx/lib", kSystemNames}, notes);
+  const std::vector<std::string> places =
+      find_library_places({"", "INLAY_MLX_LIBRARY", "libmlx", "mlx/lib", kSystemNames}, notes);
   for (const std::string& place : places) {
     if (::dlopen(place.c_str(), RTLD_NOW | RTLD_GLOBAL) != nullptr) return place;
     notes->push_back(place + ": " + last_error());
@@ -112,11 +112,11 @@ Library open_library(const std::vector<std::string>& places) {
                                            : "one of version " + std::string(api->version) +
                                                  ", interface " + std::to_string(api->interface);
     library.notes.push_back(library.path + ": " + got);
-    return refused(std::move(library),
-                   "the MLX library is of another build: expected version " +
-                       std::string(version()) + ", interface " + std::to_string(kInterface) +
-                       ", got " + got,
-                   "put " + std::string(kFile) + " of this build beside Inlay, or use --device cpu");
+    return refused(
+        std::move(library),
+        "the MLX library is of another build: expected version " + std::string(version()) +
+            ", interface " + std::to_string(kInterface) + ", got " + got,
+        "put " + std::string(kFile) + " of this build beside Inlay, or use --device cpu");
   }
   if (std::strcmp(api->running(), api->mlx_version) != 0) {
     return refused(std::move(library),

@@ -1,5 +1,5 @@
-// Finds libinlay_mlx and the MLX that it needs, opens both once and keeps the reason when they cannot
-// be had.
+// Finds libinlay_mlx and the MLX that it needs, opens both once and keeps the reason when they
+// cannot be had.
 #pragma once
 
 #include <string>

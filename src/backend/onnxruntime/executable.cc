@@ -88,9 +88,9 @@ class OrtExecutable final : public Executable {
     while (!left.empty()) {
       Group group = size_of(padded::text_length(batch, left[0]));
       const std::size_t count =
-          setup_.compiles ? std::min(left.size(), static_cast<std::size_t>(group.texts))
-                          : padded::group_size(batch, left, padded::least_of_group(group.length),
-                                               group.texts);
+          setup_.compiles
+              ? std::min(left.size(), static_cast<std::size_t>(group.texts))
+              : padded::group_size(batch, left, padded::least_of_group(group.length), group.texts);
       group.members = left.first(count);
       if (!setup_.compiles || count == 1) group.texts = static_cast<std::int64_t>(count);
       for (const std::int32_t member : group.members)

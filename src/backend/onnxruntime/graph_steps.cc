@@ -18,11 +18,10 @@ constexpr std::int64_t kVocabularyTile = 4096;
 constexpr std::int64_t kMostWeightBytes = (std::int64_t{1} << 31U) - 1;
 
 const char* kind_name(Kind kind) {
-  static constexpr const char* kNames[] = {"ids",          "types",      "positions", "embeddings",
-                                           "key_mask",     "score_bias", "sees",      "turn_cos",
-                                           "turn_sin",     "text_mask",  "text_ones", "last_row",
-                                           "pool_weights", "pool_mask",  "pool_any",  "key_counts",
-                                           "text_lengths", "pool_begins"};
+  static constexpr const char* kNames[] = {
+      "ids",          "types",     "positions", "embeddings", "key_mask",     "score_bias",
+      "sees",         "turn_cos",  "turn_sin",  "text_mask",  "text_ones",    "last_row",
+      "pool_weights", "pool_mask", "pool_any",  "key_counts", "text_lengths", "pool_begins"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 

@@ -113,7 +113,8 @@ Session::~Session() {
   library_.api.release_session(handle_);
 }
 
-void Session::run(std::span<const padded::TensorView32> inputs, std::span<const padded::TensorView32> outputs) {
+void Session::run(std::span<const padded::TensorView32> inputs,
+                  std::span<const padded::TensorView32> outputs) {
   const AutoreleasePool pool;
   std::vector<Owned<TensorHandle>> owned;
   std::vector<const char*> names;

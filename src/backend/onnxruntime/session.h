@@ -27,7 +27,8 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   // Writes the outputs into their memory. One thread at a time.
-  void run(std::span<const padded::TensorView32> inputs, std::span<const padded::TensorView32> outputs);
+  void run(std::span<const padded::TensorView32> inputs,
+           std::span<const padded::TensorView32> outputs);
   const Placement& placement() const { return placement_; }
 
  private:

@@ -142,9 +142,8 @@ class PaddedExecutable final : public Executable {
 Tensor PaddedExecutable::upload(const void* data, Role role,
                                 const std::vector<std::int64_t>& shape) const {
   Message message{};
-  Tensor made(
-      setup_.api->upload(session_.get(), data, role, shape.data(), shape.size(), &message),
-      Release{setup_.api});
+  Tensor made(setup_.api->upload(session_.get(), data, role, shape.data(), shape.size(), &message),
+              Release{setup_.api});
   if (!made) refused("memory for a tensor of " + shape_text(shape), message);
   return made;
 }
@@ -168,9 +167,8 @@ void PaddedExecutable::upload_weight(const TapeWeight& weight) {
 void PaddedExecutable::make_inputs(const PackedBatch& batch, const Group& group) {
   const bool unseen =
       !batch.key_counts.empty() ||
-      std::any_of(group.members.begin(), group.members.end(), [&](std::int32_t member) {
-        return text_length(batch, member) != group.length;
-      });
+      std::any_of(group.members.begin(), group.members.end(),
+                  [&](std::int32_t member) { return text_length(batch, member) != group.length; });
   const std::span<const TensorView32> made = maker_.make(batch, group);
   for (std::size_t i = 0; i < made.size(); ++i) {
     const TapeInput& input = tape_.inputs[i];
@@ -214,8 +212,7 @@ void PaddedExecutable::play(const PackedBatch& batch, const Group& group) {
     for (const Register dead : instruction.dead) at(dead) = nullptr;
   }
   for (std::size_t i = 0; i < outputs_.size(); ++i) {
-    const std::int64_t rows =
-        group.texts * (outputs_[i].rows == Rows::kTokens ? group.length : 1);
+    const std::int64_t rows = group.texts * (outputs_[i].rows == Rows::kTokens ? group.length : 1);
     results_[i].resize(static_cast<std::size_t>(rows * outputs_[i].width));
     Message message{};
     if (!setup_.api->download(session_.get(), at(tape_.outputs[i]).get(), results_[i].data(),

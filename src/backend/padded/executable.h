@@ -12,7 +12,7 @@ namespace inlay::backend::padded {
 
 // How a room gives its library work.
 struct RoomSetup {
-  std::string room;      // for messages: "mlx"
+  std::string room;  // for messages: "mlx"
   const TensorApi* api = nullptr;
   SessionOptions session{};
   // Lengths are rounded up to multiples of an eighth of the next power of two, 16 at least: a

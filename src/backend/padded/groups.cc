@@ -24,8 +24,7 @@ void check_batch(const char* room, const PackedBatch& batch, const CompileOption
     const std::int64_t rows = outputs[i].rows == Rows::kTokens ? tokens : texts;
     fits = static_cast<std::int64_t>(outs[i].size()) == rows * outputs[i].width;
   }
-  if (!fits)
-    fail(ErrorCode::kInternal, room, "expected outputs of [texts or tokens, width].");
+  if (!fits) fail(ErrorCode::kInternal, room, "expected outputs of [texts or tokens, width].");
   if (tokens > limits.max_tokens || texts > limits.max_texts ||
       static_cast<std::int64_t>(batch.ids.size()) < tokens ||
       (!batch.type_ids.empty() && static_cast<std::int64_t>(batch.type_ids.size()) < tokens) ||

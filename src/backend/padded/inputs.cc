@@ -264,10 +264,10 @@ void InputMaker::fill(Slot* slot, std::int64_t length) {
     case Kind::kPoolBegins:
       for (std::int64_t t = 0; t < texts; ++t) {
         const Text& text = texts_[at(t)];
-        slot->integers[at(t)] = static_cast<std::int32_t>(
-            slot->input.kind == Kind::kKeyCounts     ? text.keys
-            : slot->input.kind == Kind::kTextLengths ? text.length
-                                                     : text.pool_begin);
+        slot->integers[at(t)] =
+            static_cast<std::int32_t>(slot->input.kind == Kind::kKeyCounts     ? text.keys
+                                      : slot->input.kind == Kind::kTextLengths ? text.length
+                                                                               : text.pool_begin);
       }
       return;
   }

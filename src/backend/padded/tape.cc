@@ -184,8 +184,7 @@ Register TapeWriter::lower(const EmbedStep& step, ValueId) {
   };
   Register sum = take(step.tokens, host(Kind::kIds));
   if (step.scale != 1.0F) sum = call(Op::kScale, {sum}, {}, double{step.scale});
-  if (step.types.present())
-    sum = call(Op::kAdd, {sum, take(step.types, host(Kind::kTypes))});
+  if (step.types.present()) sum = call(Op::kAdd, {sum, take(step.types, host(Kind::kTypes))});
   if (step.positions.present()) {
     HostInput places = host(Kind::kPositions);
     places.embed = &step;
@@ -220,10 +219,10 @@ Register TapeWriter::lower(const ResidualStep& step, ValueId) {
 Register TapeWriter::lower(const SelectRowsStep& step, ValueId) {
   const Register x = value(step.input);
   const std::int64_t width = program_.value(step.input).width;
-  const Register row = step.select == SelectKind::kFirst
-                           ? slice(x, 2, 0, 1)
-                           : call(Op::kPool, {input(host(Kind::kLastRow), Role::kExact), x, kNone, kNone},
-                                  {0, -1});
+  const Register row =
+      step.select == SelectKind::kFirst
+          ? slice(x, 2, 0, 1)
+          : call(Op::kPool, {input(host(Kind::kLastRow), Role::kExact), x, kNone, kNone}, {0, -1});
   return call(Op::kReshape, {row}, {kTextsOfGroup, width});
 }
 
@@ -254,10 +253,8 @@ Register TapeWriter::lower(const PoolStep& step, ValueId out) {
       continue;
     }
     flush();
-    const Register largest =
-        call(Op::kRowMaximum, {x, input(host(Kind::kPoolMask), Role::kExact)});
-    parts.push_back(
-        call(Op::kMultiply, {largest, input(host(Kind::kPoolAny), Role::kExact)}));
+    const Register largest = call(Op::kRowMaximum, {x, input(host(Kind::kPoolMask), Role::kExact)});
+    parts.push_back(call(Op::kMultiply, {largest, input(host(Kind::kPoolAny), Role::kExact)}));
   }
   flush();
   const Register whole = parts.size() == 1 ? parts[0] : call(Op::kConcatenate, parts, {1});
@@ -271,8 +268,7 @@ Register TapeWriter::lower(const PoolStep& step, ValueId out) {
 }
 
 Register TapeWriter::lower(const VocabularyMaxStep& step, ValueId) {
-  const Register rows =
-      weight({step.weight}, {step.weight.tensor.shape[0]}, Role::kMatrix);
+  const Register rows = weight({step.weight}, {step.weight.tensor.shape[0]}, Role::kMatrix);
   const Register seen = input(host(step.sum ? Kind::kTextOnes : Kind::kTextMask), Role::kExact);
   return call(Op::kVocabularyMax,
               {value(step.input), rows, vector(step.bias), seen,

@@ -27,8 +27,8 @@ bool adds_nothing(const ScoreBias& bias) {
 
 }  // namespace
 
-// x cos + other sin, where `other` has the two columns of each pair exchanged and the first negated.
-// Columns that are not turned have cosine 1 and sine 0.
+// x cos + other sin, where `other` has the two columns of each pair exchanged and the first
+// negated. Columns that are not turned have cosine 1 and sine 0.
 Register TapeWriter::turned(Register x, const AttentionStep& step, std::int64_t heads,
                             QueryRow row) {
   const auto pairs = static_cast<std::int64_t>(step.rope.inv_freq.size());
@@ -51,8 +51,8 @@ Register TapeWriter::turned(Register x, const AttentionStep& step, std::int64_t 
   if (step.rope.interleaved) {
     const Register two =
         call(Op::kReshape, {slice(x, 1, 0, 2 * pairs)}, {kTextsOfGroup, rows, heads, pairs, 2});
-    const Register exchanged = call(
-        Op::kConcatenate, {negated(slice(two, 1, 1, 2)), slice(two, 1, 0, 1)}, {1});
+    const Register exchanged =
+        call(Op::kConcatenate, {negated(slice(two, 1, 1, 2)), slice(two, 1, 0, 1)}, {1});
     parts = {call(Op::kReshape, {exchanged}, {kTextsOfGroup, rows, heads, 2 * pairs})};
   } else {
     parts = {negated(slice(x, 1, pairs, 2 * pairs)), slice(x, 1, 0, pairs)};
@@ -104,11 +104,10 @@ Register TapeWriter::lower(const AttentionStep& step, ValueId) {
     added.bias = std::move(bias);
     mask = call(Op::kAdd, {input(std::move(added)), mask});
   }
-  Register out = call(Op::kAttention,
-                      {query, key, rows, mask, input(std::move(counts), Role::kInteger)},
-                      {step.heads, step.kv_heads, step.head_size, by_place ? 1 : 0, causal,
-                       step.window},
-                      double{step.scale});
+  Register out =
+      call(Op::kAttention, {query, key, rows, mask, input(std::move(counts), Role::kInteger)},
+           {step.heads, step.kv_heads, step.head_size, by_place ? 1 : 0, causal, step.window},
+           double{step.scale});
   if (step.probabilities) return call(Op::kReshape, {out}, {kTextsOfGroup, kLengthOfGroup, 1});
   if (step.window >= 0) {  // a window may hold none of the keys that are seen: then zero
     HostInput sees;

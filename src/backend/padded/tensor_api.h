@@ -18,24 +18,24 @@ struct TensorHandle;
 // Operations. Shapes: T texts of R rows (the tokens of the longest, S, or one row); H heads of D.
 // Where two tensors meet they broadcast. Inputs marked ? may be null.
 enum class Op : std::int32_t {
-  kTake,           // table [V, W], int32 ids [..] -> [.., W]
-  kAdd,            // a, b
-  kMultiply,       // a, b
-  kScale,          // x; real: the factor
-  kLinear,         // x [.., in], weights [n, in], bias? [n]; integers: Activation -> [.., n]
-  kNorm,           // x, residual?, weight? [W], bias? [W]; integers: NormKind; real: eps
-  kAttention,      // q [T, R, H D], k [T, S, K D], v? likewise, mask? added to the scores and
-                   // broadcast to [T, H, R, S], key counts int32 [T]; integers: H, K, D, whether the
-                   // mask is made of the key counts and the next two alone, causal, window (-1:
-                   // none); real: the scale. Without v the mean over heads of the softmax
-                   // [T, R, S] -> [T, R, H D]
-  kSlice,          // x; integers: axis from the end (1: the last), begin, end
-  kConcatenate,    // any number; integers: axis from the end
-  kReshape,        // x; integers: the shape
-  kPool,           // weights [T, m, S] fp32, x [T, S, W], lengths? and first tokens? int32 [T];
-                   // integers: whether each row is then normalised, and the PoolMode that the
-                   // weights are of, or -1 -> fp32 [T, m, W]
-  kRowMaximum,     // x [T, S, W], mask [T, S, 1] -> fp32 [T, W]
+  kTake,         // table [V, W], int32 ids [..] -> [.., W]
+  kAdd,          // a, b
+  kMultiply,     // a, b
+  kScale,        // x; real: the factor
+  kLinear,       // x [.., in], weights [n, in], bias? [n]; integers: Activation -> [.., n]
+  kNorm,         // x, residual?, weight? [W], bias? [W]; integers: NormKind; real: eps
+  kAttention,    // q [T, R, H D], k [T, S, K D], v? likewise, mask? added to the scores and
+                 // broadcast to [T, H, R, S], key counts int32 [T]; integers: H, K, D, whether the
+                 // mask is made of the key counts and the next two alone, causal, window (-1:
+                 // none); real: the scale. Without v the mean over heads of the softmax
+                 // [T, R, S] -> [T, R, H D]
+  kSlice,        // x; integers: axis from the end (1: the last), begin, end
+  kConcatenate,  // any number; integers: axis from the end
+  kReshape,      // x; integers: the shape
+  kPool,         // weights [T, m, S] fp32, x [T, S, W], lengths? and first tokens? int32 [T];
+                 // integers: whether each row is then normalised, and the PoolMode that the
+                 // weights are of, or -1 -> fp32 [T, m, W]
+  kRowMaximum,   // x [T, S, W], mask [T, S, 1] -> fp32 [T, W]
   kVocabularyMax,  // x [T, S, in], weights [V, in], bias? [V], mask [T, S, 1], or with a sum ones
                    // [T, 1, S], fp32, lengths int32 [T]; integers: sum, times that log1p is taken
                    // -> fp32 [T, V]
@@ -64,12 +64,12 @@ constexpr std::int64_t quantised_group(std::int64_t columns) {
 inline constexpr std::int32_t kTableBits = 8;
 
 struct SessionOptions {
-  const char* unit = "cpu";    // of the room
-  const char* dtype = "fp32";  // of values: fp32, fp16, bf16
-  std::int32_t weight_bits = 0;       // of matrices: 0, as values are; 8 or 4, and of tables then 8
+  const char* unit = "cpu";      // of the room
+  const char* dtype = "fp32";    // of values: fp32, fp16, bf16
+  std::int32_t weight_bits = 0;  // of matrices: 0, as values are; 8 or 4, and of tables then 8
   std::int32_t threads = 1;
-  std::int64_t cache_bytes = 0;       // of freed memory that the library keeps for the next run
-  std::int32_t own_kernels = 1;       // whether Inlay's own kernels are used where there are such
+  std::int64_t cache_bytes = 0;  // of freed memory that the library keeps for the next run
+  std::int32_t own_kernels = 1;  // whether Inlay's own kernels are used where there are such
 };
 
 struct TensorApi {

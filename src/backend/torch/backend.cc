@@ -17,7 +17,8 @@ constexpr bool on_device(std::string_view unit) { return unit != torch::kCpuUnit
 
 std::string remedy_of(const std::string& unit) {
   if (unit == torch::kMpsUnit)
-    return "on a Mac with Apple silicon, install torch for macOS (pip install torch); elsewhere use "
+    return "on a Mac with Apple silicon, install torch for macOS (pip install torch); elsewhere "
+           "use "
            "--device torch:cpu or --device cpu";
   return "install a torch with CUDA and a driver that it takes, or use --device cuda or --device "
          "cpu";

@@ -160,8 +160,7 @@ Tensor Operation::vocabulary_max() const {
   for (std::int64_t begin = 0; begin < vocabulary; begin += kVocabularyTile) {
     const std::int64_t count = std::min(kVocabularyTile, vocabulary - begin);
     const Tensor bias = has(2) ? t_.narrow(in(2), 0, begin, count) : Tensor();
-    const Tensor logits =
-        t_.exact(t_.linear(in(0), t_.narrow(in(1), 0, begin, count), bias));
+    const Tensor logits = t_.exact(t_.linear(in(0), t_.narrow(in(1), 0, begin, count), bias));
     if (sum) {
       const Tensor total = t_.matmul(in(3), weight(logits));
       tiles.push_back(t_.reshape(total, {t_.shape(total)[0], count}));
@@ -233,17 +232,18 @@ std::int64_t bytes(const TensorHandle* tensor) {
 
 const char* notes(SessionHandle* handle) {
   Session* opened = session(handle);
-  opened->notes = opened->tensors.shim().set_num_threads != nullptr
-                      ? "threads: " + std::to_string(opened->threads)
-                      : "threads: as LibTorch itself chooses, which this version does not let be set";
+  opened->notes =
+      opened->tensors.shim().set_num_threads != nullptr
+          ? "threads: " + std::to_string(opened->threads)
+          : "threads: as LibTorch itself chooses, which this version does not let be set";
   return opened->notes.c_str();
 }
 
 }  // namespace
 
 const padded::TensorApi& tensor_api() {
-  static const padded::TensorApi api{open_session, close_session, begin,   upload, call, download,
-                                     share,        release,       bytes, notes};
+  static const padded::TensorApi api{open_session, close_session, begin,   upload, call,
+                                     download,     share,         release, bytes,  notes};
   return api;
 }
 

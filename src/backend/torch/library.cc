@@ -39,21 +39,19 @@ std::string last_error() {
 std::string examine(void* handle, Library* library) {
   Shim& shim = library->shim;
   std::string missing;
-#define INLAY_TORCH_TAKE(name, needed, ...)                                     \
+#define INLAY_TORCH_TAKE(name, needed, ...)                                  \
   shim.name = reinterpret_cast<decltype(shim.name)>(::dlsym(handle, #name)); \
   if ((needed) && shim.name == nullptr && missing.empty()) missing = #name;
   INLAY_TORCH_FUNCTIONS(INLAY_TORCH_TAKE)
 #undef INLAY_TORCH_TAKE
   shim.set_num_threads = reinterpret_cast<decltype(shim.set_num_threads)>(
       ::dlsym(handle, "_ZN2at15set_num_threadsEi"));
-  const std::string wanted =
-      ", and Inlay takes " + std::to_string(kMajor) + "." + std::to_string(kLeastMinor) +
-      " and later of " + std::to_string(kMajor);
+  const std::string wanted = ", and Inlay takes " + std::to_string(kMajor) + "." +
+                             std::to_string(kLeastMinor) + " and later of " +
+                             std::to_string(kMajor);
   if (shim.aoti_torch_abi_version != nullptr) {
     const std::uint64_t version = shim.aoti_torch_abi_version();
-    const auto part = [&](unsigned shift) {
-      return static_cast<int>(version >> shift & 0xFFU);
-    };
+    const auto part = [&](unsigned shift) { return static_cast<int>(version >> shift & 0xFFU); };
     library->version =
         std::to_string(part(56)) + "." + std::to_string(part(48)) + "." + std::to_string(part(40));
     if (part(56) != kMajor || part(48) < kLeastMinor)
@@ -67,8 +65,8 @@ std::string examine(void* handle, Library* library) {
 }  // namespace
 
 std::vector<std::string> library_places(std::vector<std::string>* notes) {
-  return find_library_places(
-      {"", "INLAY_TORCH_LIBRARY", "libtorch_cpu", "torch/lib", kSystemNames}, notes);
+  return find_library_places({"", "INLAY_TORCH_LIBRARY", "libtorch_cpu", "torch/lib", kSystemNames},
+                             notes);
 }
 
 Library open_library(const std::vector<std::string>& places, std::vector<std::string> notes) {

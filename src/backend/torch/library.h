@@ -1,5 +1,5 @@
-// Finds libtorch_cpu, opens it, holds its functions against a self-test and keeps the reason when it
-// cannot be had.
+// Finds libtorch_cpu, opens it, holds its functions against a self-test and keeps the reason when
+// it cannot be had.
 #pragma once
 
 #include <string>

@@ -24,39 +24,47 @@ Tensor numbers(const Tensors& t, std::vector<float> values, const Tensors::Shape
 std::vector<Check> checks() {
   const Tensor none;
   return {
-      {"a sum", [](const Tensors& t) {
+      {"a sum",
+       [](const Tensors& t) {
          return t.add(numbers(t, {1, 2}, {2}), numbers(t, {10, 20}, {2}));
        },
        {11, 22}},
-      {"a list of integers", [](const Tensors& t) {
+      {"a list of integers",
+       [](const Tensors& t) {
          return t.transpose(t.reshape(numbers(t, {1, 2, 3, 4, 5, 6}, {6}), {2, 3}), 0, 1);
        },
        {1, 4, 2, 5, 3, 6}},
-      {"an optional list", [](const Tensors& t) {
+      {"an optional list",
+       [](const Tensors& t) {
          return t.reduce("aten::sum", "dim_IntList", numbers(t, {1, 2, 3, 4}, {2, 2}), 0, false);
        },
        {4, 6}},
-      {"an optional tensor", [](const Tensors& t) {
+      {"an optional tensor",
+       [](const Tensors& t) {
          return t.linear(numbers(t, {1, 2}, {1, 2}), numbers(t, {1, 1, 0, 3}, {2, 2}),
                          numbers(t, {0.5F, -1}, {2}));
        },
        {3.5F, 5}},
-      {"a list of tensors", [](const Tensors& t) {
+      {"a list of tensors",
+       [](const Tensors& t) {
          const Tensor a = numbers(t, {1, 2}, {1, 2});
          const Tensor b = numbers(t, {3}, {1, 1});
          const Tensor* parts[] = {&a, &b};
          return t.concatenate(parts, -1);
        },
        {1, 2, 3}},
-      {"a text", [](const Tensors& t) {
+      {"a text",
+       [](const Tensors& t) {
          return t.activate(Activation::kGelu, numbers(t, {1, -2}, {2}));
        },
        {0.8413447F, -0.0455003F}},
-      {"a real and a bool", [](const Tensors& t) {
+      {"a real and a bool",
+       [](const Tensors& t) {
          return t.norm(numbers(t, {1, 3}, {1, 2}), false, Tensor(), Tensor(), 3.0);
        },
        {-0.5F, 0.5F}},
-      {"an optional real", [](const Tensors& t) {  // two equal keys: the mean of the values
+      {"an optional real",
+       [](const Tensors& t) {  // two equal keys: the mean of the values
          const Tensor q = numbers(t, {1, 1}, {1, 1, 1, 2});
          const Tensor k = numbers(t, {1, 0, 0, 1}, {1, 1, 2, 2});
          const Tensor v = numbers(t, {2, 4, 6, 8}, {1, 1, 2, 2});
@@ -64,12 +72,14 @@ std::vector<Check> checks() {
          return t.attention(q, k, v, mask, 0.7, false);
        },
        {4, 6}},
-      {"integers of the host", [](const Tensors& t) {
+      {"integers of the host",
+       [](const Tensors& t) {
          const std::int32_t ids[] = {1, 0, 1};
          return t.embedding(numbers(t, {1, 2, 3, 4}, {2, 2}), t.upload(ids, true, {3}));
        },
        {3, 4, 1, 2, 3, 4}},
-      {"a dtype", [](const Tensors& t) {  // 2049 has no float16
+      {"a dtype",
+       [](const Tensors& t) {  // 2049 has no float16
          return t.exact(t.to(numbers(t, {2049}, {1}), t.shim().aoti_torch_dtype_float16()));
        },
        {2048}},

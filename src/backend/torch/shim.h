@@ -1,8 +1,9 @@
-// The part of LibTorch's stable C interface that this room calls (its torch/csrc/inductor/aoti_torch/
-// c/shim.h and torch/csrc/stable/c/shim.h), declared here: no header of it is needed to build. The
-// functions are exported by name from libtorch_cpu and keep their signatures within a major version;
-// values of dtypes and devices are asked for, not assumed. Any operator of ATen is called by its
-// name with a stack of 64-bit values, so the library's own schema is what decides.
+// The part of LibTorch's stable C interface that this room calls (its
+// torch/csrc/inductor/aoti_torch/ c/shim.h and torch/csrc/stable/c/shim.h), declared here: no
+// header of it is needed to build. The functions are exported by name from libtorch_cpu and keep
+// their signatures within a major version; values of dtypes and devices are asked for, not assumed.
+// Any operator of ATen is called by its name with a stack of 64-bit values, so the library's own
+// schema is what decides.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +16,8 @@ struct Aten;
 struct List;
 struct String;
 
-// An argument or result of an operator: an integer, a double or a bool in its lowest bytes, an owned
-// handle, or for an optional a pointer to a value, which the call frees; null: none.
+// An argument or result of an operator: an integer, a double or a bool in its lowest bytes, an
+// owned handle, or for an optional a pointer to a value, which the call frees; null: none.
 using StackValue = std::uint64_t;
 using ErrorCode = std::int32_t;  // 0: success
 

@@ -6,7 +6,6 @@
 #include <cstring>
 #include <utility>
 
-
 namespace inlay::backend::torch {
 namespace {
 
@@ -208,18 +207,11 @@ Tensor Tensors::multiply(const Tensor& a, const Tensor& b) const {
   return Stack(shim_).tensor(a).tensor(b).call("aten::mul", "Tensor");
 }
 
-Tensor Tensors::scale(const Tensor& x, double factor) const {
-  return multiply(x, scalar(factor));
-}
+Tensor Tensors::scale(const Tensor& x, double factor) const { return multiply(x, scalar(factor)); }
 
 Tensor Tensors::to(const Tensor& x, std::int32_t dtype) const {
-  return Stack(shim_)
-      .tensor(x)
-      .integer(dtype)
-      .boolean(false)
-      .boolean(false)
-      .none()
-      .call("aten::to", "dtype");
+  return Stack(shim_).tensor(x).integer(dtype).boolean(false).boolean(false).none().call("aten::to",
+                                                                                         "dtype");
 }
 
 Tensor Tensors::reshape(const Tensor& x, const Shape& shape) const {
@@ -333,17 +325,19 @@ Tensor Tensors::maximum(const Tensor& x, std::int64_t axis) const {
 
 Tensor Tensors::reduce(const char* name, const char* overload, const Tensor& x, std::int64_t axis,
                        bool keep) const {
-  return Stack(shim_).tensor(x).optional_integers({&axis, 1}).boolean(keep).none().call(name,
-                                                                                        overload);
+  return Stack(shim_)
+      .tensor(x)
+      .optional_integers({&axis, 1})
+      .boolean(keep)
+      .none()
+      .call(name, overload);
 }
 
 Tensor Tensors::normalize(const Tensor& x) const {
   const Tensor values = exact(x);
   const Tensor squares = reduce("aten::sum", "dim_IntList", multiply(values, values), -1, true);
-  const Tensor length = Stack(shim_)
-                            .tensor(unary("aten::sqrt", squares))
-                            .tensor(scalar(1e-12))
-                            .call("aten::maximum");
+  const Tensor length =
+      Stack(shim_).tensor(unary("aten::sqrt", squares)).tensor(scalar(1e-12)).call("aten::maximum");
   return Stack(shim_).tensor(values).tensor(length).call("aten::div", "Tensor");
 }
 
@@ -366,13 +360,8 @@ Tensor Tensors::attention(const Tensor& q, const Tensor& k, const Tensor& v, con
 }
 
 Tensor Tensors::embedding(const Tensor& table, const Tensor& ids) const {
-  return Stack(shim_)
-      .tensor(table)
-      .tensor(ids)
-      .integer(-1)
-      .boolean(false)
-      .boolean(false)
-      .call("aten::embedding");
+  return Stack(shim_).tensor(table).tensor(ids).integer(-1).boolean(false).boolean(false).call(
+      "aten::embedding");
 }
 
 }  // namespace inlay::backend::torch

@@ -59,7 +59,8 @@ class Tensors {
   Tensors(const Shim& shim, const std::string& unit, const std::string& dtype);
 
   using Shape = std::vector<std::int64_t>;
-  // Floats (or int32) of the host, copied to the device; floats become the dtype of values, or stay.
+  // Floats (or int32) of the host, copied to the device; floats become the dtype of values, or
+  // stay.
   Tensor upload(const void* data, bool integer, const Shape& shape, bool exact = true) const;
   void download(const Tensor& x, float* out, std::size_t count) const;
   Tensor share(const Tensor& x) const;

@@ -20,7 +20,8 @@ using padded::TensorHandle;
 
 // MLX's scheduler, allocator and caches belong to the process: one thread is in them at a time.
 std::mutex& one_at_a_time() {
-  static auto* mutex = new std::mutex;  // never deleted: tensors may be released while the process ends
+  static auto* mutex =
+      new std::mutex;  // never deleted: tensors may be released while the process ends
   return *mutex;
 }
 
@@ -71,8 +72,8 @@ SessionHandle* open_session(const padded::SessionOptions* options, Message* mess
     if (!mx::is_available(made.device)) throw std::runtime_error("no such device");
     made.dtype = dtype == "fp16" ? mx::float16 : dtype == "bf16" ? mx::bfloat16 : mx::float32;
     made.bits = options->weight_bits;
-    made.kernels.wanted = options->own_kernels != 0 && made.device == mx::Device::gpu &&
-                          mx::metal::is_available();
+    made.kernels.wanted =
+        options->own_kernels != 0 && made.device == mx::Device::gpu && mx::metal::is_available();
     mx::set_cache_limit(static_cast<std::size_t>(options->cache_bytes));
     return reinterpret_cast<SessionHandle*>(new Session(std::move(made)));
   });
@@ -127,12 +128,12 @@ bool download(SessionHandle* at, const TensorHandle* tensor, float* out, std::si
               Message* message) {
   return guarded(message, false, [&] {
     const mx::Device device = session(at)->device;
-    mx::array result = mx::contiguous(mx::astype(held(tensor)->values, mx::float32, device), false,
-                                      device);
+    mx::array result =
+        mx::contiguous(mx::astype(held(tensor)->values, mx::float32, device), false, device);
     mx::eval({result});
     if (result.size() != count) {
-      throw std::runtime_error("a result of " + std::to_string(result.size()) +
-                               " elements where " + std::to_string(count) + " were expected");
+      throw std::runtime_error("a result of " + std::to_string(result.size()) + " elements where " +
+                               std::to_string(count) + " were expected");
     }
     std::copy_n(result.data<float>(), count, out);
     return true;
@@ -162,7 +163,8 @@ const char* notes(SessionHandle* handle) {
   opened.notes = use.wanted ? "" : "own Metal kernels: none";
   const auto add = [&](const char* what, std::int64_t count) {
     if (count > 0)
-      opened.notes += "own Metal kernel " + std::string(what) + ": " + std::to_string(count) + " calls\n";
+      opened.notes +=
+          "own Metal kernel " + std::string(what) + ": " + std::to_string(count) + " calls\n";
   };
   add("attention", use.attention);
   add("residual_layer_norm", use.norm);
@@ -174,8 +176,8 @@ const char* notes(SessionHandle* handle) {
 
 const char* running() { return mx::version(); }
 
-const padded::TensorApi kTensors{open_session, close_session, begin,   upload, call, download,
-                                 share,        release,       bytes,   notes};
+const padded::TensorApi kTensors{open_session, close_session, begin,   upload, call,
+                                 download,     share,         release, bytes,  notes};
 #define INLAY_TEXT_OF(x) #x
 #define INLAY_TEXT(x) INLAY_TEXT_OF(x)
 const Api kApi{kInterface,

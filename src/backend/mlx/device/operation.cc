@@ -114,8 +114,7 @@ mx::array Operation::product(const mx::array& x, const Held& weight, int begin, 
   if (weight.bits == 0)
     return mx::matmul(values, mx::transpose(rows(weight.values), {1, 0}, s_), s_);
   return mx::quantized_matmul(values, rows(weight.values), rows(*weight.scales),
-                              rows(*weight.offsets), true, weight.group, weight.bits, "affine",
-                              s_);
+                              rows(*weight.offsets), true, weight.group, weight.bits, "affine", s_);
 }
 
 mx::array Operation::take() const {
@@ -211,8 +210,7 @@ mx::array Operation::norm() const {
 
 // [T, rows, n D] as [T, n, rows, D].
 mx::array Operation::by_head(const mx::array& x, int heads) const {
-  const mx::array split =
-      mx::reshape(x, {x.shape(0), x.shape(1), heads, x.shape(2) / heads}, s_);
+  const mx::array split = mx::reshape(x, {x.shape(0), x.shape(1), heads, x.shape(2) / heads}, s_);
   return mx::transpose(split, {0, 2, 1, 3}, s_);
 }
 
@@ -222,8 +220,7 @@ mx::array Operation::attention() const {
   const int size = integer(2);
   if (!has(2)) return shares(by_head(in(0), heads), by_head(in(1), kv_heads));
   if (integer(3) != 0) {
-    const AttentionShape shape{heads,           kv_heads,   size,
-                               integer(4) != 0, integer(5), call_.real};
+    const AttentionShape shape{heads, kv_heads, size, integer(4) != 0, integer(5), call_.real};
     if (const auto own = own_attention(session_, shape, in(0), in(1), in(2), in(4))) return *own;
   }
   int padded_size = size;
@@ -251,8 +248,7 @@ mx::array Operation::shares(const mx::array& q, const mx::array& k) const {
   const int texts = q.shape(0);
   const int rows = q.shape(2);
   const int group = q.shape(1) / k.shape(1);
-  const mx::array grouped =
-      mx::reshape(q, {texts, k.shape(1), group * rows, q.shape(3)}, s_);
+  const mx::array grouped = mx::reshape(q, {texts, k.shape(1), group * rows, q.shape(3)}, s_);
   mx::array scores =
       scaled(mx::matmul(grouped, mx::transpose(k, {0, 1, 3, 2}, s_), s_), call_.real);
   scores = exact(mx::reshape(scores, {texts, q.shape(1), rows, k.shape(2)}, s_));
@@ -313,8 +309,7 @@ mx::array Operation::vocabulary_max() const {
 
 mx::array Operation::normalized(const mx::array& x) const {
   const mx::array values = exact(x);
-  const mx::array length =
-      mx::sqrt(mx::sum(mx::square(values, s_), -1, true, s_), s_);
+  const mx::array length = mx::sqrt(mx::sum(mx::square(values, s_), -1, true, s_), s_);
   return mx::divide(values, mx::maximum(length, mx::array(1e-12F), s_), s_);
 }
 

@@ -22,9 +22,9 @@ const mx::fast::CustomKernelFunction& kernel(const char* name) {
   const MetalKernel& text = metal_kernel_named(name);
   const std::vector<std::string> inputs(text.inputs.begin(), text.inputs.end());
   return made
-      .emplace(name, mx::fast::metal_kernel(name, inputs, {text.output}, std::string(text.source),
-                                            std::string(kernel_prelude()),
-                                            text.ensure_row_contiguous))
+      .emplace(name,
+               mx::fast::metal_kernel(name, inputs, {text.output}, std::string(text.source),
+                                      std::string(kernel_prelude()), text.ensure_row_contiguous))
       .first->second;
 }
 
@@ -62,16 +62,16 @@ std::optional<mx::array> own_attention(Session& session, const AttentionShape& s
   const std::vector<std::int32_t> items = attention_items(offsets, keys);
   const auto count = static_cast<int>(items.size());
   ++session.kernels.attention;
-  mx::array out = launch(
-      session, "inlay_attention",
-      {as_rows(session, q), as_rows(session, k), as_rows(session, v), numbers(items, {count}),
-       mx::array(static_cast<float>(shape.scale))},
-      {rows_of(q), q.shape(2)}, q.dtype(), attention_grid(count / 4, shape.heads),
-      {{"T", q.dtype()},
-       {"HEAD_SIZE", static_cast<int>(shape.head_size)},
-       {"GROUP", static_cast<int>(shape.heads / shape.kv_heads)},
-       {"WINDOW", static_cast<int>(shape.window)},
-       {"CAUSAL", shape.causal}});
+  mx::array out =
+      launch(session, "inlay_attention",
+             {as_rows(session, q), as_rows(session, k), as_rows(session, v),
+              numbers(items, {count}), mx::array(static_cast<float>(shape.scale))},
+             {rows_of(q), q.shape(2)}, q.dtype(), attention_grid(count / 4, shape.heads),
+             {{"T", q.dtype()},
+              {"HEAD_SIZE", static_cast<int>(shape.head_size)},
+              {"GROUP", static_cast<int>(shape.heads / shape.kv_heads)},
+              {"WINDOW", static_cast<int>(shape.window)},
+              {"CAUSAL", shape.causal}});
   return mx::reshape(out, q.shape(), session.device);
 }
 
@@ -96,9 +96,9 @@ std::optional<mx::array> own_bias_gelu(Session& session, const mx::array& x,
   const int width = x.shape(-1);
   if (!session.kernels.wanted || !bias_gelu_takes(width)) return std::nullopt;
   ++session.kernels.gelu;
-  mx::array out = launch(session, "inlay_bias_gelu", {as_rows(session, x), bias},
-                         {rows_of(x), width}, x.dtype(), bias_gelu_grid(rows_of(x), width),
-                         {{"T", x.dtype()}});
+  mx::array out =
+      launch(session, "inlay_bias_gelu", {as_rows(session, x), bias}, {rows_of(x), width},
+             x.dtype(), bias_gelu_grid(rows_of(x), width), {{"T", x.dtype()}});
   return mx::reshape(out, x.shape(), session.device);
 }
 
@@ -114,13 +114,13 @@ std::optional<mx::array> own_pool(Session& session, const mx::array& x, const mx
                                  first + lengths.data<std::int32_t>()[t]});
   }
   ++session.kernels.pool;
-  mx::array out = launch(session, "inlay_pool_normalize",
-                         {as_rows(session, x), numbers(ranges, {texts, 3})}, {texts, width},
-                         mx::float32, pool_normalize_grid(texts),
-                         {{"T", x.dtype()},
-                          {"WIDTH", width},
-                          {"MODE", static_cast<int>(mode)},
-                          {"NORMALIZE", normalize}});
+  mx::array out =
+      launch(session, "inlay_pool_normalize", {as_rows(session, x), numbers(ranges, {texts, 3})},
+             {texts, width}, mx::float32, pool_normalize_grid(texts),
+             {{"T", x.dtype()},
+              {"WIDTH", width},
+              {"MODE", static_cast<int>(mode)},
+              {"NORMALIZE", normalize}});
   return mx::reshape(out, {texts, 1, width}, session.device);
 }
 
@@ -145,8 +145,7 @@ mx::array own_vocabulary_max(Session& session, const mx::array& logits, const mx
     offsets.push_back(offsets.back() + lengths.data<std::int32_t>()[t]);
   ++session.kernels.vocabulary;
   return launch(session, "inlay_vocabulary_max", {logits, bias, numbers(offsets, {texts + 1})},
-                {texts, logits.shape(1)}, mx::float32,
-                vocabulary_max_grid(texts, logits.shape(1)),
+                {texts, logits.shape(1)}, mx::float32, vocabulary_max_grid(texts, logits.shape(1)),
                 {{"T", logits.dtype()}, {"TWICE", twice}});
 }
 

@@ -1,5 +1,5 @@
-// Operations in Metal kernels of Inlay's own. Each returns nothing where Metal or the shape does not
-// allow it, or they are switched off; operation.cc then does the same with MLX's operations.
+// Operations in Metal kernels of Inlay's own. Each returns nothing where Metal or the shape does
+// not allow it, or they are switched off; operation.cc then does the same with MLX's operations.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,7 @@ std::optional<mx::array> own_residual_norm(Session& session, const mx::array& x,
                                            const mx::array& bias, double eps);
 
 // gelu(x + bias), the exact one.
-std::optional<mx::array> own_bias_gelu(Session& session, const mx::array& x,
-                                       const mx::array& bias);
+std::optional<mx::array> own_bias_gelu(Session& session, const mx::array& x, const mx::array& bias);
 
 // x [T, S, W] pooled by a PoolMode over rows [begins, lengths) of each text, host's int32 [T] each,
 // and normalised or not: fp32 [T, 1, W].
