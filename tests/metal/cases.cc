@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <random>
@@ -82,16 +83,6 @@ ref::Matrix run_ref(const Step& step, std::vector<ref::Matrix> values, const ref
 }
 
 ref::Text text_of_rows(std::int64_t keys) { return {{}, {}, 0, keys}; }
-
-// Texts of a call by their first rows, from attention's items.
-struct ItemText {
-  int length = 0, keys = 0;
-};
-std::map<int, ItemText> texts_of(const std::vector<std::int32_t>& items) {
-  std::map<int, ItemText> texts;
-  for (std::size_t i = 0; i < items.size(); i += 4) texts[items[i]] = {items[i + 1], items[i + 3]};
-  return texts;
-}
 
 }  // namespace
 
@@ -185,14 +176,19 @@ std::string compare(const AttentionCall& call) {
   step.scale = call.scale;
   step.causal = call.causal;
   step.window = call.window;
-  for (const auto& [first, text] : texts_of(call.items)) {
-    const auto begin = static_cast<std::size_t>(first);
-    const auto rows = static_cast<std::size_t>(text.length);
-    const ref::Matrix all =
-        run_ref(step, {matrix(call.qkv, begin, rows, static_cast<std::size_t>(call.stride))}, {}, text.length,
-                static_cast<std::int64_t>(hidden), text_of_rows(text.keys));
-    const std::string bad = difference(matrix(call.out, begin, rows, hidden).data, all.data, hidden, call.type);
-    if (!bad.empty()) return "text at row " + std::to_string(first) + ", " + bad;
+  std::map<int, ref::Matrix> texts;  // by their first rows
+  for (std::size_t i = 0; i < call.items.size(); i += 4) {
+    const auto first = static_cast<std::size_t>(call.items[i]);
+    const auto length = static_cast<std::size_t>(call.items[i + 1]);
+    const auto begin = static_cast<std::size_t>(call.items[i + 2]);
+    const auto rows = std::min<std::size_t>(32, length - begin);
+    ref::Matrix& all = texts[call.items[i]];
+    if (all.data.empty())
+      all = run_ref(step, {matrix(call.qkv, first, length, static_cast<std::size_t>(call.stride))}, {},
+                    call.items[i + 1], static_cast<std::int64_t>(hidden), text_of_rows(call.items[i + 3]));
+    const std::string bad = difference(matrix(call.out, first + begin, rows, hidden).data,
+                                       matrix(all.data, begin, rows, hidden).data, hidden, call.type);
+    if (!bad.empty()) return "item " + std::to_string(i / 4) + ", " + bad;
   }
   return {};
 }
@@ -278,7 +274,9 @@ Case make_case(std::string name, const Call& call) {
   return {std::move(name) + "_" + name_of(call.type), [call, right](Engine& engine) {
             Call mine = call;
             engine.run(mine);
-            if (mine.out == *right) return std::string();
+            const std::size_t bytes = mine.out.size() * sizeof(float);
+            if (right->size() == mine.out.size() && std::memcmp(right->data(), mine.out.data(), bytes) == 0)
+              return std::string();  // NaN, where nothing is written, included
             std::string bad = compare(mine);
             if (bad.empty()) *right = mine.out;
             return bad;
@@ -327,9 +325,11 @@ const std::vector<Case>& odd_cases() {
 }
 
 const std::vector<Case>& small_cases() {
+  AttentionCall last_rows = attention_call(Type::kF32, 32, 1, {67});  // three rows, 67 keys
+  last_rows.items.erase(last_rows.items.begin(), last_rows.items.end() - 4);
   static const std::vector<Case> kCases = {
-      make_case("attention_short", attention_call(Type::kF16, 32, 1, {11, 3})),
-      make_case("attention_long", attention_call(Type::kF32, 32, 1, {67})),
+      make_case("attention_short", attention_call(Type::kF16, 32, 1, {11})),
+      make_case("attention_long", last_rows),
       make_case("norm_36", norm_call(Type::kF16, Type::kF32, 5, 36)),
       make_case("norm_1028", norm_call(Type::kF32, Type::kF32, 2, 1028)),
       make_case("gelu", gelu_call(Type::kBF16, Type::kF32, 3, 260)),

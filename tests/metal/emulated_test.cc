@@ -27,7 +27,7 @@ std::string outcome(const Case& test, const Options& options) {
 TEST(MetalKernels, OddShapesAreWhatRefSays) {
   for (const Case& test : odd_cases()) {
     Options options;
-    for (options.seed = 1; options.seed <= 3; ++options.seed)
+    for (options.seed = 1; options.seed <= 2; ++options.seed)
       ASSERT_EQ(outcome(test, options), "") << test.name << ", seed " << options.seed;
   }
 }

@@ -70,6 +70,7 @@ struct Machine {
   const std::function<void()>* body = nullptr;
   Random random{1};
   int places[64] = {};
+  int holders[64] = {};
   int policy = 0, sticky = 0, threads_used = 0, live = 0, ready_total = 0;
   int group = 0, arrived = 0;
   unsigned epoch[2] = {0, 0};
@@ -345,6 +346,7 @@ void simdgroup_barrier(unsigned flags, Site site) {
 }
 
 const int* matrix_places() { return machine.places; }
+const int* matrix_holders() { return machine.holders; }
 
 SharedArray shared_array(const char* name, std::size_t count, std::size_t element_bytes) {
   for (const auto& array : machine.shared) {
@@ -368,6 +370,7 @@ void launch(const Options& options, Size3 grid, Size3 threadgroup, const std::fu
   machine.fault.clear();
   std::iota(machine.places, machine.places + 64, 0);
   std::shuffle(machine.places, machine.places + 64, machine.random);
+  for (int i = 0; i < 64; ++i) machine.holders[machine.places[i]] = i;
   while (machine.threads.size() < threadgroup.count()) machine.threads.push_back(std::make_unique<Thread>());
   for (auto& thread : machine.threads) {
     if (thread->fresh) begin_fiber(*thread);

@@ -139,6 +139,7 @@ void pass(Site site);
 // Where a matrix of a SIMD group has its elements, 64 of them: row * 8 + column of a lane's slots 2 lane and 2 lane + 1.
 // Another order in every launch: nothing may depend on it.
 const int* matrix_places();
+const int* matrix_holders();  // the other way round: 2 lane + slot of row * 8 + column
 // The memory of the running threadgroup under this name, made and poisoned by the first who asks.
 struct SharedArray {
   void* data;

@@ -108,17 +108,15 @@ inline void simdgroup_store(const Matrix& from, Pointer<float> to, std::ptrdiff_
 inline void simdgroup_multiply_accumulate(Matrix& out, const Matrix& a, const Matrix& b, const Matrix& c,
                                           Site site = {__builtin_FILE(), __builtin_LINE()}) {
   const emulator::Slots slots = emulator::meet(site, a.mine[0], a.mine[1], b.mine[0], b.mine[1]);
-  const int* places = emulator::matrix_places();
-  float all_a[64];
-  float all_b[64];
-  for (int i = 0; i < 64; ++i) {
-    all_a[places[i]] = slots[i / 2][i % 2];
-    all_b[places[i]] = slots[i / 2][2 + i % 2];
-  }
+  const int* holders = emulator::matrix_holders();
   for (int slot = 0; slot < 2; ++slot) {
     const int place = matrix_place(slot);
     float sum = c.mine[slot];
-    for (int k = 0; k < 8; ++k) sum += all_a[place / 8 * 8 + k] * all_b[k * 8 + place % 8];
+    for (int k = 0; k < 8; ++k) {
+      const int at_a = holders[place / 8 * 8 + k];
+      const int at_b = holders[k * 8 + place % 8];
+      sum += slots[at_a / 2][at_a % 2] * slots[at_b / 2][2 + at_b % 2];
+    }
     out.mine[slot] = sum;
   }
 }
