@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # cuda.sh SOURCE_FOLDER BUILD_FOLDER: compiles the Metal kernels' texts as CUDA with the nvcc that is here and runs them
 # where a GPU is. 77, CTest's sign of a skipped test, with the reason, when either is missing. $INLAY_METAL_CUDA_ARCHITECTURE
-# is nvcc's; the machine code of one and the intermediate code for newer ones.
+# (80) is compiled to machine code, and to intermediate code for newer ones.
 set -euo pipefail
 source=$1 build=$2/metal_cuda
 nvcc=$(command -v nvcc || ls /usr/local/cuda/bin/nvcc 2>/dev/null || true)
@@ -9,7 +9,7 @@ if [ -z "$nvcc" ]; then
   echo "skipped: nvcc is not installed"
   exit 77
 fi
-architecture=${INLAY_METAL_CUDA_ARCHITECTURE:-90}
+architecture=${INLAY_METAL_CUDA_ARCHITECTURE:-80}
 mkdir -p "$build"
 includes=(-I"$source/src" -I"$source/include" -I"$source/tests" -I"$2/generated")
 # Compiled again when any text or source is newer.
