@@ -1,5 +1,6 @@
-// What the texts of Metal kernels use of Metal's language, as CUDA: a warp is a SIMD group, shared memory a
-// threadgroup's. Real threads then run what the emulator runs in turns. Included once, before the texts, inside no namespace.
+// What the texts of Metal kernels use of Metal's language, as CUDA: a warp is a SIMD group, shared
+// memory a threadgroup's. Real threads then run what the emulator runs in turns. Included once,
+// before the texts, inside no namespace.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -30,9 +31,13 @@ __device__ inline int min(int a, int b) { return a < b ? a : b; }
 __device__ inline float fma(float a, float b, float c) { return fmaf(a, b, c); }
 
 inline constexpr unsigned kAll = 0xFFFFFFFFU;
-__device__ inline int lane_index() { return static_cast<int>((threadIdx.y * blockDim.x + threadIdx.x) % 32); }
+__device__ inline int lane_index() {
+  return static_cast<int>((threadIdx.y * blockDim.x + threadIdx.x) % 32);
+}
 __device__ inline float simd_shuffle(float x, ushort lane) { return __shfl_sync(kAll, x, lane); }
-__device__ inline float simd_shuffle_xor(float x, ushort mask) { return __shfl_xor_sync(kAll, x, mask); }
+__device__ inline float simd_shuffle_xor(float x, ushort mask) {
+  return __shfl_xor_sync(kAll, x, mask);
+}
 __device__ inline float simd_sum(float x) {
   for (int step = 16; step > 0; step /= 2) x += __shfl_xor_sync(kAll, x, step);
   return x;
@@ -48,7 +53,8 @@ template <typename T, int kSide>
 __device__ inline simdgroup_matrix<T, kSide, kSide> make_filled_simdgroup_matrix(float x) {
   return {{x, x}};
 }
-__device__ inline void simdgroup_load(Matrix& to, const float* from, long stride = 8, int = 0, bool turned = false) {
+__device__ inline void simdgroup_load(Matrix& to, const float* from, long stride = 8, int = 0,
+                                      bool turned = false) {
   const int row = lane_index() / 4;
   for (int slot = 0; slot < 2; ++slot) {
     const int column = lane_index() % 4 * 2 + slot;
@@ -59,7 +65,8 @@ __device__ inline void simdgroup_store(const Matrix& from, float* to, long strid
   for (int slot = 0; slot < 2; ++slot)
     to[lane_index() / 4 * stride + lane_index() % 4 * 2 + slot] = from.mine[slot];
 }
-__device__ inline void simdgroup_multiply_accumulate(Matrix& out, const Matrix& a, const Matrix& b, const Matrix& c) {
+__device__ inline void simdgroup_multiply_accumulate(Matrix& out, const Matrix& a, const Matrix& b,
+                                                     const Matrix& c) {
   float sums[2] = {c.mine[0], c.mine[1]};
   for (int k = 0; k < 8; ++k) {
     const float x = __shfl_sync(kAll, a.mine[k % 2], lane_index() / 4 * 4 + k / 2);
@@ -96,7 +103,8 @@ __device__ inline float exact_sqrt(float x) { return sqrtf(x); }
 }  // namespace inlay
 
 inline void check(cudaError_t error, const char* what) {
-  if (error != cudaSuccess) throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(error));
+  if (error != cudaSuccess)
+    throw std::runtime_error(std::string(what) + ": " + cudaGetErrorString(error));
 }
 
 // Buffers of one launch, each of exactly its bytes, and the launch.
@@ -114,7 +122,8 @@ class Machine {
     std::vector<T> typed;
     for (const From& value : values) typed.push_back(T(value));
     void* block = buffer(typed.size() * sizeof(T));
-    check(cudaMemcpy(block, typed.data(), typed.size() * sizeof(T), cudaMemcpyHostToDevice), "an input");
+    check(cudaMemcpy(block, typed.data(), typed.size() * sizeof(T), cudaMemcpyHostToDevice),
+          "an input");
     return static_cast<const T*>(block);
   }
   template <typename T>
@@ -127,7 +136,8 @@ class Machine {
   void read(std::vector<float>* values) const {
     check(cudaDeviceSynchronize(), "the kernel");
     std::vector<T> typed(values->size());
-    check(cudaMemcpy(typed.data(), output_, typed.size() * sizeof(T), cudaMemcpyDeviceToHost), "the result");
+    check(cudaMemcpy(typed.data(), output_, typed.size() * sizeof(T), cudaMemcpyDeviceToHost),
+          "the result");
     for (std::size_t i = 0; i < values->size(); ++i) (*values)[i] = static_cast<float>(typed[i]);
   }
 
@@ -142,7 +152,8 @@ class Machine {
   void* output_ = nullptr;
 };
 inline dim3 blocks_of(const backend::mlx::MetalGrid& grid) {
-  return dim3(grid.grid.x / grid.threadgroup.x, grid.grid.y / grid.threadgroup.y, grid.grid.z / grid.threadgroup.z);
+  return dim3(grid.grid.x / grid.threadgroup.x, grid.grid.y / grid.threadgroup.y,
+              grid.grid.z / grid.threadgroup.z);
 }
 inline dim3 threads_of(const backend::mlx::MetalGrid& grid) {
   return dim3(grid.threadgroup.x, grid.threadgroup.y, grid.threadgroup.z);
@@ -157,7 +168,8 @@ struct Numbers {  // `NAME_shape` or `NAME_strides`
   __device__ long operator[](int i) const { return values[i]; }
 };
 __device__ inline uint3 position_in_grid() {
-  return make_uint3(blockIdx.x * blockDim.x + threadIdx.x, blockIdx.y * blockDim.y + threadIdx.y, 0);
+  return make_uint3(blockIdx.x * blockDim.x + threadIdx.x, blockIdx.y * blockDim.y + threadIdx.y,
+                    0);
 }
 
 }  // namespace inlay::metal_text
@@ -166,7 +178,7 @@ __device__ inline uint3 position_in_grid() {
 #define INLAY_KERNEL __global__
 #define INLAY_SHARED(type, name, count) __shared__ type name[count]
 #define INLAY_UNPACK(...) __VA_ARGS__
-#define INLAY_LAUNCH(machine, grid, kernel, ...)                  \
+#define INLAY_LAUNCH(machine, grid, kernel, ...)              \
   kernel<<<blocks_of(grid), threads_of(grid)>>>(__VA_ARGS__); \
   check(cudaGetLastError(), "a launch")
 #define threadgroup_position_in_grid blockIdx

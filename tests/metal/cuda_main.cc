@@ -1,5 +1,6 @@
-// The Metal kernels' texts as CUDA against ref: the odd shapes of the emulator's test, each several times. Without
-// GoogleTest, so that the program can be carried to a machine with a GPU. 77: there is none.
+// The Metal kernels' texts as CUDA against ref: the odd shapes of the emulator's test, each several
+// times. Without GoogleTest, so that the program can be carried to a machine with a GPU. 77: there
+// is none.
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -33,7 +34,7 @@ int main() {
       }
     }
   }
-  std::printf("%s: %zu cases, %d runs, %d failures\n", device.c_str(), odd_cases().size() + small_cases().size(), runs,
-              failures);
+  std::printf("%s: %zu cases, %d runs, %d failures\n", device.c_str(),
+              odd_cases().size() + small_cases().size(), runs, failures);
   return failures == 0 ? 0 : 1;
 }

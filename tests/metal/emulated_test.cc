@@ -1,11 +1,12 @@
-// The Metal kernels' texts on the emulator against ref: odd shapes, a thousand schedules, and faults planted in the real
-// texts, each of which the emulator must find.
+// The Metal kernels' texts on the emulator against ref: odd shapes, a thousand schedules, and
+// faults planted in the real texts, each of which the emulator must find.
+#include "metal/emulated.h"
+
 #include <gtest/gtest.h>
 
 #include <string>
 
 #include "metal/cases.h"
-#include "metal/emulated.h"
 
 namespace inlay::metal {
 namespace {
@@ -59,7 +60,8 @@ TEST(MetalKernels, EveryBarrierIsNeededAndItsLossIsFound) {
   for (const Site& barrier : barriers) {
     std::string found;
     for (const Case& test : small_cases()) {
-      for (Options options{1, barrier, false, ""}; options.seed <= 4 && found.empty(); ++options.seed)
+      for (Options options{1, barrier, false, ""}; options.seed <= 4 && found.empty();
+           ++options.seed)
         found = outcome(test, options);
     }
     EXPECT_NE(found, "") << "nothing is wrong without " << barrier.text();
@@ -97,7 +99,8 @@ TEST(MetalKernels, AnAccessPastABufferIsFound) {
   for (const auto& [index, names] : buffers) {
     for (const char* name : names) {
       const std::string fault = found(cases[index], name);
-      EXPECT_NE(fault.find(" outside: element"), std::string::npos) << cases[index].name << ", " << name << ": " << fault;
+      EXPECT_NE(fault.find(" outside: element"), std::string::npos)
+          << cases[index].name << ", " << name << ": " << fault;
       EXPECT_NE(fault.find(std::string(" of ") + name), std::string::npos) << fault;
     }
   }
@@ -119,7 +122,8 @@ TEST(MetalKernels, TwoThreadgroupsAtOneRowAreFound) {
     engine.run(call);
     FAIL() << "two threadgroups wrote one row";
   } catch (const Fault& fault) {
-    EXPECT_NE(std::string(fault.what()).find("race of two writes"), std::string::npos) << fault.what();
+    EXPECT_NE(std::string(fault.what()).find("race of two writes"), std::string::npos)
+        << fault.what();
   }
 }
 
