@@ -1,5 +1,6 @@
-// A call of each Metal kernel with its data as floats, and who can run it: the emulator, or a GPU by way of CUDA.
-// Values are rounded to `type` already, so that every engine starts from the same ones.
+// A call of each Metal kernel with its data as floats, and who can run it: the emulator, or a GPU
+// by way of CUDA. Values are rounded to `type` already, so that every engine starts from the same
+// ones.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,8 @@ struct AttentionCall {
   float scale = 1;
   std::vector<float> qkv;
   std::vector<std::int32_t> items;
-  std::vector<float> out;  // [rows, heads * head_size], sized by the caller; NaN where nothing was written
+  std::vector<float>
+      out;  // [rows, heads * head_size], sized by the caller; NaN where nothing was written
 };
 struct NormCall {
   Type type = Type::kF32, weight_type = Type::kF32;

@@ -1,13 +1,13 @@
 // Fibers: made by makecontext, switched by _setjmp and _longjmp, which save no signal mask.
 #include "metal/emulator.h"
 
+#include <ucontext.h>
+
 #include <algorithm>
 #include <csetjmp>
 #include <cstring>
 #include <numeric>
 #include <random>
-
-#include <ucontext.h>
 
 namespace inlay::metal_emulator {
 namespace {
@@ -70,6 +70,7 @@ struct Machine {
   const std::function<void()>* body = nullptr;
   Random random{1};
   int places[64] = {};
+  int holders[64] = {};
   int policy = 0, sticky = 0, threads_used = 0, live = 0, ready_total = 0;
   int group = 0, arrived = 0;
   unsigned epoch[2] = {0, 0};
@@ -89,7 +90,8 @@ void make_ready(int thread) {
   ++machine.ready_total;
 }
 
-// Who runs next: anyone; or the same SIMD group as long as it can; or the first that can, or the last.
+// Who runs next: anyone; or the same SIMD group as long as it can; or the first that can, or the
+// last.
 Thread* take_next() {
   if (machine.ready_total == 0) return nullptr;
   const auto count = static_cast<int>(machine.simds.size());
@@ -101,7 +103,8 @@ Thread* take_next() {
   while (machine.simds[static_cast<std::size_t>(at)].ready_count == 0) at = (at + step) % count;
   machine.sticky = at;
   Simd& simd = machine.simds[static_cast<std::size_t>(at)];
-  const int place = machine.policy >= 2 ? simd.ready_count - 1 : machine.random.below(simd.ready_count);
+  const int place =
+      machine.policy >= 2 ? simd.ready_count - 1 : machine.random.below(simd.ready_count);
   const int thread = simd.ready[place];
   simd.ready[place] = simd.ready[--simd.ready_count];
   --machine.ready_total;
@@ -226,7 +229,8 @@ void run_threadgroup(Size3 position, Size3 groups, Size3 size) {
   run_until_nobody_can();
   if (machine.fault.empty()) {
     for (int t = 0; t < machine.threads_used && machine.fault.empty(); ++t) {
-      if (machine.threads[static_cast<std::size_t>(t)]->waits != Waits::kEnded) machine.fault = deadlock();
+      if (machine.threads[static_cast<std::size_t>(t)]->waits != Waits::kEnded)
+        machine.fault = deadlock();
     }
   }
 }
@@ -312,7 +316,8 @@ void threadgroup_barrier(unsigned flags, Site site) {
   if (run_through(site)) return;
   if (machine.arrived == 0) machine.site = site;
   if (!(machine.site == site))
-    throw Fault("threads wait at different barriers: " + machine.site.text() + " and " + site.text());
+    throw Fault("threads wait at different barriers: " + machine.site.text() + " and " +
+                site.text());
   if (++machine.arrived < machine.threads_used) {
     wait(Waits::kThreadgroup);
     return;
@@ -345,6 +350,7 @@ void simdgroup_barrier(unsigned flags, Site site) {
 }
 
 const int* matrix_places() { return machine.places; }
+const int* matrix_holders() { return machine.holders; }
 
 SharedArray shared_array(const char* name, std::size_t count, std::size_t element_bytes) {
   for (const auto& array : machine.shared) {
@@ -352,14 +358,17 @@ SharedArray shared_array(const char* name, std::size_t count, std::size_t elemen
   }
   const std::size_t words = (count * element_bytes + 3) / 4;
   // A NaN whatever is read of it.
-  machine.shared.push_back(std::make_unique<Shared>(
-      Shared{name, std::vector<std::uint32_t>(words, 0xFFFFDEADU), Memory(name, count, Memory::Kind::kShared)}));
+  machine.shared.push_back(
+      std::make_unique<Shared>(Shared{name, std::vector<std::uint32_t>(words, 0xFFFFDEADU),
+                                      Memory(name, count, Memory::Kind::kShared)}));
   return {machine.shared.back()->data.data(), &machine.shared.back()->memory};
 }
 
-void launch(const Options& options, Size3 grid, Size3 threadgroup, const std::function<void()>& body) {
+void launch(const Options& options, Size3 grid, Size3 threadgroup,
+            const std::function<void()>& body) {
   const Size3 groups{grid.x / threadgroup.x, grid.y / threadgroup.y, grid.z / threadgroup.z};
-  if (groups.x * threadgroup.x != grid.x || groups.y * threadgroup.y != grid.y || groups.z * threadgroup.z != grid.z)
+  if (groups.x * threadgroup.x != grid.x || groups.y * threadgroup.y != grid.y ||
+      groups.z * threadgroup.z != grid.z)
     throw Fault("the grid is no multiple of the threadgroup");
   machine.options = options;
   machine.random = Random(options.seed);
@@ -368,7 +377,9 @@ void launch(const Options& options, Size3 grid, Size3 threadgroup, const std::fu
   machine.fault.clear();
   std::iota(machine.places, machine.places + 64, 0);
   std::shuffle(machine.places, machine.places + 64, machine.random);
-  while (machine.threads.size() < threadgroup.count()) machine.threads.push_back(std::make_unique<Thread>());
+  for (int i = 0; i < 64; ++i) machine.holders[machine.places[i]] = i;
+  while (machine.threads.size() < threadgroup.count())
+    machine.threads.push_back(std::make_unique<Thread>());
   for (auto& thread : machine.threads) {
     if (thread->fresh) begin_fiber(*thread);
   }
@@ -377,9 +388,11 @@ void launch(const Options& options, Size3 grid, Size3 threadgroup, const std::fu
   std::shuffle(order.begin(), order.end(), machine.random);
   for (const unsigned n : order) {
     machine.group = static_cast<int>(n);
-    run_threadgroup({n % groups.x, n / groups.x % groups.y, n / groups.x / groups.y}, groups, threadgroup);
+    run_threadgroup({n % groups.x, n / groups.x % groups.y, n / groups.x / groups.y}, groups,
+                    threadgroup);
     if (machine.fault.empty()) continue;
-    for (auto& thread : machine.threads) thread->fresh = true;  // their stacks are in the middle of a body
+    for (auto& thread : machine.threads)
+      thread->fresh = true;  // their stacks are in the middle of a body
     throw Fault(machine.fault);
   }
 }

@@ -1,15 +1,16 @@
 // The emulator finds each kind of fault in kernels that were made to have it.
+#include "metal/emulator.h"
+
 #include <gtest/gtest.h>
 
 #include <functional>
 #include <string>
 
-#include "metal/emulator.h"
-
 namespace inlay::metal_emulator {
 namespace {
 
-std::string fault_of(const std::function<void()>& body, unsigned threads = 64, std::uint64_t seed = 1) {
+std::string fault_of(const std::function<void()>& body, unsigned threads = 64,
+                     std::uint64_t seed = 1) {
   Options options;
   options.seed = seed;
   try {
@@ -53,7 +54,8 @@ TEST(Emulator, AWriteAndAReadWithoutABarrier) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     const std::string fault = fault_of(body, 64, seed);
     // Who comes first finds nothing written, who comes second a write that is not in order.
-    EXPECT_TRUE(fault.find("race") != std::string::npos || fault.find("before it was written") != std::string::npos)
+    EXPECT_TRUE(fault.find("race") != std::string::npos ||
+                fault.find("before it was written") != std::string::npos)
         << fault;
   }
 }
@@ -90,7 +92,8 @@ TEST(Emulator, ThreadgroupMemoryThatNobodyWrote) {
     const float x = cells[1];
     static_cast<void>(x);
   };
-  EXPECT_NE(fault_of(body).find("read before it was written: element 1 of cells [2]"), std::string::npos);
+  EXPECT_NE(fault_of(body).find("read before it was written: element 1 of cells [2]"),
+            std::string::npos);
 }
 
 TEST(Emulator, ThreadsThatWaitForOthersThatDoNotCome) {
@@ -98,7 +101,9 @@ TEST(Emulator, ThreadsThatWaitForOthersThatDoNotCome) {
     if (index_here() != 5) threadgroup_barrier(kThreadgroup, kHere);
   };
   EXPECT_NE(fault_of(ended).find("1 have ended"), std::string::npos) << fault_of(ended);
-  const auto elsewhere = [] { threadgroup_barrier(kThreadgroup, index_here() < 32 ? kHere : kThere); };
+  const auto elsewhere = [] {
+    threadgroup_barrier(kThreadgroup, index_here() < 32 ? kHere : kThere);
+  };
   EXPECT_NE(fault_of(elsewhere).find("different barriers"), std::string::npos);
   const auto parted = [] { meet(here().lane < 7 ? kHere : kThere, 0); };
   EXPECT_NE(fault_of(parted).find("part"), std::string::npos);

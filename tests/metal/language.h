@@ -1,5 +1,6 @@
-// What the texts of Metal kernels use of Metal's language, on the emulator: the part of prelude.metal that has twins,
-// SIMD operations, matrices of a SIMD group, 16-bit types. Included once, before the texts, inside no namespace.
+// What the texts of Metal kernels use of Metal's language, on the emulator: the part of
+// prelude.metal that has twins, SIMD operations, matrices of a SIMD group, 16-bit types. Included
+// once, before the texts, inside no namespace.
 #pragma once
 
 #include <algorithm>
@@ -45,7 +46,11 @@ using std::max;
 using std::min;
 using ushort = std::uint16_t;
 
-enum mem_flags : unsigned { mem_none = 0, mem_threadgroup = emulator::kThreadgroup, mem_device = emulator::kDevice };
+enum mem_flags : unsigned {
+  mem_none = 0,
+  mem_threadgroup = emulator::kThreadgroup,
+  mem_device = emulator::kDevice
+};
 
 inline void threadgroup_barrier(mem_flags flags, Site site = {__builtin_FILE(), __builtin_LINE()}) {
   emulator::threadgroup_barrier(flags, site);
@@ -66,7 +71,8 @@ inline float simd_sum(float x, Site site = {__builtin_FILE(), __builtin_LINE()})
 inline float simd_shuffle(float x, ushort lane, Site site = {__builtin_FILE(), __builtin_LINE()}) {
   return emulator::meet(site, x)[lane][0];
 }
-inline float simd_shuffle_xor(float x, ushort mask, Site site = {__builtin_FILE(), __builtin_LINE()}) {
+inline float simd_shuffle_xor(float x, ushort mask,
+                              Site site = {__builtin_FILE(), __builtin_LINE()}) {
   return emulator::meet(site, x)[emulator::here().lane ^ mask][0];
 }
 
@@ -78,7 +84,9 @@ struct simdgroup_matrix {
 };
 using Matrix = simdgroup_matrix<float, 8, 8>;
 
-inline int matrix_place(int slot) { return emulator::matrix_places()[emulator::here().lane * 2 + slot]; }
+inline int matrix_place(int slot) {
+  return emulator::matrix_places()[emulator::here().lane * 2 + slot];
+}
 
 template <typename T, int kSide>
 inline simdgroup_matrix<T, kSide, kSide> make_filled_simdgroup_matrix(float x) {
@@ -86,7 +94,8 @@ inline simdgroup_matrix<T, kSide, kSide> make_filled_simdgroup_matrix(float x) {
   matrix.mine[0] = matrix.mine[1] = x;
   return matrix;
 }
-inline void simdgroup_load(Matrix& to, Pointer<float> from, std::ptrdiff_t stride = 8, int origin = 0, bool turned = false,
+inline void simdgroup_load(Matrix& to, Pointer<float> from, std::ptrdiff_t stride = 8,
+                           int origin = 0, bool turned = false,
                            Site site = {__builtin_FILE(), __builtin_LINE()}) {
   if (origin != 0) throw emulator::Fault("the emulator's matrices begin at 0");
   emulator::pass(site);
@@ -105,20 +114,19 @@ inline void simdgroup_store(const Matrix& from, Pointer<float> to, std::ptrdiff_
     to[place / 8 * stride + place % 8] = from.mine[slot];
   }
 }
-inline void simdgroup_multiply_accumulate(Matrix& out, const Matrix& a, const Matrix& b, const Matrix& c,
+inline void simdgroup_multiply_accumulate(Matrix& out, const Matrix& a, const Matrix& b,
+                                          const Matrix& c,
                                           Site site = {__builtin_FILE(), __builtin_LINE()}) {
   const emulator::Slots slots = emulator::meet(site, a.mine[0], a.mine[1], b.mine[0], b.mine[1]);
-  const int* places = emulator::matrix_places();
-  float all_a[64];
-  float all_b[64];
-  for (int i = 0; i < 64; ++i) {
-    all_a[places[i]] = slots[i / 2][i % 2];
-    all_b[places[i]] = slots[i / 2][2 + i % 2];
-  }
+  const int* holders = emulator::matrix_holders();
   for (int slot = 0; slot < 2; ++slot) {
     const int place = matrix_place(slot);
     float sum = c.mine[slot];
-    for (int k = 0; k < 8; ++k) sum += all_a[place / 8 * 8 + k] * all_b[k * 8 + place % 8];
+    for (int k = 0; k < 8; ++k) {
+      const int at_a = holders[place / 8 * 8 + k];
+      const int at_b = holders[k * 8 + place % 8];
+      sum += slots[at_a / 2][at_a % 2] * slots[at_b / 2][2 + at_b % 2];
+    }
     out.mine[slot] = sum;
   }
 }
@@ -130,12 +138,14 @@ inline void simdgroup_multiply(Matrix& out, const Matrix& a, const Matrix& b,
 namespace inlay {
 template <typename T>
 inline void load4(Pointer<const T> from, float (&v)[4]) {
-  if (!from.aligned(4 * sizeof(T))) throw emulator::Fault("load4 of an address that is no multiple of four elements");
+  if (!from.aligned(4 * sizeof(T)))
+    throw emulator::Fault("load4 of an address that is no multiple of four elements");
   for (int i = 0; i < 4; ++i) v[i] = float(from[i]);
 }
 template <typename T>
 inline void store4(Pointer<T> to, const float (&v)[4]) {
-  if (!to.aligned(4 * sizeof(T))) throw emulator::Fault("store4 to an address that is no multiple of four elements");
+  if (!to.aligned(4 * sizeof(T)))
+    throw emulator::Fault("store4 to an address that is no multiple of four elements");
   for (int i = 0; i < 4; ++i) to[i] = T(v[i]);
 }
 inline float exact_exp(float x) { return std::exp(x); }
@@ -168,13 +178,15 @@ class Machine {
   template <typename Body>
   void launch(const backend::mlx::MetalGrid& grid, const Body& body) {
     const auto size = [](const backend::mlx::Size3& s) {
-      return emulator::Size3{static_cast<unsigned>(s.x), static_cast<unsigned>(s.y), static_cast<unsigned>(s.z)};
+      return emulator::Size3{static_cast<unsigned>(s.x), static_cast<unsigned>(s.y),
+                             static_cast<unsigned>(s.z)};
     };
     emulator::launch(options_, size(grid.grid), size(grid.threadgroup), body);
   }
 
  private:
-  // At an address that is a multiple of 16, as a device's buffers are of more. What no kernel writes stays NaN.
+  // At an address that is a multiple of 16, as a device's buffers are of more. What no kernel
+  // writes stays NaN.
   template <typename T>
   T* buffer(const char* name, std::size_t count, emulator::Memory::Kind kind) {
     blocks_.emplace_back(count * sizeof(T) / 16 + 1);
@@ -206,7 +218,8 @@ struct Numbers {  // `NAME_shape` or `NAME_strides`
 #define INLAY_METAL_TWIN
 #define INLAY_KERNEL inline
 #define INLAY_SHARED(type, name, count) const auto name = emulator::shared<type>(#name, count)
-#define INLAY_LAUNCH(machine, grid, kernel, ...) (machine).launch(grid, [&] { kernel(__VA_ARGS__); })
+#define INLAY_LAUNCH(machine, grid, kernel, ...) \
+  (machine).launch(grid, [&] { kernel(__VA_ARGS__); })
 #define INLAY_UNPACK(...) __VA_ARGS__
 #define threadgroup_position_in_grid emulator::here().threadgroup_position
 #define thread_position_in_grid emulator::here().thread_position

@@ -1,15 +1,17 @@
-// The bodies between signatures like those that MLX writes, and the calls of calls.h as launches of them: the same for
-// the emulator and for CUDA. Included inside the namespace of the language, after prelude.metal.
+// The bodies between signatures like those that MLX writes, and the calls of calls.h as launches of
+// them: the same for the emulator and for CUDA. Included inside the namespace of the language,
+// after prelude.metal.
 
 template <typename T, int HEAD_SIZE, int GROUP, int WINDOW, bool CAUSAL>
-INLAY_KERNEL void attention(In<T> query, Numbers query_strides, In<T> key, Numbers key_strides, In<T> value,
-                            Numbers value_strides, In<std::int32_t> items, float scale, Out<T> out) {
+INLAY_KERNEL void attention(In<T> query, Numbers query_strides, In<T> key, Numbers key_strides,
+                            In<T> value, Numbers value_strides, In<std::int32_t> items, float scale,
+                            Out<T> out) {
 #include "backend/mlx/kernels/attention.metal"
 }
 
 template <typename T, typename W, int WIDTH>
-INLAY_KERNEL void residual_layer_norm(In<T> input, Numbers input_shape, In<T> residual, In<W> weight, In<W> bias,
-                                      float eps, Out<T> out) {
+INLAY_KERNEL void residual_layer_norm(In<T> input, Numbers input_shape, In<T> residual,
+                                      In<W> weight, In<W> bias, float eps, Out<T> out) {
 #include "backend/mlx/kernels/residual_layer_norm.metal"
 }
 
@@ -24,8 +26,8 @@ INLAY_KERNEL void pool_normalize(In<T> input, In<std::int32_t> ranges, Out<float
 }
 
 template <typename T, bool TWICE>
-INLAY_KERNEL void vocabulary_max(In<T> logits, Numbers logits_shape, In<float> bias, In<std::int32_t> offsets,
-                                 Out<float> out) {
+INLAY_KERNEL void vocabulary_max(In<T> logits, Numbers logits_shape, In<float> bias,
+                                 In<std::int32_t> offsets, Out<float> out) {
 #include "backend/mlx/kernels/vocabulary_max.metal"
 }
 
@@ -36,9 +38,11 @@ void run_attention(const Setup& setup, metal::AttentionCall& call) {
   const auto items = machine.template input<std::int32_t>("items", call.items);
   const auto out = machine.template output<T>(call.out.size());
   const Numbers strides{{call.stride, 1}};
-  const auto grid = backend::mlx::attention_grid(static_cast<std::int64_t>(call.items.size() / 4), call.heads);
-  INLAY_LAUNCH(machine, grid, INLAY_UNPACK(attention<T, kSize, kGroup, kWindow, kCausal>), qkv + call.query_at, strides,
-               qkv + call.key_at, strides, qkv + call.value_at, strides, items, call.scale, out);
+  const auto grid =
+      backend::mlx::attention_grid(static_cast<std::int64_t>(call.items.size() / 4), call.heads);
+  INLAY_LAUNCH(machine, grid, INLAY_UNPACK(attention<T, kSize, kGroup, kWindow, kCausal>),
+               qkv + call.query_at, strides, qkv + call.key_at, strides, qkv + call.value_at,
+               strides, items, call.scale, out);
   machine.template read<T>(&call.out);
 }
 
@@ -52,8 +56,8 @@ void run_norm(const Setup& setup, metal::NormCall& call) {
   const auto out = machine.template output<T>(call.out.size());
   const Numbers shape{{call.rows, call.width}};
   const auto grid = backend::mlx::residual_layer_norm_grid(call.rows, call.width);
-  INLAY_LAUNCH(machine, grid, INLAY_UNPACK(residual_layer_norm<T, W, kWidth>), input, shape, residual, weight, bias,
-               call.eps, out);
+  INLAY_LAUNCH(machine, grid, INLAY_UNPACK(residual_layer_norm<T, W, kWidth>), input, shape,
+               residual, weight, bias, call.eps, out);
   machine.template read<T>(&call.out);
 }
 
@@ -75,8 +79,10 @@ void run_pool(const Setup& setup, metal::PoolCall& call) {
   const auto input = machine.template input<T>("input", call.input);
   const auto ranges = machine.template input<std::int32_t>("ranges", call.ranges);
   const auto out = machine.template output<float>(call.out.size());
-  const auto grid = backend::mlx::pool_normalize_grid(static_cast<std::int64_t>(call.ranges.size() / 3));
-  INLAY_LAUNCH(machine, grid, INLAY_UNPACK(pool_normalize<T, kWidth, kMode, kNormalize>), input, ranges, out);
+  const auto grid =
+      backend::mlx::pool_normalize_grid(static_cast<std::int64_t>(call.ranges.size() / 3));
+  INLAY_LAUNCH(machine, grid, INLAY_UNPACK(pool_normalize<T, kWidth, kMode, kNormalize>), input,
+               ranges, out);
   machine.template read<float>(&call.out);
 }
 
@@ -90,7 +96,8 @@ void run_vocabulary(const Setup& setup, metal::VocabularyCall& call) {
   const auto texts = static_cast<std::int64_t>(call.offsets.size()) - 1;
   const Numbers shape{{static_cast<long>(call.logits.size()) / call.words, call.words}};
   const auto grid = backend::mlx::vocabulary_max_grid(texts, call.words);
-  INLAY_LAUNCH(machine, grid, INLAY_UNPACK(vocabulary_max<T, kTwice>), logits, shape, bias, offsets, out);
+  INLAY_LAUNCH(machine, grid, INLAY_UNPACK(vocabulary_max<T, kTwice>), logits, shape, bias, offsets,
+               out);
   machine.template read<float>(&call.out);
 }
 
@@ -98,19 +105,22 @@ void run_vocabulary(const Setup& setup, metal::VocabularyCall& call) {
   throw std::logic_error(std::string("twins.inl has no instance of ") + kernel + " for this call");
 }
 
-// The instances: every type of elements, both head sizes, what causal, window and grouped heads are made of.
+// The instances: every type of elements, both head sizes, what causal, window and grouped heads are
+// made of.
 inline void run_call(const Setup& setup, metal::AttentionCall& call) {
   using metal::Type;
   const auto is = [&](Type type, int size, int group, int window, bool causal) {
-    return call.type == type && call.head_size == size && call.group == group && call.window == window &&
-           call.causal == causal;
+    return call.type == type && call.head_size == size && call.group == group &&
+           call.window == window && call.causal == causal;
   };
   if (is(Type::kF32, 32, 1, -1, false)) return run_attention<float, 32, 1, -1, false>(setup, call);
   if (is(Type::kF32, 64, 1, -1, false)) return run_attention<float, 64, 1, -1, false>(setup, call);
   if (is(Type::kF16, 32, 1, -1, false)) return run_attention<half, 32, 1, -1, false>(setup, call);
   if (is(Type::kF16, 64, 1, -1, false)) return run_attention<half, 64, 1, -1, false>(setup, call);
-  if (is(Type::kBF16, 32, 1, -1, false)) return run_attention<bfloat, 32, 1, -1, false>(setup, call);
-  if (is(Type::kBF16, 64, 1, -1, false)) return run_attention<bfloat, 64, 1, -1, false>(setup, call);
+  if (is(Type::kBF16, 32, 1, -1, false))
+    return run_attention<bfloat, 32, 1, -1, false>(setup, call);
+  if (is(Type::kBF16, 64, 1, -1, false))
+    return run_attention<bfloat, 64, 1, -1, false>(setup, call);
   if (is(Type::kF32, 64, 2, -1, true)) return run_attention<float, 64, 2, -1, true>(setup, call);
   if (is(Type::kF16, 64, 1, 5, false)) return run_attention<half, 64, 1, 5, false>(setup, call);
   if (is(Type::kBF16, 32, 3, 2, true)) return run_attention<bfloat, 32, 3, 2, true>(setup, call);
@@ -134,7 +144,8 @@ inline void run_call(const Setup& setup, metal::NormCall& call) {
 
 inline void run_call(const Setup& setup, metal::GeluCall& call) {
   using metal::Type;
-  if (call.bias_type == Type::kF16 && call.type == Type::kF16) return run_gelu<half, half>(setup, call);
+  if (call.bias_type == Type::kF16 && call.type == Type::kF16)
+    return run_gelu<half, half>(setup, call);
   if (call.bias_type != Type::kF32) no_instance("bias_gelu");
   if (call.type == Type::kF32) return run_gelu<float, float>(setup, call);
   if (call.type == Type::kF16) return run_gelu<half, float>(setup, call);
@@ -144,7 +155,8 @@ inline void run_call(const Setup& setup, metal::GeluCall& call) {
 inline void run_call(const Setup& setup, metal::PoolCall& call) {
   using metal::Type;
   const auto is = [&](Type type, long width, int mode, bool normalize) {
-    return call.type == type && call.width == width && call.mode == mode && call.normalize == normalize;
+    return call.type == type && call.width == width && call.mode == mode &&
+           call.normalize == normalize;
   };
   if (is(Type::kF32, 70, 0, true)) return run_pool<float, 70, 0, true>(setup, call);
   if (is(Type::kF32, 70, 1, true)) return run_pool<float, 70, 1, true>(setup, call);

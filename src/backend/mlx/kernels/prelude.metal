@@ -14,7 +14,9 @@
 #include <metal_stdlib>
 using namespace metal;
 
+#ifndef INLAY_SHARED
 #define INLAY_SHARED(type, name, count) threadgroup type name[count]
+#endif
 
 namespace inlay {
 
