@@ -23,8 +23,8 @@ constexpr double kMostPassSeconds = 1.5;
 
 // What `auto` chooses from. The other rooms run on the same hardware by a longer road.
 bool is_default_candidate(const std::string& device) {
-  return device == "cpu" || device == "cuda" || device.starts_with("cuda:") || device == "mlx" ||
-         device.starts_with("mlx:") || device == "onnxruntime:coreml";
+  return device == "cpu" || device == "cuda" || device.starts_with("cuda:") ||
+         device == "mlx:gpu" || device == "onnxruntime:coreml";
 }
 
 std::string text_of(double value, const char* format) {
