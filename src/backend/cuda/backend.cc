@@ -15,6 +15,7 @@ namespace {
 using cuda::Library;
 
 constexpr std::int64_t kMostHeadSize = 256;
+constexpr std::int32_t kE4M3Major = 9;   // Hopper: Inlay's products of 8-bit floats are made for it
 constexpr std::int32_t kLeastMajor = 8;  // Ampere: 16-bit matrix units with bf16, cp.async
 
 std::string version_text(std::int32_t version) {
@@ -46,7 +47,7 @@ const cuda::ProbeReport& report_of(const cuda::Api& api) {
 
 Probe probe_device(std::int32_t number) {
   Probe probe;
-  probe.dtypes = {"fp32", "fp16", "bf16"};
+  probe.dtypes = {"fp32", "fp16", "bf16"};  // fp8 where the GPU has it
   const Library& library = cuda::library();
   probe.notes = library.notes;
   if (library.api == nullptr)
@@ -77,6 +78,7 @@ Probe probe_device(std::int32_t number) {
                           std::to_string(facts.memory_bytes >> 20) + " MiB");
     if (device != number) continue;
     probe.isa = isa;
+    if (facts.major == kE4M3Major) probe.dtypes.emplace_back("fp8");
     if (facts.major < kLeastMajor) {
       return refused(std::move(probe), State::kRefused,
                      std::string(facts.name) + " is of architecture " + isa +
@@ -85,6 +87,18 @@ Probe probe_device(std::int32_t number) {
     }
   }
   return probe;
+}
+
+// The architecture of a GPU that has no fp8 here; empty: it has, or there is none to ask.
+std::string isa_without_e4m3(std::string_view unit) {
+  const Library& library = cuda::library();
+  cuda::DeviceFacts facts{};
+  cuda::Message message{};
+  if (library.api == nullptr || report_of(*library.api).status != cuda::Status::kOk ||
+      library.api->device_facts(device_number(unit), &facts, &message) != cuda::Status::kOk ||
+      facts.major == kE4M3Major)
+    return "";
+  return "sm_" + std::to_string(facts.major) + std::to_string(facts.minor);
 }
 
 class CudaBackend final : public Backend {
@@ -97,22 +111,19 @@ class CudaBackend final : public Backend {
     return probe_device(device_number(unit));
   }
 
-  // RMS norms and gated layers go with activations that leave fp16's range.
   std::string default_dtype(const Program& program) const override {
-    for (const Step& step : program.steps()) {
-      const auto* norm = std::get_if<NormStep>(&step.args);
-      if ((norm != nullptr && norm->kind == NormKind::kRms) ||
-          std::holds_alternative<GatedLinearStep>(step.args))
-        return "bf16";
-    }
-    return "fp16";
+    return cuda::narrow_type(program) == cuda::Type::kBF16 ? "bf16" : "fp16";
   }
 
   std::vector<std::string> supports(const Program& program,
                                     const CompileOptions& options) const override {
     std::vector<std::string> reasons;
-    if (options.dtype != "fp32" && options.dtype != "fp16" && options.dtype != "bf16")
-      reasons.push_back("dtype: cuda computes in fp32, fp16 or bf16, not " + options.dtype);
+    if (options.dtype == "fp8") {
+      if (const std::string isa = isa_without_e4m3(options.unit); !isa.empty())
+        reasons.push_back("dtype: cuda computes fp8 on GPUs of sm_90 (Hopper), and this is " + isa);
+    } else if (options.dtype != "fp32" && options.dtype != "fp16" && options.dtype != "bf16") {
+      reasons.push_back("dtype: cuda computes in fp32, fp16, bf16 or fp8, not " + options.dtype);
+    }
     if (program.steps().empty()) reasons.emplace_back("program: it has no steps");
     for (const Step& step : program.steps()) {
       if (std::holds_alternative<ExpertsStep>(step.args))

@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -102,6 +103,7 @@ class CudaExecutable final : public Executable {
   void open(std::int32_t device);
   void place_weights();
   void place_weight(const WeightSpec& spec);
+  void place_e4m3(const WeightSpec& spec);
   void check_batch(const PackedBatch& batch, std::span<const std::span<float>> outs) const;
   Chunk cut(const PackedBatch& batch, std::int64_t text) const;
   void fill(const PackedBatch& batch, const Chunk& chunk, const BatchShape& padded,
@@ -116,6 +118,7 @@ class CudaExecutable final : public Executable {
   std::string isa_;
   std::size_t op_count_ = 0;
   Session* session_ = nullptr;
+  std::map<std::int64_t, float> e4m3_scales_;  // while weights are placed: what lies at an offset
 };
 
 void CudaExecutable::open(std::int32_t device) {
@@ -140,6 +143,7 @@ void CudaExecutable::open(std::int32_t device) {
 
 void CudaExecutable::place_weights() {
   for (const WeightSpec& spec : plan_.weights) place_weight(spec);
+  e4m3_scales_.clear();
 }
 
 void CudaExecutable::place_weight(const WeightSpec& spec) {
@@ -157,6 +161,7 @@ void CudaExecutable::place_weight(const WeightSpec& spec) {
   };
   switch (spec.kind) {
     case Kind::kMatrix: {
+      if (spec.type == Type::kE4M3) return place_e4m3(spec);
       std::int64_t row = 0;
       for (const WeightRef& part : spec.parts) {
         values = to_float(part.tensor, part.name);
@@ -217,6 +222,55 @@ void CudaExecutable::place_weight(const WeightSpec& spec) {
     case Kind::kSpace:
       return;
   }
+}
+
+// See E4M3Matrix. Bounds leave 7 % for what rounding adds.
+void CudaExecutable::place_e4m3(const WeightSpec& spec) {
+  const E4M3Matrix& matrix = spec.e4m3;
+  const auto optional = [](const WeightRef& ref) {
+    return ref.present() ? to_float(ref.tensor, ref.name) : std::vector<float>();
+  };
+  const std::vector<float> factor = optional(matrix.factor);
+  const std::vector<float> shift = optional(matrix.shift);
+  const auto n = static_cast<std::size_t>(spec.n);
+  std::vector<float> scales(n), bias(n), lengths(n);
+  Message message{};
+  std::size_t row = 0;
+  for (std::size_t part = 0; part < spec.parts.size(); ++part) {
+    const WeightRef& weight = spec.parts[part];
+    const std::vector<float> values = to_float(weight.tensor, weight.name);
+    const std::int64_t rows = weight.tensor.shape[0];
+    check(api_.upload_e4m3(session_, values.data(), rows, spec.k,
+                           factor.empty() ? nullptr : factor.data(),
+                           shift.empty() ? nullptr : shift.data(),
+                           spec.offset + static_cast<std::int64_t>(row) * spec.ld, spec.ld,
+                           &scales[row], &bias[row], &lengths[row], &message),
+          message);
+    if (!matrix.biases.empty()) {
+      const std::vector<float> more = optional(matrix.biases[part]);
+      for (std::size_t i = 0; i < more.size(); ++i) bias[row + i] += more[i];
+    }
+    row += static_cast<std::size_t>(rows);
+  }
+  const float input =
+      matrix.input_scale < 0 ? e4m3_scale_of_norm(spec.k) : e4m3_scales_.at(matrix.input_scale);
+  for (float& scale : scales) scale /= input;
+  if (matrix.out_scale >= 0) {
+    float bound = 1e-6F;
+    for (std::int64_t i = matrix.bound_begin; i < matrix.bound_end; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      bound =
+          std::max(bound, std::sqrt(static_cast<float>(spec.k)) * lengths[at] + std::abs(bias[at]));
+    }
+    const float out = kMostE4M3 / (1.07F * bound);
+    e4m3_scales_[matrix.out_scale] = out;
+    check(api_.upload(session_, &out, 1, 1, matrix.out_scale, 1, Type::kF32, &message), message);
+  }
+  check(
+      api_.upload(session_, scales.data(), 1, spec.n, matrix.scales, spec.n, Type::kF32, &message),
+      message);
+  check(api_.upload(session_, bias.data(), 1, spec.n, matrix.bias, spec.n, Type::kF32, &message),
+        message);
 }
 
 void check_spans(const PackedBatch& batch, std::size_t text) {

@@ -38,7 +38,7 @@ Place Planner::weight(WeightSpec spec) {
   key += "/" + std::to_string(spec.rope.factor) + "/" + std::to_string(spec.span) + "/" +
          std::to_string(spec.buckets) + "/" + std::to_string(spec.positions);
   auto found = known_.find(key);
-  const bool shared = spec.kind != WeightSpec::Kind::kSpace;
+  const bool shared = spec.kind != WeightSpec::Kind::kSpace && spec.type != Type::kE4M3;
   if (!shared || found == known_.end()) {
     spec.offset = plan_.weight_bytes;
     plan_.weight_bytes += round_up(spec.bytes(), 256);
@@ -199,7 +199,11 @@ void Planner::emit(std::size_t i, const EmbedStep& step) {
     args.position_rule = static_cast<std::int32_t>(found - rules.begin());
     if (found == rules.end()) rules.push_back(rule);
   }
-  args.out = place_result(result);
+  if (args.eps >= 0) {
+    place_norm(result, &args.out, &args.quantized);
+  } else {
+    args.out = place_result(result);
+  }
   plan_.ops.push_back(op);
 }
 
@@ -220,20 +224,26 @@ void Planner::emit(std::size_t i, const NormStep& step) {
   args.bias = vector({step.bias}, Type::kF32, 0);
   args.eps = step.eps;
   args.rms = step.kind == NormKind::kRms;
-  args.out = place_result(program_.steps()[i].output);
+  place_norm(program_.steps()[i].output, &args.out, &args.quantized);
   plan_.ops.push_back(op);
 }
 
 void Planner::emit(std::size_t i, const LinearStep& step) {
+  if (e4m3_linear(i, step.input, step.weights, step.biases, step.activation, nullptr)) return;
   const Place in = place_typed(step.input);
   linear(in, step.weights, step.biases, step.activation, place_result(program_.steps()[i].output));
 }
 
 void Planner::emit(std::size_t i, const GatedLinearStep& step) {
   const std::int64_t width = step.gate.tensor.shape[0];
-  const Place in = place_typed(step.input);
-  const Place both = take_temporary(in.rows, 2 * width, plan_.type);
-  linear(in, {step.gate, step.up}, {step.gate_bias, step.up_bias}, Activation::kNone, both);
+  const Place both = take_temporary(
+      program_.value(step.input).rows == Rows::kTexts ? RowKind::kTexts : RowKind::kTokens,
+      2 * width, plan_.type);
+  if (!e4m3_linear(i, step.input, {step.gate, step.up}, {step.gate_bias, step.up_bias},
+                   Activation::kNone, &both)) {
+    linear(place_typed(step.input), {step.gate, step.up}, {step.gate_bias, step.up_bias},
+           Activation::kNone, both);
+  }
   Op op = operation(OpKind::kGate);
   op.gate.in = both;
   op.gate.out = place_result(program_.steps()[i].output);
@@ -294,7 +304,15 @@ void Planner::emit(std::size_t i, const AttentionStep& step) {
     spec.k = spec.ld = 2 * args.reach_distance + 1;
     args.distances = weight(std::move(spec));
   }
-  args.out = place_result(program_.steps()[i].output);
+  const ValueId result = program_.steps()[i].output;
+  args.out_scale =
+      step.probabilities ? Place{} : e4m3_scales_[static_cast<std::size_t>(step.value.value)];
+  if (present(args.out_scale) && is_matrix_attention(args) && feeds_only_e4m3(result)) {
+    args.out = place_e4m3(result, args.out_scale);
+  } else {
+    args.out_scale = {};
+    args.out = place_result(result);
+  }
   plan_.ops.push_back(op);
 }
 

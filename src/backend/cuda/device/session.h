@@ -75,7 +75,8 @@ class Product {
  private:
   // cuBLASLt adds a bias of the output's type.
   bool fuses_bias() const { return present(op_.bias) && op_.bias.type == op_.out.type; }
-  bool lt_is_faster(Lt* lt, const Launch& at, std::int64_t most_rows) const;
+  void choose(Lt* lt, const Launch& at, const LtShape& shape, std::int64_t most_rows);
+  ProductChoice timed(Lt* lt, const Launch& at, std::int64_t most_rows);
   void run_lt(const Launch& launch, std::int64_t rows, std::int64_t weight_bytes, Lt* lt) const;
   LinearOp op_;
   bool own_ = false;          // Inlay's kernels for Hopper,
@@ -115,6 +116,9 @@ struct Session {
 
   void upload(const float* values, std::int64_t rows, std::int64_t columns, std::int64_t offset,
               std::int64_t ld, Type to);
+  void upload_e4m3(const float* values, std::int64_t rows, std::int64_t columns,
+                   const float* factors, const float* shifts, std::int64_t offset, std::int64_t ld,
+                   float* scales, float* shares, float* lengths);
   void upload_words(const std::int32_t* values, std::int64_t count, std::int64_t offset);
   void prepare();
   BatchShape padded(const BatchShape& shape) const;
