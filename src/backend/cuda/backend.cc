@@ -2,7 +2,8 @@
 // its own, opened when it is asked for, so one build of Inlay runs with and without a GPU.
 #include "backend/backend.h"
 
-#include <charconv>
+#include <algorithm>
+#include <cstring>
 
 #include "backend/cuda/executable.h"
 #include "backend/cuda/library.h"
@@ -20,12 +21,6 @@ constexpr std::int32_t kLeastMajor = 8;  // Ampere: 16-bit matrix units with bf1
 
 std::string version_text(std::int32_t version) {
   return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
-}
-
-std::int32_t device_number(std::string_view unit) {
-  std::int32_t number = 0;
-  std::from_chars(unit.data(), unit.data() + unit.size(), number);
-  return number;
 }
 
 Probe refused(Probe probe, State state, std::string reason, std::string remedy) {
@@ -89,13 +84,32 @@ Probe probe_device(std::int32_t number) {
   return probe;
 }
 
+// The GPUs that a unit stands for, the first of them the one to ask: those it names, or all that
+// are like number 0, since results of different GPUs may differ in their last bits.
+std::vector<std::int32_t> devices_of(std::string_view unit) {
+  if (!unit.empty()) return cuda::parse_numbers(unit).value_or(std::vector<std::int32_t>{0});
+  std::vector<std::int32_t> devices{0};
+  const Library& library = cuda::library();
+  if (library.api == nullptr) return devices;
+  cuda::DeviceFacts first{};
+  cuda::Message message{};
+  if (library.api->device_facts(0, &first, &message) != cuda::Status::kOk) return devices;
+  for (std::int32_t device = 1; device < report_of(*library.api).devices; ++device) {
+    cuda::DeviceFacts facts{};
+    if (library.api->device_facts(device, &facts, &message) == cuda::Status::kOk &&
+        std::strcmp(facts.name, first.name) == 0)
+      devices.push_back(device);
+  }
+  return devices;
+}
+
 // The architecture of a GPU that has no fp8 here; empty: it has, or there is none to ask.
 std::string isa_without_e4m3(std::string_view unit) {
   const Library& library = cuda::library();
   cuda::DeviceFacts facts{};
   cuda::Message message{};
   if (library.api == nullptr || report_of(*library.api).status != cuda::Status::kOk ||
-      library.api->device_facts(device_number(unit), &facts, &message) != cuda::Status::kOk ||
+      library.api->device_facts(devices_of(unit)[0], &facts, &message) != cuda::Status::kOk ||
       facts.major == kE4M3Major)
     return "";
   return "sm_" + std::to_string(facts.major) + std::to_string(facts.minor);
@@ -108,8 +122,16 @@ class CudaBackend final : public Backend {
   Probe probe() const override { return probe_device(0); }
 
   std::optional<Probe> probe_unit(std::string_view unit) const override {
-    return probe_device(device_number(unit));
+    const auto numbers = cuda::parse_numbers(unit);
+    if (!numbers) return std::nullopt;
+    Probe probe = probe_device(numbers->front());
+    for (const std::int32_t number : *numbers) {
+      if (probe.state == State::kOk) probe = probe_device(number);
+    }
+    return probe;
   }
+
+  std::int64_t batch_tokens() const override { return cuda::kChunkTokens; }
 
   std::string default_dtype(const Program& program) const override {
     return cuda::narrow_type(program) == cuda::Type::kBF16 ? "bf16" : "fp16";
@@ -146,7 +168,11 @@ class CudaBackend final : public Backend {
   }
 
   MemoryPlan plan(const Program& program, const CompileOptions& options) const override {
-    return cuda::memory_of(cuda::make_plan(program, options));
+    MemoryPlan memory = cuda::memory_of(cuda::make_plan(program, options));
+    const auto count = static_cast<std::int64_t>(devices_of(options.unit).size());
+    memory.arena *= count;
+    memory.device *= count;
+    return memory;
   }
 
   std::unique_ptr<Executable> compile(const Program& program,
@@ -158,16 +184,7 @@ class CudaBackend final : public Backend {
       fail(ErrorCode::kUnavailable, "cuda",
            "expected a usable GPU, got: " + library.reason + ". Remedy: " + library.remedy + ".");
     }
-    const auto with_chunks = [&](std::int64_t tokens) {
-      return cuda::make_executable(cuda::make_plan(program, options, tokens), options, *library.api,
-                                   device_number(options.unit));
-    };
-    try {
-      return with_chunks(cuda::kChunkTokens);
-    } catch (const Error& error) {  // the GPU's memory is too small, or others hold it
-      if (error.code() != ErrorCode::kMemoryLimit) throw;
-    }
-    return with_chunks(cuda::kChunkTokens / 2);
+    return cuda::make_executable_on(program, options, *library.api, devices_of(options.unit));
   }
 };
 

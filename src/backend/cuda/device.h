@@ -247,7 +247,7 @@ inline constexpr std::int64_t kBounceBytes = std::int64_t{16} << 20;
 // Submissions that may be under way at a time: while one runs, the next is filled.
 inline constexpr int kStages = 2;
 
-struct Session;  // of one thread at a time
+struct Session;  // of one thread at a time, but for wait(), inputs(), outputs() and padded()
 
 // Every function sets the device that it needs. None throws.
 struct Api {

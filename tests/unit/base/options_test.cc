@@ -131,7 +131,7 @@ TEST(OptionTable, ChoicesWithSuffixes) {
                           "mlx:cuda", "torch:", "CPU", "cuda:0123456789", "auto|ref", "N", ":N"}) {
     EXPECT_FALSE(matches_choice(devices, bad)) << bad;
   }
-  EXPECT_THAT(refusal("device", "tpu"), StartsWith("[--device] expected auto|ref|cpu|cuda[:N]"));
+  EXPECT_THAT(refusal("device", "tpu"), StartsWith("[--device] expected auto|ref|cpu|cuda[:N,...]"));
   EXPECT_THAT(refusal("model", ""), StartsWith("[--model] expected MODEL"));
   EXPECT_THAT(refusal("quiet", "maybe"), StartsWith("[--quiet] expected true or false"));
 }

@@ -38,8 +38,8 @@ Status guarded(Message* message, const F& work) {
 // Likewise of a session: after a failure nothing else runs on it, whatever state the GPU is in.
 template <typename F>
 Status on_session(Session* session, Message* message, const F& work) {
-  if (!session->broken.empty()) {
-    write(message, session->broken);
+  if (const std::string why = session->why_broken(); !why.empty()) {
+    write(message, why);
     return Status::kFailed;
   }
   const Status status = guarded(message, [&] {
@@ -47,7 +47,7 @@ Status on_session(Session* session, Message* message, const F& work) {
     work();
   });
   if (status != Status::kOk)
-    session->broken = std::string("stopped after an earlier failure: ") + message->text;
+    session->breaks(std::string("stopped after an earlier failure: ") + message->text);
   return status;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -132,7 +133,14 @@ struct Session {
     return static_cast<const char*>(stages[stage].outputs.data);
   }
 
-  std::string broken;  // why nothing runs any more; empty: all is well
+  std::string why_broken() {
+    const std::lock_guard lock(broken_mutex);
+    return broken;
+  }
+  void breaks(const std::string& why) {
+    const std::lock_guard lock(broken_mutex);
+    if (broken.empty()) broken = why;
+  }
 
  private:
   Launch launch_for(const BatchShape& shape) const;
@@ -144,6 +152,8 @@ struct Session {
   void warm_short_text();
   void run_op(const Launch& run, const Op& op, const std::vector<Product>& products);
 
+  std::mutex broken_mutex;  // one thread may wait while another submits
+  std::string broken;       // why nothing runs any more; empty: all is well
   const std::int32_t device;
   bool overlaps = false;
   const InputKinds kinds;
