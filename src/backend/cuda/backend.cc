@@ -148,8 +148,12 @@ class CudaBackend final : public Backend {
     }
     if (program.steps().empty()) reasons.emplace_back("program: it has no steps");
     for (const Step& step : program.steps()) {
-      if (std::holds_alternative<ExpertsStep>(step.args))
-        reasons.push_back("step " + step.name + ": cuda has no experts");
+      const auto* experts = std::get_if<ExpertsStep>(&step.args);
+      if (experts != nullptr && experts->router.tensor.shape[0] > cuda::kMostExperts) {
+        reasons.push_back("step " + step.name + ": " +
+                          std::to_string(experts->router.tensor.shape[0]) + " experts, more than " +
+                          std::to_string(cuda::kMostExperts));
+      }
       const auto* attention = std::get_if<AttentionStep>(&step.args);
       if (attention != nullptr && attention->head_size > kMostHeadSize) {
         reasons.push_back("step " + step.name + ": heads of " +

@@ -132,6 +132,14 @@ inline bool is_matrix_attention(const AttentionOp& op) {
 // Columns of the vocabulary whose logits exist at one time.
 inline constexpr std::int64_t kVocabularyTile = 1024;
 
+// In place: each expert's `hidden` columns of `middle` times what the row's router gives it, the
+// softmax over all where the expert is among the row's top_k, else zero.
+struct ExpertsOp {
+  Place logits, middle;  // fp32 [rows, experts]; [rows, experts * hidden]
+  std::int64_t experts, hidden, top_k;
+};
+inline constexpr std::int64_t kMostExperts = 64;
+
 enum class OpKind : std::int32_t {
   kEmbed,
   kNorm,
@@ -143,7 +151,8 @@ enum class OpKind : std::int32_t {
   kSelect,
   kPool,
   kRow,
-  kVocabulary
+  kVocabulary,
+  kExperts
 };
 struct Op {
   OpKind kind;
@@ -159,6 +168,7 @@ struct Op {
     PoolOp pool;
     RowOp row;
     VocabularyOp vocabulary;
+    ExpertsOp experts;
   };
 };
 

@@ -252,9 +252,37 @@ void Planner::emit(std::size_t i, const GatedLinearStep& step) {
   plan_.ops.push_back(op);
 }
 
-void Planner::emit(std::size_t i, const ExpertsStep&) {
-  fail(ErrorCode::kInternal, "cuda",
-       "expected steps that supports() lets pass, got experts: " + program_.steps()[i].name);
+// All experts as one wide layer, whose columns the router scales, mostly to zero: two products that
+// know no routes, so that a row's bits are its own, for as many times the work as there are experts
+// to one that is chosen.
+void Planner::emit(std::size_t i, const ExpertsStep& step) {
+  const Place in = place_typed(step.input);
+  Op op = operation(OpKind::kExperts);
+  ExpertsOp& experts = op.experts;
+  experts.experts = step.router.tensor.shape[0];
+  experts.hidden = step.up.tensor.shape[0] / experts.experts;
+  experts.top_k = step.top_k;
+  experts.logits = take_temporary(in.rows, experts.experts, Type::kF32);
+  experts.middle = take_temporary(in.rows, experts.experts * experts.hidden, plan_.type);
+  linear(in, {step.router}, {}, Activation::kNone, experts.logits);
+  linear(in, {step.up}, {}, step.activation, experts.middle);
+  plan_.ops.push_back(op);
+  WeightSpec spec;
+  spec.kind = WeightSpec::Kind::kColumns;
+  spec.type = plan_.type;
+  spec.parts = {step.down};
+  spec.n = step.down.tensor.shape[0];
+  spec.k = step.down.tensor.shape[1];
+  Op down = operation(OpKind::kLinear);
+  LinearOp& args = down.linear;
+  args.in = experts.middle;
+  args.n = spec.k;
+  args.k = spec.n;
+  args.weight = weight(std::move(spec));
+  args.bias = vector({step.bias}, plan_.type, 0);
+  args.bias_f32 = vector({step.bias}, Type::kF32, 0);
+  args.out = place_result(program_.steps()[i].output);
+  plan_.ops.push_back(down);
 }
 
 void Planner::emit(std::size_t i, const AttentionStep& step) {

@@ -69,7 +69,7 @@ class SeveralExecutable final : public Executable {
   };
 
   const std::vector<std::unique_ptr<Executable>> parts_;
-  std::mutex mutex_;       // guards busy_
+  std::mutex mutex_;  // guards busy_
   std::vector<Busy> busy_;
 };
 

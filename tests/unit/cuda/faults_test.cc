@@ -29,7 +29,7 @@ struct Session {
     bool busy = false;
   };
   std::array<Stage, kStages> stages;
-  bool broken = false;
+  std::atomic<bool> broken{false};  // one thread may wait while another submits
   int submissions = 0;
 };
 

@@ -228,6 +228,36 @@ void pointwise(const Launch& run, const Place& in, const Place& out, std::int64_
   check(cudaGetLastError(), "an activation");
 }
 
+// A block a row. Ties go to the lower expert.
+template <typename T>
+__global__ void experts_kernel(const float* logits, std::int64_t ld_logits, T* middle,
+                               std::int64_t ld_middle, std::int64_t hidden, int experts,
+                               int top_k) {
+  wait_for_inputs();
+  __shared__ float parts[kMostExperts];
+  const std::int64_t row = blockIdx.x;
+  const int mine = static_cast<int>(threadIdx.x);
+  const float* all = logits + row * ld_logits;
+  if (mine < experts) {
+    const float logit = all[mine];
+    float largest = logit;
+    int better = 0;
+    for (int e = 0; e < experts; ++e) {
+      largest = fmaxf(largest, all[e]);
+      better += all[e] > logit || (all[e] == logit && e < mine) ? 1 : 0;
+    }
+    float total = 0;
+    for (int e = 0; e < experts; ++e) total += expf(all[e] - largest);
+    parts[mine] = better < top_k ? expf(logit - largest) / total : 0.0F;
+  }
+  __syncthreads();
+  T* to = middle + row * ld_middle;
+  for (std::int64_t c = mine; c < experts * hidden; c += blockDim.x) {
+    const float part = parts[c / hidden];
+    to[c] = part == 0 ? from_float<T>(0) : from_float<T>(to_float(to[c]) * part);
+  }
+}
+
 struct PrepareArgs {
   const float *weight, *bias, *turns;
   const std::int32_t *row_positions, *offsets;  // of kTokens rows; of kTexts rows
@@ -354,6 +384,20 @@ void launch(const Launch& run, const NormOp& op) {
 
 void launch(const Launch& run, const AddOp& op) {
   by_type(op.out.type, [&](auto zero) { add<decltype(zero)>(run, op); });
+}
+
+void launch(const Launch& run, const ExpertsOp& op) {
+  const std::int64_t rows = run.rows(op.middle.rows);
+  if (rows < 1) return;
+  constexpr int kThreads = 256;
+  static_assert(kThreads >= kMostExperts);
+  by_type(op.middle.type, [&](auto zero) {
+    using T = decltype(zero);
+    start(run, experts_kernel<T>, static_cast<unsigned>(rows), kThreads, 0,
+          run.pointer<const float>(op.logits), op.logits.ld, run.pointer<T>(op.middle),
+          op.middle.ld, op.hidden, static_cast<int>(op.experts), static_cast<int>(op.top_k));
+  });
+  check(cudaGetLastError(), "experts");
 }
 
 void launch(const Launch& run, const PrepareOp& op) {

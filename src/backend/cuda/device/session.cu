@@ -288,6 +288,9 @@ void Session::run_op(const Launch& run, const Op& op, const std::vector<Product>
     case OpKind::kRow:
       launch(run, op.row);
       break;
+    case OpKind::kExperts:
+      launch(run, op.experts);
+      break;
     case OpKind::kVocabulary: {
       const VocabularyOp& v = op.vocabulary;
       for (std::int64_t first = 0; first < v.n; first += kVocabularyTile) {
@@ -454,9 +457,9 @@ float Session::time(int repeats, float* operations) {
 }
 
 std::string Session::describe(std::int64_t op) const {
-  static constexpr const char* kNames[] = {"embed",   "norm",      "linear",    "gate",
-                                           "prepare", "attention", "add",       "select",
-                                           "pool",    "row",       "vocabulary"};
+  static constexpr const char* kNames[] = {"embed",   "norm",      "linear",     "gate",
+                                           "prepare", "attention", "add",        "select",
+                                           "pool",    "row",       "vocabulary", "experts"};
   const auto i = static_cast<std::size_t>(op);
   std::string text = kNames[static_cast<int>(ops[i].kind)];
   for (const Product& product : op_products[i]) text += " " + product.text();

@@ -50,6 +50,7 @@ void launch(const Launch& run, const NormOp& op);
 void launch(const Launch& run, const GateOp& op);
 void launch(const Launch& run, const PrepareOp& op);
 void launch(const Launch& run, const AddOp& op);
+void launch(const Launch& run, const ExpertsOp& op);
 // out = activation(out + bias) in place, rows of n; a null bias adds nothing.
 void launch_activation(const Launch& run, const Place& out, std::int64_t rows, std::int64_t n,
                        const float* bias, Activation activation);
