@@ -145,7 +145,15 @@ bool is_number(std::string_view text) {
   return true;
 }
 
-// One alternative: "name", "name[:a|:b]" or "name[:N]".
+bool is_numbers(std::string_view list) {
+  for (std::size_t comma = list.find(','); comma != std::string_view::npos; comma = list.find(',')) {
+    if (!is_number(list.substr(0, comma))) return false;
+    list.remove_prefix(comma + 1);
+  }
+  return is_number(list);
+}
+
+// One alternative: "name", "name[:a|:b]" or "name[:N,...]".
 bool matches_one(std::string_view pattern, std::string_view value) {
   const std::size_t open = pattern.find('[');
   const std::string_view name = pattern.substr(0, open);
@@ -157,7 +165,7 @@ bool matches_one(std::string_view pattern, std::string_view value) {
   while (!suffixes.empty()) {
     const std::size_t bar = suffixes.find('|');
     const std::string_view suffix = suffixes.substr(0, bar);
-    if (suffix == ":N" ? value.front() == ':' && is_number(value.substr(1)) : value == suffix)
+    if (suffix == ":N,..." ? value.front() == ':' && is_numbers(value.substr(1)) : value == suffix)
       return true;
     suffixes.remove_prefix(bar == std::string_view::npos ? suffixes.size() : bar + 1);
   }

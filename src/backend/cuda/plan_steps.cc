@@ -264,7 +264,19 @@ void Planner::emit(std::size_t i, const ExpertsStep& step) {
   experts.top_k = step.top_k;
   experts.logits = take_temporary(in.rows, experts.experts, Type::kF32);
   experts.middle = take_temporary(in.rows, experts.experts * experts.hidden, plan_.type);
-  linear(in, {step.router}, {}, Activation::kNone, experts.logits);
+  // In fp32: what the router likes best hangs on small differences.
+  Op cast = operation(OpKind::kRow);
+  cast.row.in = in;
+  cast.row.width = program_.value(step.input).width;
+  cast.row.out = take_temporary(in.rows, cast.row.width, Type::kF32);
+  plan_.ops.push_back(cast);
+  Op router = operation(OpKind::kLinear);
+  router.linear.in = cast.row.out;
+  router.linear.weight = matrix({step.router}, Type::kF32);
+  router.linear.out = experts.logits;
+  router.linear.n = experts.experts;
+  router.linear.k = cast.row.width;
+  plan_.ops.push_back(router);
   linear(in, {step.up}, {}, step.activation, experts.middle);
   plan_.ops.push_back(op);
   WeightSpec spec;

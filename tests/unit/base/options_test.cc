@@ -131,6 +131,9 @@ TEST(OptionTable, ChoicesWithSuffixes) {
                           "mlx:cuda", "torch:", "CPU", "cuda:0123456789", "auto|ref", "N", ":N"}) {
     EXPECT_FALSE(matches_choice(devices, bad)) << bad;
   }
+  set("device", "cuda:0,1");
+  for (const char* wrong : {"cuda:", "cuda:1,", "cuda:,1", "cuda:a", "cuda1"})
+    EXPECT_THAT(refusal("device", wrong), StartsWith("[--device] expected"));
   EXPECT_THAT(refusal("device", "tpu"), StartsWith("[--device] expected auto|ref|cpu|cuda[:N,...]"));
   EXPECT_THAT(refusal("model", ""), StartsWith("[--model] expected MODEL"));
   EXPECT_THAT(refusal("quiet", "maybe"), StartsWith("[--quiet] expected true or false"));
