@@ -146,7 +146,8 @@ bool is_number(std::string_view text) {
 }
 
 bool is_numbers(std::string_view list) {
-  for (std::size_t comma = list.find(','); comma != std::string_view::npos; comma = list.find(',')) {
+  for (std::size_t comma = list.find(','); comma != std::string_view::npos;
+       comma = list.find(',')) {
     if (!is_number(list.substr(0, comma))) return false;
     list.remove_prefix(comma + 1);
   }
