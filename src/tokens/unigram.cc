@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/json_raw.h"
+#include "base/number.h"
 #include "base/utf8.h"
 #include "tokens/word_cache.h"
 
@@ -22,7 +23,7 @@ double power_of_ten(int exponent) {
   char text[16] = {'1', 'e'};
   const char* end = std::to_chars(text + 2, text + sizeof(text), exponent).ptr;
   double value = 0;
-  std::from_chars(text, end, value);
+  parse_double(text, end, &value);
   return value;
 }
 
