@@ -100,9 +100,10 @@ Library open_library(const std::vector<std::string>& places, std::vector<std::st
     if (worst.empty()) worst = place + " cannot be used: " + wrong;
   }
   Library none;
-  none.reason = !worst.empty()       ? worst
-                : places.size() == 1 ? "no LibTorch at " + printable(places.front())
-                                     : "no LibTorch (libtorch_cpu) was found on this machine";
+  const bool named = places.size() == 1 && places.front().find('/') != std::string::npos;
+  none.reason = !worst.empty() ? worst
+                : named        ? "no LibTorch at " + printable(places.front())
+                               : "no LibTorch (libtorch_cpu) was found on this machine";
   none.remedy = kRemedy;
   none.notes = std::move(notes);
   return none;
