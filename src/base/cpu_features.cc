@@ -13,6 +13,8 @@
 #endif
 #elif defined(__APPLE__)
 #include <sys/sysctl.h>
+
+#include <cstddef>
 #endif
 
 namespace inlay {

@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -86,10 +87,15 @@ Hash128 hash_bytes(std::string_view bytes, int threads) {
       blocks[i] = hash_block(bytes.substr(i * kBlock, kBlock), i + 1);
   };
   {
-    std::vector<std::jthread> helpers;
+    std::vector<std::thread> helpers;
     const auto wanted = std::min(static_cast<std::size_t>(std::max(threads, 1)), count) - 1;
-    for (std::size_t i = 0; i < wanted; ++i) helpers.emplace_back(work);
+    try {
+      for (std::size_t i = 0; i < wanted; ++i) helpers.emplace_back(work);
+    } catch (const std::system_error&) {
+      // The machine has no thread left: those that are there do it all.
+    }
     work();
+    for (std::thread& helper : helpers) helper.join();
   }
   const std::string_view sums(reinterpret_cast<const char*>(blocks.data()),
                               blocks.size() * sizeof(Hash128));

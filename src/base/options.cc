@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/number.h"
 
 namespace inlay {
 namespace {
@@ -65,7 +66,7 @@ constexpr std::array<OptionSpec, 66> kOptions{{
     {"prompt", 0, "NAME", kText, "", "the model's default prompt, if it has one", "add the model's prompt of this name; none adds nothing", kReads, false, false, 0, 0},
     {"adapter", 0, "NAME", kText, "", "that of --as, if the model has one for it, else none", "load the model's adapter of this name (jina-embeddings-v3: retrieval.query, separation, ...), and add its prompt", kReads, false, true, 0, 0},
     {"device", 0, "DEVICE", kChoice, "auto|ref|cpu|cuda[:N,...]|onnxruntime[:cpu|:cuda|:coreml]|mlx[:cpu|:gpu]|torch[:cpu|:cuda|:mps]", "auto", "where the model runs; a device that cannot be had is an error, never replaced", kLoads, true, true, 0, 0},
-    {"dtype", 0, "DTYPE", kChoice, "auto|fp32|bf16|fp16|int8|fp8", "auto", "precision of the computation; model convert: of the weights, bf16 or int8", kLoads | kCommandModelConvert, true, true, 0, 0},
+    {"dtype", 0, "DTYPE", kChoice, "auto|fp32|bf16|fp16|int8|int4|fp8", "auto", "precision of the computation (int8 and int4 on mlx: of the matrices alone); model convert: of the weights, bf16 or int8", kLoads | kCommandModelConvert, true, true, 0, 0},
     {"disable", 0, "LIST", kText, "", "nothing", "devices that must not be used: a,b:c", kLoads | kCommandStatus, true, true, 0, 0},
     {"onnxruntime-library", 0, "FILE", kText, "", "one beside Inlay, else of the active Python environment, else the system's", "--device onnxruntime: the libonnxruntime to open, or a folder that holds it", kComputes | kMeasures, true, true, 0, 0},
     {"provider-options", 0, "LIST", kText, "", "Inlay's own", "--device onnxruntime: KEY=VALUE,... for its provider: of coreml ModelFormat, MLComputeUnits, ...; of cuda those of ONNX Runtime", kComputes | kMeasures, true, true, 0, 0},
@@ -237,7 +238,7 @@ std::int64_t parse_size(std::string_view text, std::string_view spelled, std::in
       minimum > 0 ? "a size above 0 such as 300MB or 2GiB" : "0 or a size such as 300MB or 2GiB";
   double number = 0;
   const char* const last = text.data() + text.size();
-  const auto [end, error] = std::from_chars(text.data(), last, number, std::chars_format::fixed);
+  const auto [end, error] = parse_double(text.data(), last, &number, true);
   if (error != std::errc() || !std::isfinite(number)) refuse(spelled, expected, text);
   std::string_view unit(end, static_cast<std::size_t>(last - end));
   while (!unit.empty() && unit.front() == ' ') unit.remove_prefix(1);
@@ -406,16 +407,17 @@ SparseOptions OptionValues::sparse_options() const {
   options.top_k = static_cast<int>(integer("top-k", 0));
   options.assume_splade = flag("assume-splade");
   const std::string weight = text("min-weight", "0");
-  const auto [end, error] =
-      std::from_chars(weight.data(), weight.data() + weight.size(), options.min_weight);
-  if (error != std::errc() || end != weight.data() + weight.size() || !(options.min_weight >= 0))
+  double least = 0;
+  const auto [end, error] = parse_double(weight.data(), weight.data() + weight.size(), &least);
+  if (error != std::errc() || end != weight.data() + weight.size() || !(least >= 0))
     refuse("--min-weight", "a number of at least 0", weight);
+  options.min_weight = static_cast<float>(least);
   const auto number = [&](const char* name) -> std::optional<double> {
     if (!has(name)) return std::nullopt;
     const std::string value = text(name);
     double out = 0;
     const char* const last = value.data() + value.size();
-    const auto [rest, bad] = std::from_chars(value.data(), last, out);
+    const auto [rest, bad] = parse_double(value.data(), last, &out);
     if (bad != std::errc() || rest != last) refuse("--" + std::string(name), "a number", value);
     return out;
   };

@@ -133,7 +133,7 @@ class CudaBackend final : public Backend {
 
   std::int64_t batch_tokens() const override { return cuda::kChunkTokens; }
 
-  std::string default_dtype(const Program& program) const override {
+  std::string default_dtype(const Program& program, std::string_view) const override {
     return cuda::narrow_type(program) == cuda::Type::kBF16 ? "bf16" : "fp16";
   }
 

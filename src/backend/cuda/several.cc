@@ -96,6 +96,7 @@ std::unique_ptr<Executable> make_executable_on(const Program& program,
                               [&, device] { return make_on(program, options, api, device); }));
   }
   std::vector<std::unique_ptr<Executable>> parts;
+  parts.reserve(made.size());
   for (auto& part : made) part.wait();  // none of them outlives what it refers to
   for (auto& part : made) parts.push_back(part.get());
   return std::make_unique<SeveralExecutable>(std::move(parts));
