@@ -133,8 +133,8 @@ void check_dtype(const std::string& wish) {
 // Puts what `auto` means to this room into the options.
 void resolve_dtype(const Wish& wish, const Backend& backend, const Program& program,
                    CompileOptions* options) {
-  options->dtype = wish.dtype == "auto" ? backend.default_dtype(program, options->unit)
-                                         : wish.dtype;
+  options->dtype =
+      wish.dtype == "auto" ? backend.default_dtype(program, options->unit) : wish.dtype;
 }
 
 // Why a device that a verdict prefers cannot be taken as it was measured; empty: it can, and the
