@@ -85,3 +85,25 @@ def test_a_number_that_is_not_there_is_refused(gpu, tiny):
     result = run_inlay("embed", "a", "-m", tiny, "--device", "cuda:99")
     assert result.code == 69
     assert "no number 99" in result.err
+
+
+def test_fp8_agrees_where_the_gpu_has_it(gpu):
+    if "fp8" not in gpu["dtypes"]:
+        pytest.skip(f"{gpu['isa']} has no fp8 here")
+    model = str(MODELS / "bert-mean")
+    expected = lines("embed", model, "ref", "fp32")
+    got = lines("embed", model, "cuda", "fp8")
+    assert min(cosine(a["embedding"], b["embedding"]) for a, b in zip(expected, got, strict=True)) >= 0.97
+
+
+def test_two_sessions_on_one_gpu_give_the_same_bits(gpu, tiny):
+    one = lines("embed", tiny, "cuda:0", "fp16")
+    two = lines("embed", tiny, "cuda:0,0", "fp16", "--batch-tokens", "64")
+    assert [row["embedding"] for row in one] == [row["embedding"] for row in two]
+
+
+def test_what_is_no_list_of_gpus_is_refused(tiny):
+    for device in ("cuda:0,", "cuda:,0", "cuda:0,x"):
+        result = run_inlay("embed", "a", "-m", tiny, "--device", device)
+        assert result.code == 2
+        assert "cuda[:N,...]" in result.err

@@ -152,9 +152,9 @@ __device__ inline void load_ends(const Sm90Args& args, float* ends, int column, 
   }
 }
 
-// Bias, activation and rounding of a tile, kPart columns at a time. One round of code for all of
-// them, the sums moved down by a part after each: written out whole it would not fit the
-// instruction cache, and waiting for instructions takes longer than the work.
+// Bias, activation and rounding of a tile, kPart columns at a time. With GELU one round of code for
+// all of them, the sums moved down by a part after each: written out whole it would not fit the
+// instruction cache.
 template <typename In, typename Out, bool kGelu, int kColumns>
 __device__ inline void finish_tile(const Sm90Args& args, const CUtensorMap* out_map,
                                    float (&sums)[2][kColumns / 2], const float* ends,
@@ -171,7 +171,7 @@ __device__ inline void finish_tile(const Sm90Args& args, const CUtensorMap* out_
   const std::uint32_t my_place = my_row * kPanelBytes + lane % 4 * (sizeof(Out) == 1 ? 2 : 4);
   const int turn = my_row / 2 % 4;
   int buffer = 0;
-#pragma unroll 1
+#pragma unroll(kGelu ? 1 : kColumns / kPart)
   for (int first = 0; first < kColumns; first += kPart) {
     if (first % kPanelColumns == 0) {
       if (thread == 0)
