@@ -17,7 +17,8 @@ function(inlay_unit_test room)
   endif()
   add_executable(${room}_test ${sources} ${PROJECT_SOURCE_DIR}/tests/no_packed_cache.cc)
   target_link_libraries(${room}_test PRIVATE inlay_${room} inlay_settings GTest::gtest GTest::gmock GTest::gtest_main ${ARGN})
-  target_compile_definitions(${room}_test PRIVATE INLAY_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" INLAY_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  target_compile_definitions(${room}_test PRIVATE INLAY_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" INLAY_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+    INLAY_SANITIZED=$<BOOL:${INLAY_SANITIZE}>)
   gtest_discover_tests(${room}_test PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT HF_HUB_OFFLINE=1 DISCOVERY_TIMEOUT 60)
 endfunction()
 

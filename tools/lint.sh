@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything that is checked without running Inlay: format, layers and forbidden words, shell and Python, clang-tidy.
-#   tools/lint.sh          checks, from the repository root; build/ must be configured
+#   tools/lint.sh          checks, from the repository root
 #   tools/lint.sh --fix    formats C++ and Python first
 # All checks run; exit 1 when any has a finding.
 set -uo pipefail
@@ -26,8 +26,9 @@ ruff=.venv/tests/bin/ruff
   echo "error: ruff is not here. ./test installs it into .venv/tests." >&2
   exit 1
 }
-[ -f build/compile_commands.json ] || {
-  echo "error: build/ is not configured. Run: cmake --preset release" >&2
+# clang's own flags, and sources joined as in the sanitized builds: the headers of eight are read once.
+{ [ -f build-asan/build.ninja ] || cmake --preset asan; } >/dev/null && ninja -C build-asan build.ninja >/dev/null || {
+  echo "error: build-asan is not configured. Run: cmake --preset asan" >&2
   exit 1
 }
 
@@ -44,5 +45,5 @@ check "clang-format" "Run: tools/lint.sh --fix" check_format
 check "check_layers" "The rules are in src/README.md and CONTRIBUTING.md." python3 tools/check_layers.py
 check "ruff format" "Run: tools/lint.sh --fix" "$ruff" format --quiet --check "${python[@]}"
 check "ruff" "Run: tools/lint.sh --fix, then mend the rest." "$ruff" check --quiet "${python[@]}"
-check "clang-tidy" "Mend the code; a check that is wrong in general leaves .clang-tidy." python3 tools/tidy.py build
+check "clang-tidy" "Mend the code; a check that is wrong in general leaves .clang-tidy." python3 tools/tidy.py build-asan
 exit $bad

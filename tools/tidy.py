@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs clang-tidy over src/ and frontends/, only where something changed since it last passed.
 
-A file's stamp is the sha256 of its text, of every project header that it reaches, of .clang-tidy and of clang-tidy's
-version; stamps lie in BUILD/lint. Needs BUILD/compile_commands.json, so configure first. Standard library only.
+A file's stamp is the sha256 of its text, of every project file that it reaches, of .clang-tidy and of clang-tidy's
+version; stamps lie in BUILD/lint. Needs BUILD/compile_commands.json, so configure first. In a unity build (the presets
+asan and tsan) eight sources are looked at as one, which reads the headers once. Standard library only.
 """
 
 import hashlib
@@ -47,10 +48,11 @@ class Closure:
 
 
 def main() -> int:
-    build = Path(sys.argv[1] if len(sys.argv) > 1 else "build")
+    build = Path(sys.argv[1] if len(sys.argv) > 1 else "build-asan")
     commands = json.loads((build / "compile_commands.json").read_text())
     sources = sorted({Path(entry["file"]) for entry in commands})
-    wanted = [path for path in sources if path.is_relative_to(ROOT / "src") or path.is_relative_to(ROOT / "frontends")]
+    folders = [top / name for top in (ROOT, build.resolve()) for name in ("src", "frontends")]
+    wanted = [path for path in sources if any(path.is_relative_to(folder) for folder in folders)]
 
     version = subprocess.run(["clang-tidy", "--version"], check=True, capture_output=True).stdout
     base = hashlib.sha256(version + (ROOT / ".clang-tidy").read_bytes()).hexdigest()

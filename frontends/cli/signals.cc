@@ -12,14 +12,14 @@ namespace inlay::cli {
 namespace {
 
 // Written while signals are held back (HoldSignals), read by the handler.
-struct Slot {
+struct PathSlot {
   volatile sig_atomic_t used = 0;
   char path[4096] = {};
 };
-std::array<Slot, 4> g_slots;
+std::array<PathSlot, 4> g_slots;
 
 extern "C" void end_process(int signal) {
-  for (const Slot& slot : g_slots) {
+  for (const PathSlot& slot : g_slots) {
     if (slot.used != 0) ::unlink(slot.path);
   }
   static constexpr char kMessage[] = "\ninlay: interrupted\n";

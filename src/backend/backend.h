@@ -104,8 +104,11 @@ class Backend {
   virtual std::vector<std::string> units() const { return {}; }
   // Whether `auto` never takes it: an oracle, or an engine that is slower than Inlay's own.
   virtual bool only_by_name() const { return false; }
-  // What --dtype auto means for this Program.
-  virtual std::string default_dtype(const Program&) const { return "fp32"; }
+  // What --dtype auto means for this Program on a part of the room, or on the room by its bare name.
+  virtual std::string default_dtype(const Program&, std::string_view unit) const {
+    static_cast<void>(unit);
+    return "fp32";
+  }
   // Why this Program cannot run here; empty: it can. One reason a line: "step layer.0.attention:
   // ...".
   virtual std::vector<std::string> supports(const Program& program,

@@ -18,8 +18,8 @@ struct AbsentRoom {
 constexpr std::array<AbsentRoom, 3> kAbsent{
     {{"onnxruntime", "ONNX Runtime",
       "build Inlay with cmake -DINLAY_ONNXRUNTIME=ON, or use --device cpu"},
-     {"mlx", "MLX", "use --device cpu"},
-     {"torch", "LibTorch", "use --device cpu"}}};
+     {"mlx", "MLX", "build Inlay with cmake -DINLAY_MLX=ON, or use --device cpu"},
+     {"torch", "LibTorch", "build Inlay with cmake -DINLAY_TORCH=ON, or use --device cpu"}}};
 
 std::string absent_reason(const AbsentRoom& room) {
   return std::string("this build of Inlay ") + version() + " has no " + std::string(room.engine) +
@@ -121,18 +121,19 @@ const Backend& by_name(const std::string& device, const std::vector<std::string>
 }
 
 void check_dtype(const std::string& wish) {
-  static constexpr std::array<std::string_view, 6> kKnown{"auto", "fp32", "bf16",
-                                                          "fp16", "int8", "fp8"};
+  static constexpr std::array<std::string_view, 7> kKnown{"auto", "fp32", "bf16", "fp16",
+                                                          "int8", "int4", "fp8"};
   if (std::find(kKnown.begin(), kKnown.end(), wish) == kKnown.end()) {
     fail(ErrorCode::kUsage, "--dtype",
-         "expected auto, fp32, bf16, fp16, int8 or fp8, got \"" + printable(wish) + "\".");
+         "expected auto, fp32, bf16, fp16, int8, int4 or fp8, got \"" + printable(wish) + "\".");
   }
 }
 
 // Puts what `auto` means to this room into the options.
 void resolve_dtype(const Wish& wish, const Backend& backend, const Program& program,
                    CompileOptions* options) {
-  options->dtype = wish.dtype == "auto" ? backend.default_dtype(program) : wish.dtype;
+  options->dtype = wish.dtype == "auto" ? backend.default_dtype(program, options->unit)
+                                         : wish.dtype;
 }
 
 // Why a device that a verdict prefers cannot be taken as it was measured; empty: it can, and the

@@ -17,9 +17,9 @@ namespace {
 
 // Owns a descriptor for the length of a scope. Opening never waits, not even for a pipe's writer:
 // what is not a regular file is refused afterwards.
-class Descriptor {
+class OpenFile {
  public:
-  explicit Descriptor(const std::filesystem::path& path)
+  explicit OpenFile(const std::filesystem::path& path)
       : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
     const int error = errno;
     if (fd_ >= 0) return;
@@ -27,9 +27,9 @@ class Descriptor {
     fail(missing ? ErrorCode::kNotFound : ErrorCode::kBadInput, path.string(),
          std::string("expected a readable file, got: ") + std::strerror(error) + ".");
   }
-  ~Descriptor() { ::close(fd_); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
+  ~OpenFile() { ::close(fd_); }
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
   int get() const { return fd_; }
   std::size_t size(const std::filesystem::path& path) const {
     struct stat info {};
@@ -46,7 +46,7 @@ class Descriptor {
 }  // namespace
 
 MappedFile::MappedFile(const std::filesystem::path& path) {
-  const Descriptor file(path);
+  const OpenFile file(path);
   size_ = file.size(path);
   if (size_ == 0) return;
   void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
@@ -65,7 +65,7 @@ MappedFile::MappedFile(MappedFile&& other) noexcept
     : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
 std::string read_file(const std::filesystem::path& path, std::size_t limit) {
-  const Descriptor file(path);
+  const OpenFile file(path);
   const std::size_t size = file.size(path);
   if (size > limit) {
     fail(ErrorCode::kBadInput, path.string(),

@@ -94,7 +94,7 @@ const DeviceVerdict* cpu_of(const Verdict& verdict, std::string_view dtype) {
   return nullptr;
 }
 
-// What `auto` may mean by a dtype: never int8 or fp8.
+// What `auto` may mean by a dtype: never int8, int4 or fp8.
 bool wide(std::string_view dtype) { return dtype == "fp32" || dtype == "fp16" || dtype == "bf16"; }
 
 // Removed again unless it was renamed.

@@ -41,11 +41,6 @@ bool is_file(const fs::path& path) {
   return fs::is_regular_file(path, error);
 }
 
-bool is_folder(const fs::path& path) {
-  std::error_code error;
-  return fs::is_directory(path, error);
-}
-
 void make_folders(const fs::path& path) {
   std::error_code error;
   fs::create_directories(path, error);
@@ -140,6 +135,11 @@ bool complete_by_files(const fs::path& snapshot, const Absent& absent) {
 }
 
 }  // namespace
+
+bool is_folder(const fs::path& path) {
+  std::error_code error;
+  return fs::is_directory(path, error);
+}
 
 HubCache::HubCache(fs::path cache, std::string_view id) : id_(id), cache_(std::move(cache)) {
   std::string name = "models--" + std::string(id);

@@ -16,6 +16,9 @@
 
 namespace inlay::files {
 
+// False, too, for what cannot be looked at.
+bool is_folder(const std::filesystem::path& path);
+
 class HubCache {
  public:
   // `id` is org/name, checked by the caller.

@@ -13,11 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-bool is_folder(const fs::path& path) {
-  std::error_code error;
-  return fs::is_directory(path, error);
-}
-
 constexpr std::size_t kMaxLocator = 4096;  // PATH_MAX
 
 struct HubId {

@@ -12,7 +12,7 @@ namespace inlay::files {
 namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
-constexpr std::array<std::pair<std::string_view, DType>, 3> kDTypes{
+constexpr std::array<std::pair<std::string_view, DType>, 3> kNumpyTypes{
     {{"<f4", DType::kF32}, {"<f2", DType::kF16}, {"<f8", DType::kF64}}};
 
 [[noreturn]] void damaged(const std::string& where, const std::string& message) {
@@ -71,7 +71,7 @@ TensorView parse_npy(std::string_view bytes, const std::string& where) {
   TensorView view;
   const std::string_view type = value_of(header, "descr", ',', where);
   const DType* dtype = nullptr;
-  for (const auto& [name, known] : kDTypes) {
+  for (const auto& [name, known] : kNumpyTypes) {
     if (type == "'" + std::string(name) + "'") dtype = &known;
   }
   const std::string_view order = value_of(header, "fortran_order", ',', where);

@@ -12,7 +12,7 @@ namespace inlay::files {
 namespace {
 
 constexpr std::size_t kMaxRoutes = 64;
-constexpr std::size_t kMaxModules = 64;
+constexpr std::size_t kMaxRouteModules = 64;
 
 const Router::Route* by_name(const std::vector<Router::Route>& routes, std::string_view name) {
   const auto at =
@@ -48,7 +48,7 @@ Router parse_router(std::string_view json, std::string_view file) {
   const JsonValue structure = root.at("structure");
   for (const auto& [name, ids] : structure.members()) {
     Router::Route route{std::string(name), {}};
-    check_count(ids, ids.items().size(), kMaxModules, "modules");
+    check_count(ids, ids.items().size(), kMaxRouteModules, "modules");
     for (const JsonValue& id : ids.items()) {
       const auto module = modules.find(id.string());
       if (module == modules.end()) {

@@ -20,9 +20,9 @@ constexpr std::uint32_t kEnd64Locator = 0x07064B50;
 constexpr std::uint64_t kMaxEntries = 1'000'000;
 
 // Little-endian reads that know their bounds.
-class Reader {
+class ZipBytes {
  public:
-  Reader(std::string_view bytes, std::string_view file) : bytes_(bytes), file_(file) {}
+  ZipBytes(std::string_view bytes, std::string_view file) : bytes_(bytes), file_(file) {}
 
   template <typename T>
   T at(std::uint64_t offset) const {
@@ -55,7 +55,7 @@ struct Directory {
   std::uint64_t offset = 0, entries = 0;
 };
 
-Directory find_directory(const Reader& zip) {
+Directory find_directory(const ZipBytes& zip) {
   constexpr std::uint64_t kEndBytes = 22;
   constexpr std::uint64_t kMaxComment = 65535;
   if (zip.size() < kEndBytes)
@@ -76,7 +76,7 @@ Directory find_directory(const Reader& zip) {
 }
 
 // A 64-bit field of the ZIP64 extra block; fields appear only where the 32-bit one is all ones.
-std::optional<std::uint64_t> zip64_field(const Reader& zip, std::uint64_t extra,
+std::optional<std::uint64_t> zip64_field(const ZipBytes& zip, std::uint64_t extra,
                                          std::uint64_t extra_bytes, int index) {
   for (std::uint64_t at = extra; at + 4 <= extra + extra_bytes;) {
     const auto id = zip.at<std::uint16_t>(at);
@@ -92,7 +92,7 @@ std::optional<std::uint64_t> zip64_field(const Reader& zip, std::uint64_t extra,
 
 std::map<std::string, std::string_view, std::less<>> read_stored_zip(std::string_view bytes,
                                                                      std::string_view file) {
-  const Reader zip(bytes, file);
+  const ZipBytes zip(bytes, file);
   const Directory directory = find_directory(zip);
   if (directory.entries > kMaxEntries)
     zip.bad(directory.offset, "expected at most a million entries.");

@@ -15,7 +15,6 @@ constexpr std::size_t kRequestBytes = std::size_t{1} << 20U;
 // Of texts in chunks, whose vectors may be larger than they are: one of 384 floats for every token
 // of a request at the very most.
 constexpr std::size_t kChunkedBytes = std::size_t{1} << 18U;
-constexpr int kPauseMilliseconds = 20;  // input silent for longer is a pause
 
 class Stream {
  public:

@@ -4,11 +4,6 @@
 #include <utility>
 
 namespace inlay::io {
-namespace {
-
-constexpr int kPauseMilliseconds = 20;  // as the stream of requests has it
-
-}  // namespace
 
 ReadAhead::ReadAhead(std::unique_ptr<TextReader> source, std::size_t most_texts)
     : source_(std::move(source)) {

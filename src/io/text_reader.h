@@ -23,6 +23,8 @@ enum class InputFormat {
 // .jsonl and .csv (in any case) say so themselves; everything else is txt.
 InputFormat input_format_of(std::string_view path);
 
+inline constexpr int kPauseMilliseconds = 20;  // input silent for longer is a pause
+
 // Texts in order. Not thread-safe. Each text is valid UTF-8; what is not throws kBadInput "[file
 // line 7] ...".
 class TextReader {

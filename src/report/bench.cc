@@ -19,7 +19,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kTexts = 100, kLarge = 10000;
-constexpr double kReportSeconds = 5;
 constexpr std::size_t kBatches[] = {1, 8, 32, 100, 256};
 // Of the time of a row: one text is soon measured, 10,000 take what they take.
 constexpr double kWeightOne = 1, kWeightHundred = 4, kWeightLarge = 40;

@@ -16,18 +16,15 @@ namespace inlay::report {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::size_t kTexts = 64;
+constexpr std::size_t kMeasuredTexts = 64;
 // Of the time that a device has, what passes may take: the rest is start, loading and results.
 constexpr double kPassShare = 0.3;
 constexpr double kMostPassSeconds = 1.5;
-// Of all the time, what asking the devices what they are may take: a driver that starts several
-// GPUs needs seconds.
-constexpr double kReportShare = 0.4;
 
 // What `auto` chooses from. The other rooms run on the same hardware by a longer road.
 bool is_default_candidate(const std::string& device) {
-  return device == "cpu" || device == "cuda" || device.starts_with("cuda:") || device == "mlx" ||
-         device.starts_with("mlx:") || device == "onnxruntime:coreml";
+  return device == "cpu" || device == "cuda" || device.starts_with("cuda:") ||
+         device == "mlx:gpu" || device == "onnxruntime:coreml";
 }
 
 std::string text_of(double value, const char* format) {
@@ -37,7 +34,7 @@ std::string text_of(double value, const char* format) {
 }
 
 Workload measure_load(const std::string& task) {
-  Workload load{task, {}, bench_texts(kTexts)};
+  Workload load{task, {}, bench_texts(kMeasuredTexts)};
   if (task == "rerank") {
     load.queries = {load.texts.front()};
     load.texts.erase(load.texts.begin());

@@ -16,6 +16,11 @@ namespace inlay::report {
 // for what comes before and after.
 inline constexpr double kMeasureSeconds = 9.5;
 inline constexpr double kMeasureAllSeconds = 29.5;
+// Of all the time, what asking the devices what they are may take: a driver that starts several
+// GPUs needs seconds.
+inline constexpr double kReportShare = 0.4;
+// The same in seconds, where nothing is measured: a driver that takes longer has hung.
+inline constexpr double kReportSeconds = 5;
 // A job of more texts measures before it begins, where no verdict is known.
 inline constexpr std::int64_t kLargeJob = 2000;
 

@@ -12,19 +12,15 @@ namespace inlay::report {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-// A driver that takes longer to say what it is has hung.
-constexpr double kReportSeconds = 5;
-// While measuring: of the time that there is.
-constexpr double kReportShare = 0.4;
 
-struct Subject {
+struct ModelTask {
   std::string locator, task;
   engine::ModelTasks model;
 };
 
 // The tasks of the model named; without one, the first default model of each task that is here.
-std::vector<Subject> subjects(const std::string& model) {
-  std::vector<Subject> out;
+std::vector<ModelTask> model_tasks_of(const std::string& model) {
+  std::vector<ModelTask> out;
   if (!model.empty()) {
     const engine::ModelTasks tasks = engine::model_tasks(model);
     for (const std::string& task : tasks.tasks)
@@ -52,10 +48,10 @@ std::string status_report(const StatusOptions& options) {
       options.measure ? options.measuring.seconds * kReportShare : kReportSeconds;
   std::vector<engine::DeviceReport> devices =
       report_devices(options.model, options.disable, report_seconds);
-  const std::vector<Subject> all = subjects(options.model);
+  const std::vector<ModelTask> all = model_tasks_of(options.model);
   std::string not_kept;
   for (std::size_t i = 0; i < all.size(); ++i) {
-    const Subject& subject = all[i];
+    const ModelTask& subject = all[i];
     const engine::VerdictKey key = engine::verdict_key(subject.model, subject.task);
     std::optional<engine::Verdict> verdict = engine::read_verdict(key);
     if (options.measure) {

@@ -6,18 +6,18 @@
 namespace inlay::report {
 namespace {
 
-struct Subject {
+struct Topic {
   std::vector<std::string_view> questions, statements, foreign;
 };
 
-std::vector<Subject> subjects() {
-  std::vector<Subject> all(1);
+std::vector<Topic> topics() {
+  std::vector<Topic> all(1);
   std::string_view rest = text_bank();
   while (!rest.empty()) {
     const std::size_t end = rest.find('\n');
     const std::string_view line = rest.substr(0, end);
     rest.remove_prefix(end + 1);
-    Subject& subject = all.back();
+    Topic& subject = all.back();
     if (line.empty()) {
       all.emplace_back();
     } else if (subject.questions.size() < 2) {
@@ -26,7 +26,7 @@ std::vector<Subject> subjects() {
       subject.statements.push_back(line);
     }
   }
-  for (Subject& subject : all) {
+  for (Topic& subject : all) {
     subject.foreign.assign(subject.statements.end() - 2, subject.statements.end());
     subject.statements.resize(subject.statements.size() - 2);
   }
@@ -40,7 +40,7 @@ void append(std::string* text, std::string_view sentence) {
 
 // `count` statements of a subject from `first` on, `stride` apart, which shares no divisor with
 // their number, 8.
-std::string passage(const Subject& subject, std::size_t first, std::size_t stride,
+std::string passage(const Topic& subject, std::size_t first, std::size_t stride,
                     std::size_t count) {
   std::string text;
   for (std::size_t i = 0; i < count; ++i)
@@ -52,9 +52,9 @@ std::string passage(const Subject& subject, std::size_t first, std::size_t strid
 
 TextSet verify_texts() {
   TextSet set;
-  const std::vector<Subject> all = subjects();
+  const std::vector<Topic> all = topics();
   for (std::size_t i = 0; i < all.size(); ++i) {
-    const Subject& subject = all[i];
+    const Topic& subject = all[i];
     set.queries.insert(set.queries.end(), subject.questions.begin(), subject.questions.end());
     set.documents.emplace_back(subject.foreign[i % 2]);
     set.documents.emplace_back(subject.statements[0]);
@@ -67,7 +67,7 @@ TextSet verify_texts() {
 
 TextSet verify_pairs() {
   TextSet set;
-  const std::vector<Subject> all = subjects();
+  const std::vector<Topic> all = topics();
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (i % 4 == 0) set.queries.emplace_back(all[i].questions[i / 4 % 2]);
     set.documents.emplace_back(all[i].statements[i % 3]);
@@ -82,11 +82,11 @@ std::vector<std::string> bench_texts(std::size_t count) {
   // as unequal.
   static constexpr std::array<std::size_t, 10> kLengths{4, 2, 5, 3, 8, 1, 4, 6, 3, 7};
   static constexpr std::array<std::size_t, 4> kStrides{1, 3, 5, 7};
-  const std::vector<Subject> all = subjects();
+  const std::vector<Topic> all = topics();
   std::vector<std::string> texts;
   texts.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
-    const Subject& subject = all[i % all.size()];
+    const Topic& subject = all[i % all.size()];
     const std::size_t round = i / all.size();
     std::string text = passage(subject, round, kStrides[round / 8 % kStrides.size()],
                                kLengths[i % kLengths.size()]);

@@ -93,7 +93,7 @@ std::string fixed(double value, const char* format) {
   return text;
 }
 
-std::string percent(double share) { return fixed(share * 100, "%.1f %%"); }
+std::string exact_percent(double share) { return fixed(share * 100, "%.1f %%"); }
 
 }  // namespace
 
@@ -161,7 +161,8 @@ std::string verify_table(const std::vector<Verified>& results) {
     table.add_row({"  largest difference", fixed(agreement.max_abs, "%.3g"),
                    fixed(tolerance.max_abs * agreement.scale, "at most %.3g")});
     table.add_row({"  same " + std::to_string(agreement.nearest) + " nearest",
-                   percent(agreement.same_nearest), "at least " + percent(tolerance.same_nearest)});
+                   exact_percent(agreement.same_nearest),
+                   "at least " + exact_percent(tolerance.same_nearest)});
     table.add_row(
         {"  seconds, " + result.reference + " and " + result.stats.device,
          fixed(result.reference_seconds, "%.2f") + " and " + fixed(result.device_seconds, "%.2f"),
@@ -175,7 +176,7 @@ std::string verify_table(const std::vector<Verified>& results) {
   table.add_row({"  dtype", "least cosine", "difference", "same nearest", "tie"});
   for (const Tolerance& tolerance : tolerances()) {
     table.add_row({"  " + std::string(tolerance.dtype), fixed(tolerance.min_cosine, "%g"),
-                   fixed(tolerance.max_abs, "%g"), percent(tolerance.same_nearest),
+                   fixed(tolerance.max_abs, "%g"), exact_percent(tolerance.same_nearest),
                    fixed(tolerance.tie, "%g")});
   }
   return out + table.text();

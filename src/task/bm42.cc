@@ -18,7 +18,7 @@
 namespace inlay::task {
 namespace {
 
-constexpr const char* kLanguage = "english";
+constexpr const char* kBm42Language = "english";
 constexpr double kAlpha = 0.5;
 
 bool is_punctuation(std::string_view word) {  // Python's string.punctuation
@@ -96,7 +96,7 @@ class Bm42 final : public Task {
     std::vector<std::size_t> tokens;
   };
   std::vector<Weighed> stems(std::span<const std::int32_t> ids) const {
-    const Stemmer stemmer(kLanguage);
+    const Stemmer stemmer(kBm42Language);
     std::vector<Weighed> out;
     for (Word& word : pieces_.words(ids, true)) {
       if (stop_words_.contains(word.text) || is_punctuation(word.text)) continue;

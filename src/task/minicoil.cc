@@ -20,7 +20,7 @@
 namespace inlay::task {
 namespace {
 
-constexpr const char* kLanguage = "english";
+constexpr const char* kMinicoilLanguage = "english";
 constexpr double kAverageLength = 150;
 // Words to count start in a bucket of so many indices behind the vocabulary's.
 constexpr std::int64_t kGap = 32000;
@@ -214,7 +214,7 @@ std::int32_t MiniCoil::unknown_index(std::string_view word) const {
 
 WordVector MiniCoil::vector(std::span<const std::int32_t> ids, std::span<const float> hidden,
                             bool query) const {
-  const Stemmer stemmer(kLanguage);
+  const Stemmer stemmer(kMinicoilLanguage);
   const Sentence sentence = clean(resolve(ids, hidden, stemmer), stemmer);
   double length = 0;
   for (const Entry& entry : sentence.entries()) length += static_cast<double>(entry.count);

@@ -134,6 +134,7 @@ void AddedTokens::find(std::string_view text, bool normalized, std::vector<Added
   }
   thread_local Marks marks;
   const std::uint64_t* firsts = marks.fill(finder.first_bytes, text);
+  const TrieText walked(text);
   std::uint32_t covered = 0;  // end of the last stretch
   std::uint32_t spaces_known =
       0;  // white space was followed up to here, so that no run is walked twice
@@ -142,11 +143,10 @@ void AddedTokens::find(std::string_view text, bool normalized, std::vector<Added
     if (at == size) break;
     std::uint32_t state = ByteTrie::kRoot, end = 0;
     std::int32_t id = -1;
-    for (std::uint32_t next = at; next < size && finder.trie.step(&state, text[next]);) {
-      ++next;
+    for (std::size_t next = at; next < size && finder.trie.step(walked, &state, &next);) {
       if (finder.trie.value(state) >= 0) {
         id = finder.trie.value(state);
-        end = next;
+        end = static_cast<std::uint32_t>(next);
       }
     }
     if (id < 0) {

@@ -13,6 +13,7 @@ BertPath::BertPath(const BertNormalizerOptions& options, const Normalizer* norma
                    const WordPiece* model)
     : breaks_(kWhitespace | kPunctuation | (options.handle_chinese_chars ? kCjk : 0U)),
       removed_(options.clean_text ? kBertRemoved : 0U),
+      ideographs_(options.handle_chinese_chars ? kIdeographs : 0),
       normalizer_(normalizer),
       model_(model) {
   for (unsigned byte = 0; byte < 256; ++byte) {
@@ -75,6 +76,12 @@ void BertPath::absent(std::string_view text, std::size_t begin, std::size_t end,
   for (std::size_t at = begin; at < end;) {
     const CodePoint c = utf8_decode(text, at);
     const std::size_t next = at + c.bytes;
+    if (is_ideograph(c.value)) {
+      if (done < at) word(text, done, at, cache, out);
+      ideograph(text, at, c.value, out);
+      done = at = next;
+      continue;
+    }
     const std::uint32_t flags = c.bytes > 1 ? char_record(c.value).flags : 0;
     if ((flags & breaks_) != 0 && (flags & removed_) == 0) {
       if (done < at) word(text, done, at, cache, out);
@@ -88,6 +95,18 @@ void BertPath::absent(std::string_view text, std::size_t begin, std::size_t end,
   } else if (done < end) {
     word(text, done, end, cache, out);
   }
+}
+
+void BertPath::ideograph(std::string_view text, std::size_t at, char32_t c, IdList* out) const {
+  std::atomic<std::uint32_t>& known = ideographs_[c - kFirstIdeograph];
+  if (const std::uint32_t value = known.load(std::memory_order_relaxed); value != 0)
+    return out->push_back(static_cast<std::int32_t>(value - 1));
+  thread_local std::vector<TokenSpan> spans;
+  spans.clear();
+  compute(text.substr(at, 3), &spans);
+  for (const TokenSpan& span : spans) out->push_back(span.id);
+  if (spans.size() == 1)
+    known.store(static_cast<std::uint32_t>(spans[0].id) + 1, std::memory_order_relaxed);
 }
 
 void BertPath::encode(std::string_view text, std::size_t limit, IdList* out) const {
@@ -115,7 +134,14 @@ void BertPath::encode(std::string_view text, std::size_t limit, IdList* out) con
         }
       }
       length += length == 0 ? 1 : 0;
-      if (!batch.add(begin, begin + length)) return;
+      // A stretch that begins with an ideograph is several words, or one that has its own table.
+      const auto lead = static_cast<unsigned char>(text[begin]);
+      const bool ideographs =
+          lead >= 0xE4 && lead <= 0xE9 && is_ideograph(utf8_decode(text, begin).value);
+      if (!(ideographs ? batch.add_absent(begin, begin + length)
+                       : batch.add(begin, begin + length))) {
+        return;
+      }
     }
   }
   batch.flush();

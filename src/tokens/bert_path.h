@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,8 @@ class BertPath final : public WordPath {
   void compute(std::string_view word, std::vector<TokenSpan>* out) const override;
   void absent(std::string_view text, std::size_t begin, std::size_t end, IdCache* cache,
               IdList* out) const override;
+  void ideograph(std::string_view text, std::size_t at, char32_t c, IdList* out) const;
+  bool is_ideograph(char32_t c) const { return c - kFirstIdeograph < ideographs_.size(); }
 
   ByteSet inside_;               // bytes of words: all that is neither white space nor punctuation
   ByteSet punctuation_;          // each a word of its own
@@ -32,6 +35,11 @@ class BertPath final : public WordPath {
   std::array<bool, 128> plain_;  // characters of words that it does not remove
   std::uint32_t breaks_;         // flags of characters beyond ASCII at which every word ends,
   std::uint32_t removed_;        // but for those with this flag, which vanish
+  // Ids + 1 of the common ideographs, each a word of its own, where such a word has one id; 0: not
+  // yet computed. Filled as texts bring them, by any thread, always with the same value. Empty when
+  // ideographs are no words of their own.
+  static constexpr char32_t kFirstIdeograph = 0x4E00, kIdeographs = 0x5200;
+  mutable std::vector<std::atomic<std::uint32_t>> ideographs_;
   const Normalizer* normalizer_;
   const WordPiece* model_;
 };

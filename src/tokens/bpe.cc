@@ -324,7 +324,17 @@ void Bpe::compute(std::string_view word, std::vector<TokenSpan>* out) const {
   append(symbols, out);
 }
 
+bool Bpe::match(std::string_view bytes, std::vector<TokenSpan>* out) const {
+  if (!is_matched_.load(std::memory_order_acquire)) {
+    if (words_.fetch_add(1, std::memory_order_relaxed) != merges_.size()) return false;
+    matched_.build(vocab_, merges_, alphabet_ids_);
+    is_matched_.store(true, std::memory_order_release);
+  }
+  return matched_.encode(bytes, ignore_merges_, out);
+}
+
 void Bpe::compute_bytes(std::string_view bytes, std::vector<TokenSpan>* out) const {
+  if (!alphabet_ids_.empty() && match(bytes, out)) return;
   thread_local Scratch scratch;
   if (ignore_merges_ || alphabet_ids_.empty()) {
     scratch.spelled.clear();

@@ -3,9 +3,11 @@
 // ("<0x0A>") is done here.
 #pragma once
 
+#include <atomic>
 #include <optional>
 #include <string>
 
+#include "tokens/matched_bpe.h"
 #include "tokens/merge_table.h"
 #include "tokens/model.h"
 
@@ -37,6 +39,7 @@ class Bpe final : public Model {
   void append_unknown(std::uint32_t bytes, std::optional<Symbol>* pending,
                       std::vector<Symbol>* symbols) const;
   void prepare_bytes();
+  bool match(std::string_view bytes, std::vector<TokenSpan>* out) const;
   static void append(const std::vector<Symbol>& symbols, std::vector<TokenSpan>* out);
   template <typename Rank>
   void merge_short(std::vector<Symbol>* symbols, Rank&& first_rank) const;
@@ -53,6 +56,11 @@ class Bpe final : public Model {
   // pairs of two of them (256 KiB, of which text uses little). Empty otherwise.
   std::vector<std::int32_t> alphabet_ids_;
   std::vector<std::uint32_t> alphabet_ranks_;
+  // Built by the thread that computes one word more than there are merges: by then merging has
+  // taken longer than building does, and a start for a few texts does without.
+  mutable MatchedBpe matched_;
+  mutable std::atomic<bool> is_matched_{false};
+  mutable std::atomic<std::uint32_t> words_{0};
   std::vector<std::int32_t> byte_ids_;  // 256 ids of "<0xNN>" when byte_fallback; -1: absent
   std::string unk_token_, prefix_, suffix_, where_;
   bool has_unk_ = false, fuse_unk_ = false, byte_fallback_ = false, ignore_merges_ = false;

@@ -10,16 +10,17 @@ namespace inlay::tokens {
 // among free cells only. After kTries candidates the array grows instead: building stays linear
 // whatever the keys.
 struct ByteTrie::Builder {
-  static constexpr int kTries = 64;
+  static constexpr int kTries = 128, kDropped = 64;
   std::vector<Cell>& cells;
-  std::vector<std::uint32_t> previous,
-      next;  // index cells.size() side: cell 0 (the root, never free) is the head
+  std::vector<std::uint32_t> previous, next;  // of free cells; cell 0, the root, is the list's head
+  std::vector<bool> used;                     // bases
 
   void grow(std::size_t size) {
-    const std::size_t old = cells.size();
+    const std::size_t old = previous.size();
     cells.resize(size);
     previous.resize(size);
     next.resize(size);
+    used.resize(size);
     for (std::size_t i = old; i < size; ++i) {
       previous[i] = i == old ? (old == 0 ? 0 : previous[0]) : static_cast<std::uint32_t>(i - 1);
       next[i] = i + 1 < size ? static_cast<std::uint32_t>(i + 1) : 0;
@@ -31,26 +32,31 @@ struct ByteTrie::Builder {
     next[previous[0]] = static_cast<std::uint32_t>(old);
     previous[0] = static_cast<std::uint32_t>(size - 1);
   }
-  void take(std::uint32_t cell, std::uint32_t parent) {
-    cells[cell].parent = parent;
+  void take(std::uint32_t cell) {
     next[previous[cell]] = next[cell];
     previous[next[cell]] = previous[cell];
+    next[cell] = previous[cell] = cell;
   }
-  // A base at which all labels' cells are free; `labels` ascend. Bases start at 256, so no child
-  // can be the root.
+  // A base of its own at which all labels' cells are free; `labels` ascend. Bases start at
+  // kLabels, so no child is the root or among the free cells behind it.
   std::uint32_t find_base(const unsigned char* labels, std::size_t count) {
     int tries = 0;
     for (std::uint32_t cell = next[0]; cell != 0 && tries < kTries; cell = next[cell], ++tries) {
-      if (cell < 256U + labels[0]) continue;
+      if (cell < kLabels + labels[0]) continue;
       const std::uint32_t base = cell - labels[0];
-      if (base + 256U >= cells.size()) break;
-      if (std::all_of(labels, labels + count,
-                      [&](unsigned char label) { return cells[base + label].parent == kFree; })) {
+      if (base + kLabels >= cells.size()) break;
+      if (!used[base] && std::all_of(labels, labels + count, [&](unsigned char label) {
+            return cells[base + label].edge == kFree;
+          })) {
+        used[base] = true;
         return base;
       }
     }
+    // The first in the list have been tried most; without them the next search gets further.
+    for (; tries >= kTries - kDropped; --tries) take(next[0]);
     const auto base = static_cast<std::uint32_t>(cells.size());
-    grow(cells.size() + 512);
+    grow(cells.size() + 2 * kLabels);
+    used[base] = true;
     return base;
   }
 };
@@ -76,61 +82,68 @@ void ByteTrie::sort(std::vector<std::pair<std::string_view, std::int32_t>>* keys
   for (std::size_t i = 0; i < headed.size(); ++i) (*keys)[i] = headed[i].key;
 }
 
+namespace {
+
+// Bytes of the UTF-8 character that begins with this byte; 1 for one that begins none.
+std::size_t character_bytes(char first) {
+  const auto byte = static_cast<unsigned char>(first);
+  return byte < 0xC0 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
+}
+
+}  // namespace
+
 void ByteTrie::build(const std::vector<std::pair<std::string_view, std::int32_t>>& keys) {
-  cells_.clear();
+  cells_.assign(kLabels, {});
   if (keys.empty()) return;
-  Builder builder{cells_, {}, {}};
-  // More than a vocabulary of words takes (BERT's: 1.6 cells a byte). Memory that is never touched
-  // costs nothing; growing by doubling, and shrinking at the end, would copy all there is.
-  std::size_t bytes = 1024;
-  for (const auto& [key, value] : keys) bytes += key.size();
-  cells_.reserve(2 * bytes);
-  builder.previous.reserve(2 * bytes);
-  builder.next.reserve(2 * bytes);
-  builder.grow(1024);
-  cells_[kRoot].parent = kRoot;
-  // Cells below 256 can never be children; taking them keeps the free list short. The root's base
-  // is never 0, so a zero byte cannot lead from the root to itself.
-  for (std::uint32_t cell = 1; cell < 256; ++cell) {
-    builder.take(cell, kFree);
-  }
+  Builder builder{cells_, {}, {}, {}};
+  builder.grow(4 * kLabels);
+  // Cells below kLabels can never be children; taking them keeps the free list short.
+  for (std::uint32_t cell = 1; cell < kLabels; ++cell) builder.take(cell);
   struct Node {
     std::uint32_t state;
-    std::size_t first, last, depth;  // keys [first, last) share `depth` bytes
+    std::size_t first, last, depth;  // keys [first, last) share `depth` bytes and go on
   };
-  std::vector<Node> nodes;
-  nodes.reserve(bytes);
-  nodes.push_back({kRoot, 0, keys.size(), 0});
-  std::array<unsigned char, 256> labels;
-  for (std::size_t at = 0; at < nodes.size();
-       ++at) {  // breadth first: the busy top of the trie lies together
-    Node node = nodes[at];
-    if (node.first < node.last && keys[node.first].first.size() == node.depth) {
-      cells_[node.state].value = keys[node.first].second;
-      ++node.first;
-    }
+  std::vector<Node> nodes{{kRoot, 0, keys.size(), 0}};
+  struct Child {
+    std::uint64_t edge;
+    std::size_t first, last, depth;
+  };
+  std::array<unsigned char, kLabels> labels;
+  std::array<Child, kLabels> children;
+  // Breadth first: the busy top of the trie lies together.
+  for (std::size_t at = 0; at < nodes.size(); ++at) {
+    const Node node = nodes[at];
     std::size_t count = 0;
-    const std::size_t children = nodes.size();
-    for (std::size_t i = node.first; i < node.last; ++i) {
-      const auto label = static_cast<unsigned char>(keys[i].first[node.depth]);
-      if (count == 0 || labels[count - 1] != label) {
-        labels[count++] = label;
-        nodes.push_back({0, i, i, node.depth + 1});
-      }
-      nodes.back().last = i + 1;
-    }
-    if (count == 0) {
-      cells_[node.state].base = 256;
-      continue;
+    for (std::size_t first = node.first, last; first < node.last; first = last) {
+      const std::string_view key = keys[first].first;
+      const char label = key[node.depth];
+      for (last = first + 1; last < node.last && keys[last].first[node.depth] == label;) ++last;
+      // Sorted keys share what their first and last share.
+      const std::string_view other = keys[last - 1].first;
+      std::size_t most = std::min(node.depth + kMostEdge, key.size());
+      if (node.depth < character_bytes(key[0])) most = std::min(most, character_bytes(key[0]));
+      std::size_t depth = node.depth + 1;
+      while (depth < most && key[depth] == other[depth]) ++depth;
+      std::uint64_t edge = 0;
+      for (std::size_t i = depth; i > node.depth; --i)
+        edge = (edge | static_cast<unsigned char>(key[i - 1])) << 8U;
+      labels[count] = static_cast<unsigned char>(label);
+      children[count++] = {edge | (depth - node.depth), first, last, depth};
     }
     const std::uint32_t base = builder.find_base(labels.data(), count);
     cells_[node.state].base = base;
     for (std::size_t i = 0; i < count; ++i) {
-      builder.take(base + labels[i], node.state);
-      nodes[children + i].state = base + labels[i];
+      Child& child = children[i];
+      const std::uint32_t state = base + labels[i];
+      builder.take(state);
+      cells_[state].edge = child.edge;
+      if (keys[child.first].first.size() == child.depth)
+        cells_[state].value = keys[child.first++].second;
+      if (child.first < child.last) nodes.push_back({state, child.first, child.last, child.depth});
     }
   }
-  cells_.resize(cells_.size() + 256);  // base + 255 is always inside
+  cells_.resize(cells_.size() + kLabels);  // base + 255 is always inside
+  cells_.shrink_to_fit();
 }
 
 }  // namespace inlay::tokens

@@ -9,12 +9,12 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "tokens/byte_alphabet.h"
+#include "tokens/nesting.h"
 #include "tokens/regex.h"
 
 namespace inlay::tokens {
 namespace {
 
-constexpr int kMaxNesting = 32;
 constexpr std::int64_t kMaxStrip = 65535;
 constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";
 
@@ -341,7 +341,7 @@ std::unique_ptr<Decoder> read_replace(const JsonValue& json) {
                                           read_text(json, "content"));
 }
 
-std::unique_ptr<Decoder> read_nested(const JsonValue& json, int depth) {
+std::unique_ptr<Decoder> read_nested_decoder(const JsonValue& json, int depth) {
   const std::string_view type = json.at("type").string();
   if (type == "ByteLevel") return std::make_unique<ByteLevelDecoder>();
   if (type == "WordPiece")
@@ -368,7 +368,7 @@ std::unique_ptr<Decoder> read_nested(const JsonValue& json, int depth) {
     }
     std::vector<std::unique_ptr<Decoder>> parts;
     for (const JsonValue& item : json.at("decoders").items())
-      parts.push_back(read_nested(item, depth + 1));
+      parts.push_back(read_nested_decoder(item, depth + 1));
     return std::make_unique<SequenceDecoder>(std::move(parts));
   }
   fail(ErrorCode::kUnsupported, json.where() + "/type",
@@ -383,7 +383,7 @@ std::unique_ptr<Decoder> make_wordpiece_decoder(std::string prefix, bool cleanup
 }
 
 std::unique_ptr<Decoder> read_decoder(const JsonValue& json) {
-  return json.is_null() ? nullptr : read_nested(json, 0);
+  return json.is_null() ? nullptr : read_nested_decoder(json, 0);
 }
 
 }  // namespace inlay::tokens

@@ -85,9 +85,13 @@ class IdCache {
     return cache;
   }
 
-  // A look-up begun: where a short word's ids would be is on its way from memory.
+  // A look-up begun: where the word's ids would be is on its way from memory. The first step asks
+  // for the table of its length, the second, some time later, for the other one where a short word
+  // turned out to have many ids.
   struct Place;
   Place prepare(std::uint32_t owner, std::string_view word, std::size_t readable) const;
+  void prepare_further(std::uint32_t owner, std::string_view word, std::size_t readable,
+                       Place* place) const;
   // find() of the word that `place` was prepared for.
   bool find(std::uint32_t owner, const Place& place, std::string_view word, std::size_t readable,
             IdList* out) const;
@@ -133,14 +137,21 @@ class IdCache {
     }
     bool find(std::uint32_t owner, const typename Entry::Key& key, const Entry* entry,
               IdList* out) const {
-      for (int way = 0; way < 2; ++way, ++entry) {
-        if (entry->key == key && entry->tag >> kCountBits == owner) {
-          std::memcpy(out->room(), entry->ids, sizeof(entry->ids));
-          out->keep(entry->tag & ((1U << kCountBits) - 1));
-          return true;
-        }
-      }
-      return false;
+      return take(owner, key, entry, out) || take(owner, key, entry + 1, out);
+    }
+    static bool is(std::uint32_t owner, const typename Entry::Key& key, const Entry* entry) {
+      return entry->key == key && entry->tag >> kCountBits == owner;
+    }
+    static bool take(std::uint32_t owner, const typename Entry::Key& key, const Entry* entry,
+                     IdList* out) {
+      if (!is(owner, key, entry)) return false;
+      std::memcpy(out->room(), entry->ids, sizeof(entry->ids));
+      out->keep(entry->tag & ((1U << kCountBits) - 1));
+      return true;
+    }
+    void prefetch(const Entry* set) const {
+      for (std::size_t line = 0; line < 2 * sizeof(Entry); line += 64)
+        __builtin_prefetch(reinterpret_cast<const char*>(set) + line);
     }
     void insert(std::uint32_t owner, const typename Entry::Key& key, const std::int32_t* ids,
                 std::size_t count) {
@@ -181,22 +192,38 @@ class IdCache {
 
 struct IdCache::Place {
   Short::Key key;
-  const Short* set;  // nullptr: the word is too long
+  const Short* entry;    // nullptr: too long for the short table, or not there
+  const Long* long_set;  // nullptr: too long for both, or not yet asked for
 };
 
 inline IdCache::Place IdCache::prepare(std::uint32_t owner, std::string_view word,
                                        std::size_t readable) const {
-  if (word.size() > Short::Key::kMost) return {{}, nullptr};
-  Place place{Short::Key::of(word, readable), nullptr};
-  place.set = short_.set(owner, place.key);
-  __builtin_prefetch(place.set);
+  Place place{{}, nullptr, nullptr};
+  if (word.size() <= Short::Key::kMost) {
+    place.key = Short::Key::of(word, readable);
+    place.entry = short_.set(owner, place.key);
+    short_.prefetch(place.entry);
+  } else if (word.size() <= Long::Key::kMost) {
+    place.long_set = long_.set(owner, Long::Key::of(word, readable));
+    long_.prefetch(place.long_set);
+  }
   return place;
+}
+
+inline void IdCache::prepare_further(std::uint32_t owner, std::string_view word,
+                                     std::size_t readable, Place* place) const {
+  if (place->entry == nullptr || short_.is(owner, place->key, place->entry)) return;
+  if (short_.is(owner, place->key, ++place->entry)) return;
+  place->entry = nullptr;
+  place->long_set = long_.set(owner, Long::Key::of(word, readable));
+  long_.prefetch(place->long_set);
 }
 
 inline bool IdCache::find(std::uint32_t owner, const Place& place, std::string_view word,
                           std::size_t readable, IdList* out) const {
-  if (place.set != nullptr && short_.find(owner, place.key, place.set, out)) return true;
-  return word.size() <= Long::Key::kMost && long_.find(owner, Long::Key::of(word, readable), out);
+  if (place.entry != nullptr && short_.take(owner, place.key, place.entry, out)) return true;
+  // Not there, or it has moved since.
+  return find(owner, word, readable, out);
 }
 
 }  // namespace inlay::tokens

@@ -43,12 +43,15 @@ class MergeTable {
   }
   std::int32_t merged(std::uint32_t rank) const { return merges_[rank].merged; }
 
+  struct Merge {
+    std::int32_t left = -1, right = -1, merged = -1;  // -1: no merge of this rank
+  };
+  std::uint32_t size() const { return static_cast<std::uint32_t>(merges_.size()); }
+  const Merge& merge(std::uint32_t rank) const { return merges_[rank]; }
+
  private:
   struct Slot {
     std::uint32_t rank = kNoRank, tag = 0;
-  };
-  struct Merge {
-    std::int32_t left = -1, right = -1, merged = -1;
   };
   bool is(std::uint32_t rank, std::int32_t left, std::int32_t right) const {
     return merges_[rank].left == left && merges_[rank].right == right;

@@ -15,17 +15,14 @@ namespace {
 using Pending = NormalizedString::Pending;
 using Transform = NormalizedString::Transform;
 
-constexpr char32_t kSyllable = 0xAC00, kSyllables = 11172, kLead = 0x1100, kVowel = 0x1161,
-                   kTrail = 0x11A7;
-constexpr char32_t kTrails = 28, kVowelsTrails = 588;
-
 // Calls emit(character, change): 0 for the first, 1 for those that follow it.
 template <typename Emit>
 void decompose(char32_t c, bool compatible, Emit&& emit) {
+  using namespace hangul;
   if (c - kSyllable < kSyllables) {
     const char32_t index = c - kSyllable;
-    emit(kLead + index / kVowelsTrails, 0);
-    emit(kVowel + index % kVowelsTrails / kTrails, 1);
+    emit(kLead + index / (kVowels * kTrails), 0);
+    emit(kVowel + index % (kVowels * kTrails) / kTrails, 1);
     if (index % kTrails != 0) emit(kTrail + index % kTrails, 1);
     return;
   }
@@ -75,7 +72,7 @@ std::size_t safe_end(std::string_view text, std::size_t at, std::uint32_t flag) 
   return at;
 }
 
-std::size_t character_before(std::string_view text, std::size_t at) noexcept {
+std::size_t begin_before(std::string_view text, std::size_t at) noexcept {
   do {
     --at;
   } while ((static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U);
@@ -167,7 +164,7 @@ void to_composed(NormalizedString& text, bool compatible, std::size_t first_unsa
   // A stretch is a safe character and the unsafe ones behind it; nothing joins across its ends.
   std::size_t done = 0;
   for (std::size_t at = first_unsafe; at < old.size(); at = safe_end(old, at, flag)) {
-    const std::size_t begin = at > done ? character_before(old, at) : at;
+    const std::size_t begin = at > done ? begin_before(old, at) : at;
     out.keep(done, begin);
     stretch.clear();
     std::size_t run = 0;  // where the marks that are still to be sorted begin

@@ -39,9 +39,10 @@ std::unique_ptr<Normalizer> form(NormalizationForm form) {
   return simple([form](NormalizedString& text) { normalize_form(form, text); });
 }
 
-class Sequence final : public Normalizer {
+class SequenceNormalizer final : public Normalizer {
  public:
-  explicit Sequence(std::vector<std::unique_ptr<Normalizer>> parts) : parts_(std::move(parts)) {}
+  explicit SequenceNormalizer(std::vector<std::unique_ptr<Normalizer>> parts)
+      : parts_(std::move(parts)) {}
   bool local_at_spaces() const override {
     return std::all_of(parts_.begin(), parts_.end(),
                        [](const auto& part) { return part->local_at_spaces(); });
@@ -180,7 +181,7 @@ std::unique_ptr<Normalizer> sequence(const JsonValue& json) {
       fail(ErrorCode::kBadInput, item.where(), "expected a normalizer, got null.");
     parts.push_back(std::move(part));
   }
-  return std::make_unique<Sequence>(std::move(parts));
+  return std::make_unique<SequenceNormalizer>(std::move(parts));
 }
 
 // Files of the first versions name no type; their members do.

@@ -5,11 +5,10 @@
 #include <map>
 
 #include "base/error.h"
+#include "tokens/nesting.h"
 
 namespace inlay::tokens {
 namespace {
-
-constexpr int kMaxNesting = 32;
 
 std::int32_t read_id(const JsonValue& json) {
   const std::int64_t id = json.integer();

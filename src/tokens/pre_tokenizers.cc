@@ -7,14 +7,13 @@
 
 #include "base/error.h"
 #include "tokens/byte_alphabet.h"
+#include "tokens/nesting.h"
 #include "tokens/regex.h"
 #include "tokens/split.h"
 #include "tokens/unicode.h"
 
 namespace inlay::tokens {
 namespace {
-
-constexpr int kMaxNesting = 32;
 
 // Memory of one split, reused from call to call on a thread.
 struct SplitScratch {
@@ -333,9 +332,10 @@ class ByteLevel final : public PreTokenizer {
   std::optional<Regex> regex_;
 };
 
-class Sequence final : public PreTokenizer {
+class SequencePreTokenizer final : public PreTokenizer {
  public:
-  explicit Sequence(std::vector<std::unique_ptr<PreTokenizer>> parts) : parts_(std::move(parts)) {}
+  explicit SequencePreTokenizer(std::vector<std::unique_ptr<PreTokenizer>> parts)
+      : parts_(std::move(parts)) {}
   bool needs_origins() const override {
     for (const auto& part : parts_) {
       if (part->needs_origins()) return true;
@@ -422,7 +422,7 @@ std::unique_ptr<PreTokenizer> read_fixed_length(const JsonValue& json) {
   return std::make_unique<FixedLength>(static_cast<std::uint64_t>(length));
 }
 
-std::unique_ptr<PreTokenizer> read_nested(const JsonValue& json, int depth) {
+std::unique_ptr<PreTokenizer> read_nested_pre_tokenizer(const JsonValue& json, int depth) {
   const std::string_view type = json.at("type").string();
   if (type == "BertPreTokenizer") return make_bert_pre_tokenizer();
   if (type == "Whitespace") return std::make_unique<Whitespace>();
@@ -452,9 +452,9 @@ std::unique_ptr<PreTokenizer> read_nested(const JsonValue& json, int depth) {
     }
     std::vector<std::unique_ptr<PreTokenizer>> parts;
     for (const JsonValue& item : json.at("pretokenizers").items())
-      parts.push_back(read_nested(item, depth + 1));
+      parts.push_back(read_nested_pre_tokenizer(item, depth + 1));
     if (parts.size() == 1) return std::move(parts.front());
-    return std::make_unique<Sequence>(std::move(parts));
+    return std::make_unique<SequencePreTokenizer>(std::move(parts));
   }
   fail(ErrorCode::kUnsupported, json.where() + "/type",
        "expected a pre-tokenizer that Inlay has, got \"" + printable(type) +
@@ -468,7 +468,7 @@ std::unique_ptr<PreTokenizer> make_bert_pre_tokenizer() {
 }
 
 std::unique_ptr<PreTokenizer> read_pre_tokenizer(const JsonValue& json) {
-  return json.is_null() ? nullptr : read_nested(json, 0);
+  return json.is_null() ? nullptr : read_nested_pre_tokenizer(json, 0);
 }
 
 }  // namespace inlay::tokens

@@ -26,10 +26,6 @@ struct ClassName {
 
 #include "tokens/unicode_tables.inc"
 
-// Hangul composition is arithmetic: Unicode standard, section 3.12.
-constexpr char32_t kSyllable = 0xAC00, kLead = 0x1100, kVowel = 0x1161, kTrail = 0x11A7;
-constexpr char32_t kLeads = 19, kVowels = 21, kTrails = 28, kSyllables = kLeads * kVowels * kTrails;
-
 const Decomposition& decomposition(char32_t c) noexcept {
   if (c >= kDecompositionEnd) return kDecompositions[0];
   const std::uint32_t block = kDecompositionStage1[c >> kDecompositionBits];
@@ -93,6 +89,7 @@ std::u32string_view compatibility_decomposition(char32_t c) noexcept {
 }
 
 char32_t compose(char32_t first, char32_t second) noexcept {
+  using namespace hangul;
   if (!has(second, kComposes)) return 0;
   if (first - kLead < kLeads && second - kVowel < kVowels) {
     return kSyllable + ((first - kLead) * kVowels + (second - kVowel)) * kTrails;

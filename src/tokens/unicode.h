@@ -114,6 +114,13 @@ Lower to_lower(char32_t c) noexcept;
 // Hangul syllables are arithmetic and answer empty here.
 std::u32string_view canonical_decomposition(char32_t c) noexcept;
 std::u32string_view compatibility_decomposition(char32_t c) noexcept;
+// Hangul syllables by arithmetic: Unicode standard, section 3.12.
+namespace hangul {
+inline constexpr char32_t kSyllable = 0xAC00, kLead = 0x1100, kVowel = 0x1161, kTrail = 0x11A7;
+inline constexpr char32_t kLeads = 19, kVowels = 21, kTrails = 28;
+inline constexpr char32_t kSyllables = kLeads * kVowels * kTrails;
+}  // namespace hangul
+
 // The primary composite of a pair, Hangul included; 0 when there is none.
 char32_t compose(char32_t first, char32_t second) noexcept;
 

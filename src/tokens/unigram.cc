@@ -135,16 +135,16 @@ std::unique_ptr<Unigram> Unigram::from_json(const JsonValue& json) {
 
 void Unigram::prepare_first_states() {
   first_states_.assign(kFirstStates, ByteTrie::kRoot);
-  if (trie_.empty()) return;
   std::string character;
   for (char32_t c = 0; c < kFirstStates; ++c) {
     character.clear();
     utf8_append(character, c);
+    const TrieText text(character);
     std::uint32_t state = ByteTrie::kRoot;
-    if (std::all_of(character.begin(), character.end(),
-                    [&](char byte) { return trie_.step(&state, byte); })) {
-      first_states_[c] = state;
+    std::size_t at = 0;
+    while (at < character.size() && trie_.step(text, &state, &at)) {
     }
+    if (at == character.size()) first_states_[c] = state;
   }
 }
 
@@ -159,7 +159,8 @@ void Unigram::best_path(std::string_view word, Scratch* scratch) const {
   const auto size = static_cast<std::uint32_t>(word.size());
   std::vector<Scratch::Node>& nodes = scratch->nodes;
   nodes.assign(size + 1, {0.0, kNowhere, 0});
-  const auto offer = [&](std::uint32_t end, std::int32_t id, std::uint32_t begin, double before) {
+  const TrieText text(word);
+  const auto offer = [&](std::size_t end, std::int32_t id, std::uint32_t begin, double before) {
     const double score = scores_[static_cast<std::size_t>(id)] + before;
     Scratch::Node& node = nodes[end];
     if (node.start == kNowhere || score > node.score) node = {score, begin, id};
@@ -169,9 +170,10 @@ void Unigram::best_path(std::string_view word, Scratch* scratch) const {
     const CodePoint c = utf8_decode(word, begin);
     const std::uint32_t character = c.bytes;
     bool covered = false;
-    std::uint32_t state = ByteTrie::kRoot, end = begin;
-    bool goes_on = !trie_.empty();
-    if (goes_on && c.value < kFirstStates) {
+    std::uint32_t state = ByteTrie::kRoot;
+    std::size_t end = begin;
+    bool goes_on = true;
+    if (c.value < kFirstStates) {
       state = first_states_[c.value];
       end += character;
       goes_on = state != ByteTrie::kRoot;
@@ -180,8 +182,7 @@ void Unigram::best_path(std::string_view word, Scratch* scratch) const {
         offer(end, trie_.value(state), begin, score_here);
       }
     }
-    while (goes_on && end < size && trie_.step(&state, word[end])) {
-      ++end;
+    while (goes_on && end < size && trie_.step(text, &state, &end)) {
       const std::int32_t id = trie_.value(state);
       if (id < 0) continue;
       offer(end, id, begin, score_here);

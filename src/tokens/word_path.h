@@ -44,17 +44,26 @@ class WordPath {
         : path_(path), text_(text), limit_(limit), out_(out) {}
     // False when there are enough ids.
     bool add(std::size_t begin, std::size_t end) {
-      Word& word = words_[count_++];
-      word.begin = begin;
-      word.end = end;
-      word.place =
-          cache_.prepare(path_.owner_, text_.substr(begin, end - begin), text_.size() - begin);
+      words_[count_++] = {
+          begin, end, false,
+          cache_.prepare(path_.owner_, text_.substr(begin, end - begin), text_.size() - begin)};
+      return count_ < kWords || flush();
+    }
+    // The same for a word that is never in the cache.
+    bool add_absent(std::size_t begin, std::size_t end) {
+      words_[count_++] = {begin, end, true, {}};
       return count_ < kWords || flush();
     }
     bool flush() {
       for (std::size_t i = 0; i < count_; ++i) {
+        Word& word = words_[i];
+        cache_.prepare_further(path_.owner_, text_.substr(word.begin, word.end - word.begin),
+                               text_.size() - word.begin, &word.place);
+      }
+      for (std::size_t i = 0; i < count_; ++i) {
         const Word& word = words_[i];
-        if (!cache_.find(path_.owner_, word.place, text_.substr(word.begin, word.end - word.begin),
+        if (word.absent ||
+            !cache_.find(path_.owner_, word.place, text_.substr(word.begin, word.end - word.begin),
                          text_.size() - word.begin, out_)) {
           path_.absent(text_, word.begin, word.end, &cache_, out_);
         }
@@ -68,6 +77,7 @@ class WordPath {
     static constexpr std::size_t kWords = 16;  // more lines than a core fetches at once
     struct Word {
       std::size_t begin, end;
+      bool absent;
       IdCache::Place place;
     };
     const WordPath& path_;

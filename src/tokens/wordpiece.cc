@@ -74,17 +74,17 @@ void WordPiece::tokenize(std::string_view word, std::vector<TokenSpan>* out) con
   if (longer_than(word, max_input_chars_per_word_)) return append_unknown(word, out);
   const auto size = static_cast<std::uint32_t>(word.size());
   const std::size_t first = out->size();
+  const TrieText text(word);
   for (std::uint32_t start = 0; start < size;) {
     // The longest piece from here. Pieces are UTF-8, so they end where characters end.
     const ByteTrie& pieces = start == 0 ? words_ : continuing_;
     std::uint32_t end = start;
     std::int32_t id = -1;
     std::uint32_t state = ByteTrie::kRoot;
-    for (std::uint32_t at = start; at < size && !pieces.empty() && pieces.step(&state, word[at]);) {
-      ++at;
+    for (std::size_t at = start; at < size && pieces.step(text, &state, &at);) {
       if (const std::int32_t value = pieces.value(state); value >= 0) {
         id = value;
-        end = at;
+        end = static_cast<std::uint32_t>(at);
       }
     }
     if (id < 0) {

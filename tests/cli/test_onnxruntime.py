@@ -3,25 +3,15 @@ Inlay tells a stand-in of it (tests/unit/onnxruntime) about providers that this 
 
 import importlib.util
 import json
-import math
 import os
 from pathlib import Path
 
 import pytest
 from conftest import BINARY, MODELS, ROOT, expect, preloaded, run_inlay
+from parity import LEAST_COSINE, TEXTS, cosine, device_row, least_cosine, lines, same_order, sparse_cosine
 
 HEADS = ROOT / "tests" / "data" / "heads"
-TEXTS = [
-    "fox",
-    "the quick brown fox jumps over the lazy dog",
-    "a",
-    "words " * 60,
-    "",
-    "Zwölf Boxkämpfer jagen Viktor",
-    "numbers that remember meaning " * 9,
-]
 FAMILIES = sorted(path.name for path in MODELS.iterdir())
-LEAST_COSINE = 0.99999
 NOWHERE = "/nonexistent/libonnxruntime.so"
 
 
@@ -45,33 +35,9 @@ def stand_in():
     return str(found)
 
 
-def lines(command, model, device, *more, texts=TEXTS, **env):
-    stdin = "".join(json.dumps(text) + "\n" for text in texts)
-    result = run_inlay(
-        command, "-m", str(model), "--device", device, "--input-format", "jsonl", *more, stdin=stdin, **env
-    )
-    assert result.code == 0, result.err
-    return result.json
-
-
 def both(library, command, model, *more, texts=TEXTS):
     expected = lines(command, model, "ref", *more, texts=texts)
     return expected, lines(command, model, "onnxruntime:cpu", "--onnxruntime-library", library, *more, texts=texts)
-
-
-def cosine(a, b):
-    dot = sum(x * y for x, y in zip(a, b, strict=True))
-    return dot / math.sqrt(sum(x * x for x in a) * sum(y * y for y in b))
-
-
-def least_cosine(pair):
-    return min(cosine(a["embedding"], b["embedding"]) for a, b in zip(*pair, strict=True))
-
-
-def sparse_cosine(a, b):
-    x, y = (dict(zip(row["indices"], row["values"], strict=True)) for row in (a, b))
-    keys = sorted(x.keys() | y.keys())
-    return cosine([x.get(k, 0) for k in keys], [y.get(k, 0) for k in keys]) if keys else 1
 
 
 @pytest.mark.parametrize("model", FAMILIES)
@@ -81,12 +47,12 @@ def test_families(library, model):
             "embed", "a", "-m", str(MODELS / model), "--device", "onnxruntime", INLAY_ONNXRUNTIME_LIBRARY=library
         )
         return expect(result, 65, "disentangled attention")
-    assert least_cosine(both(library, "embed", MODELS / model)) >= LEAST_COSINE
+    assert least_cosine(*both(library, "embed", MODELS / model)) >= LEAST_COSINE
 
 
 def test_default_model(library, real_model):
     texts = ["A vector remembers meaning.", "fox " * 40, "Größe naïve café", "two words"]
-    assert least_cosine(both(library, "embed", real_model, texts=texts)) >= LEAST_COSINE
+    assert least_cosine(*both(library, "embed", real_model, texts=texts)) >= LEAST_COSINE
 
 
 def test_sparse(library):
@@ -107,9 +73,7 @@ def test_splade_tiny(library):
 @pytest.mark.parametrize("model", ["bert-labels-1", "qwen3-reranker"])
 def test_rerank_keeps_the_order(library, model):
     expected, got = both(library, "rerank", HEADS / model, "--query", "a quick fox", "--raw-scores")
-    assert [row["index"] for row in got] == [row["index"] for row in expected]
-    for a, b in zip(expected, got, strict=True):
-        assert math.isclose(a["score"], b["score"], rel_tol=1e-4, abs_tol=1e-5)
+    same_order(expected, got)
 
 
 def test_late(library):
@@ -133,18 +97,14 @@ def test_report(library, tiny):
     assert any("CPUExecutionProvider" in note for note in report["device_notes"])
 
 
-def device(status, name):
-    return next(row for row in json.loads(status.out)["devices"] if row["device"] == name)
-
-
 def test_status(library, tiny):
     status = run_inlay("status", "--json", "-m", tiny, INLAY_ONNXRUNTIME_LIBRARY=library)
-    cpu = device(status, "onnxruntime:cpu")
+    cpu = device_row(status, "onnxruntime:cpu")
     assert cpu["state"] == "ok" and cpu["version"].startswith("1.")
-    absent = device(run_inlay("status", "--json", INLAY_ONNXRUNTIME_LIBRARY=NOWHERE), "onnxruntime:cpu")
+    absent = device_row(run_inlay("status", "--json", INLAY_ONNXRUNTIME_LIBRARY=NOWHERE), "onnxruntime:cpu")
     assert absent["state"] == "absent" and NOWHERE in absent["reason"] and "pip install" in absent["remedy"]
     deberta = run_inlay("status", "--json", "-m", str(MODELS / "deberta-mean"), INLAY_ONNXRUNTIME_LIBRARY=library)
-    assert any("disentangled" in step for step in device(deberta, "onnxruntime:cpu")["missing_steps"])
+    assert any("disentangled" in step for step in device_row(deberta, "onnxruntime:cpu")["missing_steps"])
 
 
 @pytest.mark.parametrize("provider", ["coreml", "cuda"])
@@ -206,8 +166,8 @@ def test_disabled_means_not_called(stand_in, tiny, tmp_path):
     expect(run_inlay(*on, "--disable", "coreml", **env), 69, "switches off")
     expect(run_inlay(*on, INLAY_DISABLE="coreml", **env), 69, "switches off")
     status = run_inlay("status", "--json", INLAY_DISABLE="coreml", **env)
-    assert device(status, "onnxruntime:coreml")["state"] == "disabled"
-    assert device(status, "onnxruntime:cpu")["state"] == "ok"
+    assert device_row(status, "onnxruntime:coreml")["state"] == "disabled"
+    assert device_row(status, "onnxruntime:cpu")["state"] == "ok"
     assert not [line for line in calls(record) if "CoreML" in line]
     assert run_inlay("embed", "a", "-m", tiny, "--device", "auto", **env).code == 0
     assert not [line for line in calls(record) if "Session" in line]

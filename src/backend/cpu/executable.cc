@@ -26,8 +26,6 @@ constexpr Index kLastChunk = 128;
 // Fewer tokens than this a thread are faster by all threads together: the weights are read once.
 constexpr Index kTeamTokens = 128;
 
-Index round_up(Index x, Index to) { return (x + to - 1) / to * to; }
-
 Index slots_size(const Plan& plan, Index tokens, Index texts) {
   return plan.token_width * tokens + plan.text_width * texts;
 }

@@ -14,6 +14,7 @@
 namespace inlay::backend::cpu {
 
 using Index = std::int64_t;
+constexpr Index round_up(Index x, Index to) { return (x + to - 1) / to * to; }
 
 // Vectors of a row are taken 16 floats at a time on every instruction set, so that sums over a row
 // have one order: 16 partial sums, then lanes i and i + 8, i + 4, i + 2, i + 1.

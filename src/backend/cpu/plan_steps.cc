@@ -8,9 +8,7 @@
 namespace inlay::backend::cpu {
 namespace {
 
-constexpr float kLog2E = 1.44269504F;  // scores are exponents of two
-
-Index round_up(Index x, Index to) { return (x + to - 1) / to * to; }
+constexpr float kScoreLog2E = 1.44269504F;  // scores are exponents of two
 
 void lower(std::int64_t* limit, std::int64_t to) {
   if (*limit < 0 || to < *limit) *limit = to;
@@ -150,7 +148,7 @@ WeightId Planner::position_panels(const AttentionStep& step, const WeightRef& we
   spec.parts = {step.disentangled.embeddings, weight_ref, bias};
   spec.n = 2 * step.disentangled.span();
   spec.k = step.head_size;
-  spec.factor = step.scale * kLog2E;
+  spec.factor = step.scale * kScoreLog2E;
   spec.floats = step.heads * round_up(spec.n, kernels_.panel) * spec.k;
   return weight(std::move(spec));
 }
@@ -275,14 +273,14 @@ void Planner::emit(std::size_t i, const AttentionStep& step) {
   op.causal = step.causal;
   op.query_row = step.query_row;
   op.window = step.window;
-  for (const float slope : step.alibi) op.alibi.push_back(slope * kLog2E);
+  for (const float slope : step.alibi) op.alibi.push_back(slope * kScoreLog2E);
   if (step.relative_bias.present()) {
     WeightSpec spec;
     spec.kind = WeightSpec::Kind::kColumns;
     spec.parts = {step.relative_bias};
     spec.n = step.relative_bias.tensor.shape[0];
     spec.k = step.heads;
-    spec.factor = kLog2E;
+    spec.factor = kScoreLog2E;
     spec.floats = spec.n * spec.k;
     op.reach = spec.n / 2;
     op.relative_bias = weight(std::move(spec));

@@ -98,7 +98,7 @@ class CudaBackend final : public Backend {
   }
 
   // RMS norms and gated layers go with activations that leave fp16's range.
-  std::string default_dtype(const Program& program) const override {
+  std::string default_dtype(const Program& program, std::string_view) const override {
     for (const Step& step : program.steps()) {
       const auto* norm = std::get_if<NormStep>(&step.args);
       if ((norm != nullptr && norm->kind == NormKind::kRms) ||

@@ -12,8 +12,6 @@ namespace {
 
 constexpr std::int64_t kAlignment = 256;  // bytes: what cuBLASLt's fastest kernels ask for
 
-std::int64_t round_up(std::int64_t x, std::int64_t to) { return (x + to - 1) / to * to; }
-
 RowKind kind_of(Rows rows) {
   return rows == Rows::kTokens  ? RowKind::kTokens
          : rows == Rows::kTexts ? RowKind::kTexts

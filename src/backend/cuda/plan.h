@@ -17,6 +17,8 @@ namespace inlay::backend::cuda {
 inline constexpr float kLog2E = 1.44269504F;
 
 // A weight to be stored: how, and from what. Identical ones (a tied matrix) are stored once.
+constexpr std::int64_t round_up(std::int64_t x, std::int64_t to) { return (x + to - 1) / to * to; }
+
 struct WeightSpec {
   enum class Kind {
     kMatrix,   // [n, k], parts stacked by rows, times factor

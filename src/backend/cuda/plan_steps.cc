@@ -9,8 +9,6 @@
 namespace inlay::backend::cuda {
 namespace {
 
-std::int64_t round_up(std::int64_t x, std::int64_t to) { return (x + to - 1) / to * to; }
-
 void lower(std::int64_t* limit, std::int64_t to) {
   if (*limit < 0 || to < *limit) *limit = to;
 }

@@ -7,25 +7,23 @@
 #include <cmath>
 #include <cstdio>
 #include <map>
-#include <numeric>
 #include <random>
 #include <utility>
 
 #include "backend/onnxruntime/compiled_cache.h"
 #include "backend/onnxruntime/graph.h"
-#include "backend/onnxruntime/graph_inputs.h"
 #include "backend/onnxruntime/session.h"
+#include "backend/padded/groups.h"
 #include "base/error.h"
 #include "base/hash.h"
 
 namespace inlay::backend::onnxruntime {
 namespace {
 
-// Padded tokens of a group at most, unless one text is longer.
-constexpr std::int64_t kGroupTokens = 2048;
-// A group's shortest text is at least this share of its longest: beyond it, padding costs more than
-// a run of its own.
-constexpr std::int64_t kShareOver = 8, kShareOf = 7;
+using padded::Group;
+using padded::InputMaker;
+using padded::TensorView32;
+
 // What a provider that compiles is given: lengths, and texts a run.
 constexpr std::int64_t kLengths[] = {32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
 constexpr std::int64_t kManyTexts = 8;
@@ -37,10 +35,6 @@ std::int64_t bucket_length(std::int64_t length, std::int64_t most) {
     if (bucket >= length) return std::min(bucket, most);
   }
   return most;
-}
-
-std::int64_t group_texts(std::int64_t length) {
-  return std::max<std::int64_t>(1, kGroupTokens / length);
 }
 
 // Cosine of two rows; of rows of one number, 1 less a fiftieth of their relative difference, so
@@ -72,7 +66,8 @@ class OrtExecutable final : public Executable {
         graph_(make_graph(program_, {0, 0, setup_.compiles})),
         maker_(graph_.inputs),
         vocabulary_(program.vocab_size()),
-        order_(static_cast<std::size_t>(options.max_texts)) {
+        order_(options.max_texts),
+        outputs_(padded::outputs_of(program)) {
     weights_ = graph_.weights.fill();
     if (setup_.compiles) {
       if (!own_cache().empty()) trim_compiled(own_cache());
@@ -88,30 +83,21 @@ class OrtExecutable final : public Executable {
 
   using Executable::run;
   void run(const PackedBatch& batch, std::span<const std::span<float>> outs) override {
-    check(batch, outs);
-    const std::int64_t texts = batch.texts();
-    const std::span<std::int32_t> order(order_.data(), static_cast<std::size_t>(texts));
-    std::iota(order.begin(), order.end(), 0);
-    const auto length = [&](std::int32_t text) {
-      const auto t = static_cast<std::size_t>(text);
-      return std::int64_t{batch.offsets[t + 1]} - batch.offsets[t];
-    };
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::int32_t a, std::int32_t b) { return length(a) > length(b); });
-    for (std::size_t begin = 0; begin < order.size();) {
-      Group group = size_of(length(order[begin]));
-      std::size_t end = begin + 1;
-      while (end < order.size() && static_cast<std::int64_t>(end - begin) < group.texts &&
-             (setup_.compiles || length(order[end]) * kShareOver >= group.length * kShareOf)) {
-        ++end;
-      }
-      group.members = order.subspan(begin, end - begin);
-      const auto members = static_cast<std::int64_t>(end - begin);
-      if (!setup_.compiles || members == 1) group.texts = members;
-      for (const std::int32_t member : group.members) real_tokens_ += length(member);
+    padded::check_batch("onnxruntime", batch, options_, outputs_, outs);
+    std::span<const std::int32_t> left = order_.sort(batch);
+    while (!left.empty()) {
+      Group group = size_of(padded::text_length(batch, left[0]));
+      const std::size_t count =
+          setup_.compiles
+              ? std::min(left.size(), static_cast<std::size_t>(group.texts))
+              : padded::group_size(batch, left, padded::least_of_group(group.length), group.texts);
+      group.members = left.first(count);
+      if (!setup_.compiles || count == 1) group.texts = static_cast<std::int64_t>(count);
+      for (const std::int32_t member : group.members)
+        real_tokens_ += padded::text_length(batch, member);
       computed_tokens_ += group.texts * group.length;
       run_group(batch, group, outs);
-      begin = end;
+      left = left.subspan(count);
     }
   }
 
@@ -129,12 +115,11 @@ class OrtExecutable final : public Executable {
   SessionSpec spec(const Graph& graph) const {
     return {graph.model, {weights_.as<char>(), weights_.bytes()}, options_.threads};
   }
-  void check(const PackedBatch& batch, std::span<const std::span<float>> outs) const;
   // How long a group is whose longest text has `length` tokens, and how many texts it may hold.
   Group size_of(std::int64_t length) const {
     Group group;
     group.length = setup_.compiles ? bucket_length(length, options_.max_text_tokens) : length;
-    group.texts = group_texts(group.length);
+    group.texts = padded::group_texts(group.length);
     if (setup_.compiles) group.texts = group.texts >= kManyTexts ? kManyTexts : 1;
     return group;
   }
@@ -167,44 +152,11 @@ class OrtExecutable final : public Executable {
   std::map<std::pair<std::int64_t, std::int64_t>, std::unique_ptr<Session>> sessions_;
   Placement placement_;  // of the last session made
   const std::int64_t vocabulary_;
-  std::vector<std::int32_t> order_;
+  padded::LengthOrder order_;
+  const std::vector<padded::Output> outputs_;
   std::vector<std::vector<float>> results_;  // of a group, by output
   std::int64_t real_tokens_ = 0, computed_tokens_ = 0;
 };
-
-[[noreturn]] void bad_batch(const std::string& message) {
-  fail(ErrorCode::kInternal, "onnxruntime", message);
-}
-
-void OrtExecutable::check(const PackedBatch& batch, std::span<const std::span<float>> outs) const {
-  const std::int64_t tokens = batch.tokens();
-  const std::int64_t texts = std::max<std::int64_t>(batch.texts(), 0);
-  bool fits = outs.size() == graph_.outputs.size();
-  for (std::size_t i = 0; fits && i < outs.size(); ++i) {
-    const GraphOutput& output = graph_.outputs[i];
-    const std::int64_t rows = output.rows == Rows::kTokens ? tokens : texts;
-    fits = static_cast<std::int64_t>(outs[i].size()) == rows * output.width;
-  }
-  if (!fits) bad_batch("expected outputs of [texts or tokens, width].");
-  if (tokens > options_.max_tokens || texts > options_.max_texts ||
-      static_cast<std::int64_t>(batch.ids.size()) < tokens ||
-      (!batch.type_ids.empty() && static_cast<std::int64_t>(batch.type_ids.size()) < tokens) ||
-      (!batch.pool_begin.empty() && static_cast<std::int64_t>(batch.pool_begin.size()) < texts) ||
-      (!batch.key_counts.empty() && static_cast<std::int64_t>(batch.key_counts.size()) < texts)) {
-    bad_batch("expected a batch within the compiled limits, got " + std::to_string(texts) +
-              " texts of " + std::to_string(tokens) + " tokens.");
-  }
-  for (std::int64_t t = 0; t < texts; ++t) {
-    const auto i = static_cast<std::size_t>(t);
-    const std::int64_t length = std::int64_t{batch.offsets[i + 1]} - batch.offsets[i];
-    if (length < 1 || length > options_.max_text_tokens) {
-      bad_batch("expected texts of 1 to " + std::to_string(options_.max_text_tokens) +
-                " tokens, got " + std::to_string(length) + ".");
-    }
-    if (!batch.key_counts.empty() && (batch.key_counts[i] < 1 || batch.key_counts[i] > length))
-      bad_batch("expected keys from 1 to the tokens of a text.");
-  }
-}
 
 Session& OrtExecutable::session_for(const Group& group) {
   if (session_) return *session_;
@@ -286,19 +238,15 @@ void OrtExecutable::run_group(const PackedBatch& batch, const Group& group,
 
 void OrtExecutable::take_output(const PackedBatch& batch, const Group& group, std::size_t index,
                                 std::span<float> out) const {
-  const GraphOutput& output = graph_.outputs[index];
-  const bool tokens = output.rows == Rows::kTokens;
   const float* from = results_[index].data();
-  for (const std::int32_t member : group.members) {
-    const auto t = static_cast<std::size_t>(member);
-    const std::int64_t first = tokens ? batch.offsets[t] : member;
-    const std::int64_t rows = tokens ? batch.offsets[t + 1] - batch.offsets[t] : 1;
-    float* to = out.data() + first * output.width;
-    std::copy_n(from, rows * output.width, to);
-    for (int again = 0; again < output.log1p; ++again) {
-      std::transform(to, to + rows * output.width, to, [](float v) { return std::log1p(v); });
-    }
-    from += (tokens ? group.length : 1) * output.width;
+  padded::take_rows(batch, group, outputs_[index], from, out);
+  const int log1p = graph_.outputs[index].log1p;
+  if (log1p == 0) return;
+  const auto width = static_cast<std::size_t>(outputs_[index].width);
+  for (const std::int32_t member : group.members) {  // the sparse head: rows of texts
+    const std::span<float> row = out.subspan(static_cast<std::size_t>(member) * width, width);
+    for (int again = 0; again < log1p; ++again)
+      std::transform(row.begin(), row.end(), row.begin(), [](float v) { return std::log1p(v); });
   }
 }
 
@@ -326,7 +274,7 @@ MemoryPlan plan_memory(const Program& program, const CompileOptions& options,
   if (setup.compiles) memory.packed *= 2;  // the library's compiled copy beside this room's
   // Rows of a group: the widest value with its input beside it, and what attention makes of them.
   const std::int64_t length = options.max_text_tokens;
-  const std::int64_t texts = group_texts(length);
+  const std::int64_t texts = padded::group_texts(length);
   std::int64_t widest = 0;
   std::int64_t scores = 0;
   for (const Value& value : program.values()) {

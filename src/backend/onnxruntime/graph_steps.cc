@@ -17,22 +17,11 @@ constexpr std::int64_t kVocabularyTile = 4096;
 // Of one tensor of weights, as ONNX Runtime takes them out of memory; all together may be more.
 constexpr std::int64_t kMostWeightBytes = (std::int64_t{1} << 31U) - 1;
 
-bool same(const WeightRef& a, const WeightRef& b) { return a.name == b.name; }
-
-bool same(const GraphInput& a, const GraphInput& b) {
-  return a.kind == b.kind && a.embed == b.embed && a.bias.causal == b.bias.causal &&
-         a.bias.window == b.bias.window && a.bias.alibi == b.bias.alibi &&
-         same(a.bias.relative, b.bias.relative) && a.bias.heads == b.bias.heads &&
-         a.bias.row == b.bias.row && a.rope.inv_freq == b.rope.inv_freq &&
-         a.rope.factor == b.rope.factor && a.rope.interleaved == b.rope.interleaved &&
-         a.head_size == b.head_size && a.modes == b.modes;
-}
-
 const char* kind_name(Kind kind) {
-  static constexpr const char* kNames[] = {"ids",          "types",      "positions", "embeddings",
-                                           "key_mask",     "score_bias", "sees",      "turn_cos",
-                                           "turn_sin",     "text_mask",  "text_ones", "last_row",
-                                           "pool_weights", "pool_mask",  "pool_any"};
+  static constexpr const char* kNames[] = {
+      "ids",          "types",     "positions", "embeddings", "key_mask",     "score_bias",
+      "sees",         "turn_cos",  "turn_sin",  "text_mask",  "text_ones",    "last_row",
+      "pool_weights", "pool_mask", "pool_any",  "key_counts", "text_lengths", "pool_begins"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 
@@ -44,10 +33,6 @@ std::vector<std::int64_t> lengths(const std::vector<WeightRef>& weights) {
 }
 
 }  // namespace
-
-bool is_integer(Kind kind) {
-  return kind == Kind::kIds || kind == Kind::kTypes || kind == Kind::kPositions;
-}
 
 std::vector<std::string> graph_reasons(const Program& program) {
   std::vector<std::string> reasons;
@@ -128,7 +113,7 @@ Dimensions Lowering::dimensions(Rows rows, std::int64_t width) const {
 
 std::string Lowering::input(GraphInput wanted) {
   for (const GraphInput& known : inputs_) {
-    if (same(known, wanted)) return known.name;
+    if (padded::same_input(known, wanted)) return known.name;
   }
   wanted.name = std::string(kind_name(wanted.kind)) + "_" + std::to_string(inputs_.size());
   const Dimension all = texts() != 0 ? Dimension(texts()) : Dimension("texts");
@@ -171,6 +156,11 @@ std::string Lowering::input(GraphInput wanted) {
       break;
     case Kind::kPoolAny:
       shape = {all, one};
+      break;
+    case Kind::kKeyCounts:
+    case Kind::kTextLengths:
+    case Kind::kPoolBegins:
+      shape = {all};
       break;
   }
   graph_.input(wanted.name, is_integer(wanted.kind) ? kInt32 : kFloat, shape);

@@ -6,11 +6,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 #include <filesystem>
 #include <utility>
 
 #include "base/error.h"
+#include "base/library_places.h"
 
 namespace inlay::backend::onnxruntime {
 namespace {
@@ -19,110 +19,13 @@ namespace fs = std::filesystem;
 
 #ifdef __APPLE__
 constexpr const char* kSystemNames[] = {"libonnxruntime.dylib"};
-constexpr std::string_view kSuffix = ".dylib";
 #else
 constexpr const char* kSystemNames[] = {"libonnxruntime.so.1", "libonnxruntime.so"};
-constexpr std::string_view kSuffix = ".so";
 #endif
 constexpr const char* kVariable = "INLAY_ONNXRUNTIME_LIBRARY";
 constexpr const char* kRemedy =
     "install it with pip install onnxruntime into the active Python environment, or name the "
     "library with --onnxruntime-library or INLAY_ONNXRUNTIME_LIBRARY; or use --device cpu";
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
-// libonnxruntime.so, libonnxruntime.so.1.32.0, libonnxruntime.1.32.0.dylib: not its providers'
-// libraries, which begin with libonnxruntime_.
-bool is_library_name(const std::string& name) {
-  return name.starts_with("libonnxruntime.") && name.find(kSuffix) != std::string::npos;
-}
-
-// The library files of a folder by name.
-std::vector<std::string> libraries_in(const fs::path& folder) {
-  std::vector<std::string> found;
-  std::error_code error;
-  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
-    if (is_library_name(at->path().filename().string())) found.push_back(at->path().string());
-  }
-  std::sort(found.begin(), found.end());
-  return found;
-}
-
-// Collects places; folders without a library become notes.
-class Places {
- public:
-  explicit Places(std::vector<std::string>* notes) : notes_(notes) {}
-
-  void add_folder(const fs::path& folder) {
-    const std::vector<std::string> found = libraries_in(folder);
-    if (found.empty()) notes_->push_back(folder.string() + ": no libonnxruntime there");
-    for (const std::string& file : found) add_file(file);
-  }
-  void add_file(const std::string& file) {
-    if (std::find(places_.begin(), places_.end(), file) == places_.end()) places_.push_back(file);
-  }
-  // The wheel in each lib/python3.N/site-packages below a Python's prefix.
-  void add_python(const fs::path& prefix) {
-    bool any = false;
-    for (const char* lib : {"lib", "lib64"}) {
-      std::error_code error;
-      std::vector<fs::path> versions;
-      for (fs::directory_iterator at(prefix / lib, error), end; !error && at != end;
-           at.increment(error)) {
-        if (at->path().filename().string().starts_with("python3")) versions.push_back(at->path());
-      }
-      std::sort(versions.begin(), versions.end());
-      for (const fs::path& version : versions) {
-        for (const char* packages : {"site-packages", "dist-packages"}) {
-          for (const std::string& file :
-               libraries_in(version / packages / "onnxruntime" / "capi")) {
-            add_file(file);
-            any = true;
-          }
-        }
-      }
-    }
-    if (!any) notes_->push_back(prefix.string() + ": no Python package onnxruntime there");
-  }
-  std::vector<std::string> take() { return std::move(places_); }
-
- private:
-  std::vector<std::string> places_;
-  std::vector<std::string>* notes_;
-};
-
-// The prefixes of the first python3 or python on PATH: of the name itself, which may be a virtual
-// environment's link, and of what it leads to.
-std::vector<fs::path> python_prefixes() {
-  const std::string path = environment("PATH");
-  for (std::size_t begin = 0; begin < path.size();) {
-    const std::size_t end = std::min(path.find(':', begin), path.size());
-    const fs::path folder = path.substr(begin, end - begin);
-    begin = end + 1;
-    for (const char* name : {"python3", "python"}) {
-      std::error_code error;
-      const fs::path real = fs::canonical(folder / name, error);
-      if (error) continue;
-      const fs::path prefix = folder.parent_path();
-      const fs::path real_prefix = real.parent_path().parent_path();
-      if (prefix == real_prefix) return {prefix};
-      return {prefix, real_prefix};
-    }
-  }
-  return {};
-}
-
-fs::path own_folder() {
-  Dl_info info{};
-  if (::dladdr(reinterpret_cast<void*>(&own_folder), &info) == 0 || info.dli_fname == nullptr)
-    return {};
-  std::error_code error;
-  const fs::path self = fs::canonical(info.dli_fname, error);
-  return error ? fs::path() : self.parent_path();
-}
 
 // "1.32.0" to 32; -1: not a version of kMajor.
 int minor_of(std::string_view version) {
@@ -224,31 +127,8 @@ Api read_table(const void* const* table, int minor) {
 }
 
 std::vector<std::string> library_places(const std::string& wish, std::vector<std::string>* notes) {
-  Places places(notes);
-  const std::string named = wish.empty() ? environment(kVariable) : wish;
-  if (!named.empty()) {
-    std::error_code error;
-    if (fs::is_directory(named, error)) {
-      places.add_folder(named);
-    } else {
-      places.add_file(named);
-    }
-    return places.take();
-  }
-  if (const fs::path own = own_folder(); !own.empty()) {
-    for (const fs::path& folder : {own, own.parent_path() / "lib", own.parent_path() / "lib64"})
-      places.add_folder(folder);
-  }
-  for (const char* variable : {"VIRTUAL_ENV", "CONDA_PREFIX"}) {
-    if (const std::string active = environment(variable); !active.empty())
-      places.add_python(active);
-  }
-  for (const fs::path& prefix : python_prefixes()) places.add_python(prefix);
-  if (const std::string home = environment("HOME"); !home.empty())
-    places.add_python(fs::path(home) / ".local");
-  places.add_python("/usr/local");  // where Debian's pip puts them
-  for (const char* name : kSystemNames) places.add_file(name);
-  return places.take();
+  return find_library_places({wish, kVariable, "libonnxruntime", "onnxruntime/capi", kSystemNames},
+                             notes);
 }
 
 Library open_library(const std::vector<std::string>& places, std::vector<std::string> notes) {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "backend/onnxruntime/onnx_writer.h"
 #include "base/error.h"
 
 namespace inlay::backend::onnxruntime {
@@ -57,7 +58,7 @@ std::string next_log_id() {
   return "inlay-" + std::to_string(count.fetch_add(1));
 }
 
-Owned<TensorHandle> wrap(const Library& library, const TensorView32& tensor) {
+Owned<TensorHandle> wrap(const Library& library, const padded::TensorView32& tensor) {
   TensorHandle* value = nullptr;
   check(library.api,
         library.api.create_tensor(library.memory, tensor.data, tensor.bytes(), tensor.shape.data(),
@@ -112,19 +113,20 @@ Session::~Session() {
   library_.api.release_session(handle_);
 }
 
-void Session::run(std::span<const TensorView32> inputs, std::span<const TensorView32> outputs) {
+void Session::run(std::span<const padded::TensorView32> inputs,
+                  std::span<const padded::TensorView32> outputs) {
   const AutoreleasePool pool;
   std::vector<Owned<TensorHandle>> owned;
   std::vector<const char*> names;
   std::vector<const TensorHandle*> values;
-  for (const TensorView32& input : inputs) {
+  for (const padded::TensorView32& input : inputs) {
     owned.push_back(wrap(library_, input));
     names.push_back(input.name);
     values.push_back(owned.back().get());
   }
   std::vector<const char*> result_names;
   std::vector<TensorHandle*> results;
-  for (const TensorView32& output : outputs) {
+  for (const padded::TensorView32& output : outputs) {
     owned.push_back(wrap(library_, output));
     result_names.push_back(output.name);
     results.push_back(owned.back().get());

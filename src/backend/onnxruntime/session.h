@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
-#include "backend/onnxruntime/graph_inputs.h"
 #include "backend/onnxruntime/library.h"
 #include "backend/onnxruntime/providers.h"
+#include "backend/padded/inputs.h"
 
 namespace inlay::backend::onnxruntime {
 
@@ -27,7 +27,8 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   // Writes the outputs into their memory. One thread at a time.
-  void run(std::span<const TensorView32> inputs, std::span<const TensorView32> outputs);
+  void run(std::span<const padded::TensorView32> inputs,
+           std::span<const padded::TensorView32> outputs);
   const Placement& placement() const { return placement_; }
 
  private:

@@ -10,7 +10,7 @@
 namespace inlay::backend::cpu {
 namespace {
 
-struct Case {
+struct AttentionCase {
   Index keys, head_size;
   bool causal;
 };
@@ -19,8 +19,8 @@ class Attention : public EveryIsa {
  protected:
   static Index ld(Index d) { return 3 * d + 5; }
 
-  std::vector<float> run(const std::vector<float>& qkv, const Case& c, Index begin, Index end,
-                         Index first_position = 0, bool one_query = false) {
+  std::vector<float> run(const std::vector<float>& qkv, const AttentionCase& c, Index begin,
+                         Index end, Index first_position = 0, bool one_query = false) {
     const Index d = c.head_size;
     std::vector<float> out(static_cast<std::size_t>(c.keys * (d + 1)), 55.0F);
     Buffer scratch(static_cast<std::size_t>(attention_scratch(kernels(), d)) * sizeof(float));
@@ -44,7 +44,8 @@ class Attention : public EveryIsa {
     return out;
   }
 
-  static std::vector<double> expected_row(const std::vector<float>& qkv, const Case& c, Index row) {
+  static std::vector<double> expected_row(const std::vector<float>& qkv, const AttentionCase& c,
+                                          Index row) {
     const Index d = c.head_size;
     const Index seen = c.causal ? row + 1 : c.keys;
     const auto at = [&](Index r, Index column) {
@@ -69,7 +70,7 @@ class Attention : public EveryIsa {
     return out;
   }
 
-  void compare(const Case& c) {
+  void compare(const AttentionCase& c) {
     // Scores up to some 20: a softmax with something to lose.
     const std::vector<float> qkv = random_floats(c.keys * ld(c.head_size), 8, 3.0F);
     const std::vector<float> got = run(qkv, c, 0, c.keys);
@@ -110,7 +111,7 @@ TEST_P(Attention, VeryLong) { compare({5000, 32, false}); }
 TEST_P(Attention, SplitsGiveTheSameBits) {
   for (const Index keys : {37, 256, 700}) {
     for (const bool causal : {false, true}) {
-      const Case c{keys, 32, causal};
+      const AttentionCase c{keys, 32, causal};
       const std::vector<float> qkv = random_floats(keys * ld(32), 8, 3.0F);
       const std::vector<float> whole = run(qkv, c, 0, keys);
       for (Index begin = 0; begin < keys; begin += kQueryBlock) {  // as a team takes them
@@ -128,7 +129,7 @@ TEST_P(Attention, OneQueryRowStandsWhereItIsSaid) {
   for (const Index keys : {1, 5, 33, 600}) {
     for (const bool causal : {false, true}) {
       for (const Index position : {Index{0}, keys - 1}) {
-        const Case c{keys, 24, causal};
+        const AttentionCase c{keys, 24, causal};
         const std::vector<float> qkv = random_floats(keys * ld(24), 8, 2.0F);
         const std::vector<float> got = run(qkv, c, 0, 1, position, true);
         const std::vector<double> expected = expected_row(qkv, c, position);
@@ -139,7 +140,7 @@ TEST_P(Attention, OneQueryRowStandsWhereItIsSaid) {
 }
 
 TEST_P(Attention, HugeScoresStayFinite) {
-  const Case c{40, 32, false};
+  const AttentionCase c{40, 32, false};
   const std::vector<float> qkv = random_floats(40 * ld(32), 3, 1e6F);
   for (const float v : run(qkv, c, 0, 40)) ASSERT_TRUE(std::isfinite(v));
 }

@@ -23,9 +23,6 @@ namespace {
 class Bf16 : public EveryIsa {};
 
 float rounded(float x) { return bf16_to_float(float_to_bf16(x)); }
-float pick(const std::vector<float>& values, Index at) {
-  return values[static_cast<std::size_t>(at)];
-}
 
 TEST_P(Bf16, RowsAreRoundedToNearestEven) {
   for (Index width = 1; width <= 70; ++width) {
@@ -222,31 +219,10 @@ std::vector<float> run_bf16(const Encoder& encoder, const Kernels& kernels, cons
   return out;
 }
 
-std::vector<EncoderShape> shapes() {
-  std::vector<EncoderShape> all(1);
-  all[0].hidden = 96;
-  all[0].heads = 3;
-  all[0].inner = 384;
-  EncoderShape s;
-  s.hidden = 40;  // rows end within a line
-  s.heads = 5;
-  s.inner = 33;
-  s.activation = Activation::kSilu;
-  s.read_row = SelectKind::kFirst;
-  all.push_back(s);
-  s = {};
-  s.hidden = 64;
-  s.heads = 1;
-  s.activation = Activation::kGeluTanh;
-  s.pool = {PoolMode::kMax, PoolMode::kMean};
-  all.push_back(s);
-  return all;
-}
-
 TEST(Bf16Run, ATextsBitsDependOnTheTextAlone) {
   const TestBatch batch({7, 130, 1, 64, 300, 16, 2, 90});
   const std::vector<std::size_t> order{5, 1, 7, 0};
-  for (const EncoderShape& shape : shapes()) {
+  for (const EncoderShape& shape : narrow_shapes()) {
     const Encoder encoder(shape);
     const auto width = static_cast<std::size_t>(encoder.program.output_width());
     for (const Kernels* kernels : runnable(Element::kBf16)) {
@@ -266,7 +242,7 @@ TEST(Bf16Run, ATextsBitsDependOnTheTextAlone) {
 // Random weights, two layers: a wrong row, panel or pair leaves far less than this.
 TEST(Bf16Run, IsNearRef) {
   const TestBatch batch({1, 2, 14, 15, 17, 31, 33, 64, 130, 257, 600});
-  for (const EncoderShape& shape : shapes()) {
+  for (const EncoderShape& shape : narrow_shapes()) {
     const Encoder encoder(shape);
     const auto width = static_cast<std::size_t>(encoder.program.output_width());
     CompileOptions options;

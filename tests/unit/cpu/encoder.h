@@ -139,4 +139,26 @@ struct TestBatch {
   }
 };
 
+// What rooms of narrow numbers run: few, they are compared at length.
+inline std::vector<EncoderShape> narrow_shapes() {
+  std::vector<EncoderShape> all(1);
+  all[0].hidden = 96;
+  all[0].heads = 3;
+  all[0].inner = 384;
+  EncoderShape s;
+  s.hidden = 40;  // rows end within a line
+  s.heads = 5;
+  s.inner = 33;
+  s.activation = Activation::kSilu;
+  s.read_row = SelectKind::kFirst;
+  all.push_back(s);
+  s = {};
+  s.hidden = 64;
+  s.heads = 1;
+  s.activation = Activation::kGeluTanh;
+  s.pool = {PoolMode::kMax, PoolMode::kMean};
+  all.push_back(s);
+  return all;
+}
+
 }  // namespace inlay::backend::cpu

@@ -13,19 +13,18 @@
 namespace inlay::backend::cpu {
 namespace {
 
-struct Case {
+struct Int8AttentionCase {
   Index keys, head_size;
   bool causal;
   Index window = -1;
 };
 
-float at(const std::vector<float>& values, Index i) { return values[static_cast<std::size_t>(i)]; }
-
 class Int8Attention : public EveryIsa {
  protected:
   static Index ld(Index d) { return 3 * d + 5; }
 
-  std::vector<float> run(const std::vector<float>& qkv, const Case& c, Index begin, Index end) {
+  std::vector<float> run(const std::vector<float>& qkv, const Int8AttentionCase& c, Index begin,
+                         Index end) {
     const Index d = c.head_size;
     std::vector<float> out(static_cast<std::size_t>(c.keys * (d + 1)), 55.0F);
     Buffer scratch(static_cast<std::size_t>(attention_scratch(kernels(), d)) * sizeof(float));
@@ -59,13 +58,14 @@ class Int8Attention : public EveryIsa {
   static std::vector<double> rounded_row(const std::vector<float>& qkv, Index row, Index d,
                                          Index begin) {
     std::vector<double> values;
-    for (Index j = 0; j < d; ++j) values.push_back(at(qkv, row * ld(d) + begin + j));
+    for (Index j = 0; j < d; ++j) values.push_back(pick(qkv, row * ld(d) + begin + j));
     round_together(values);
     return values;
   }
 
   // Rows as attention_pack.inl rounds them: block after block, probabilities in 16,383 steps.
-  static std::vector<double> expected_row(const std::vector<float>& qkv, const Case& c, Index row) {
+  static std::vector<double> expected_row(const std::vector<float>& qkv, const Int8AttentionCase& c,
+                                          Index row) {
     const Index d = c.head_size;
     const Index seen = c.causal ? row + 1 : c.keys;
     const std::vector<double> q = rounded_row(qkv, row, d, 0);
@@ -94,7 +94,7 @@ class Int8Attention : public EveryIsa {
       }
       for (Index j = 0; j < d; ++j) {
         std::vector<double> column;
-        for (Index k = begin; k < packed; ++k) column.push_back(at(qkv, k * ld(d) + 2 * d + j));
+        for (Index k = begin; k < packed; ++k) column.push_back(pick(qkv, k * ld(d) + 2 * d + j));
         round_together(column);
         double& sum = out[static_cast<std::size_t>(j)];
         sum *= keep;
@@ -107,7 +107,7 @@ class Int8Attention : public EveryIsa {
 
   // Near rounding's borders fp32 and double fall to different sides: one byte of a row in a score
   // of 20, or one step of a probability.
-  void compare(const Case& c) {
+  void compare(const Int8AttentionCase& c) {
     const std::vector<float> qkv = random_floats(c.keys * ld(c.head_size), 8, 1.5F);
     const std::vector<float> got = run(qkv, c, 0, c.keys);
     const Index step = std::max<Index>(1, c.keys / 10);  // double loops are slow: some rows
@@ -115,10 +115,11 @@ class Int8Attention : public EveryIsa {
          r += r + step < c.keys ? step : std::max<Index>(1, c.keys - 1 - r)) {
       const std::vector<double> expected = expected_row(qkv, c, r);
       for (Index j = 0; j < c.head_size; ++j) {
-        ASSERT_NEAR(at(got, r * (c.head_size + 1) + j), expected[static_cast<std::size_t>(j)], 5e-4)
+        ASSERT_NEAR(pick(got, r * (c.head_size + 1) + j), expected[static_cast<std::size_t>(j)],
+                    5e-4)
             << kernels().name << " keys " << c.keys << " head " << c.head_size << " row " << r;
       }
-      ASSERT_EQ(at(got, r * (c.head_size + 1) + c.head_size), 55.0F);
+      ASSERT_EQ(pick(got, r * (c.head_size + 1) + c.head_size), 55.0F);
     }
   }
 };
@@ -144,7 +145,7 @@ TEST_P(Int8Attention, LongTextsOfSeveralBlocks) {
 TEST_P(Int8Attention, SplitsGiveTheSameBits) {
   for (const Index keys : {37, 256, 700}) {
     for (const Index window : {-1, 40}) {
-      const Case c{keys, 32, false, window};
+      const Int8AttentionCase c{keys, 32, false, window};
       const std::vector<float> qkv = random_floats(keys * ld(32), 8, 3.0F);
       const std::vector<float> whole = run(qkv, c, 0, keys);
       for (Index begin = 0; begin < keys; begin += kQueryBlock) {  // as a team takes them
@@ -169,7 +170,7 @@ TEST_P(Int8Attention, AWindowSeesItsKeys) {
     std::vector<float> part(qkv.begin() + begin * ld(32), qkv.begin() + end * ld(32));
     const std::vector<float> alone = run(part, {end - begin, 32, false}, 0, end - begin);
     for (Index j = 0; j < 32; ++j)
-      ASSERT_NEAR(at(got, row * 33 + j), at(alone, (row - begin) * 33 + j), 0.02) << row;
+      ASSERT_NEAR(pick(got, row * 33 + j), pick(alone, (row - begin) * 33 + j), 0.02) << row;
   }
 }
 
@@ -189,7 +190,7 @@ TEST_P(Int8Attention, ManySmallProbabilitiesCount) {
 }
 
 TEST_P(Int8Attention, WhatIsNotFiniteShows) {
-  const Case c{40, 24, false};
+  const Int8AttentionCase c{40, 24, false};
   const Index stride = ld(24);
   for (const float bad : {std::numeric_limits<float>::infinity(), NAN}) {
     for (const Index column : {0, 23, 24, 47, 48, 71}) {  // of queries, keys, values
@@ -201,7 +202,7 @@ TEST_P(Int8Attention, WhatIsNotFiniteShows) {
       for (const Index row : {0, 17, 39}) {
         for (Index j = 0; j < 24; ++j) {
           const bool reached = (!query || row == 17) && (!value || j == column - 48);
-          ASSERT_EQ(!std::isfinite(at(got, row * 25 + j)), reached)
+          ASSERT_EQ(!std::isfinite(pick(got, row * 25 + j)), reached)
               << bad << " at column " << column << ", row " << row << ", " << j;
         }
       }

@@ -24,10 +24,6 @@ Index int8_words(Index width) { return element_words(Element::kInt8, width); }
 
 class Int8 : public EveryIsa {};
 
-float pick(const std::vector<float>& values, Index at) {
-  return values[static_cast<std::size_t>(at)];
-}
-
 // The mixing of rows and weights (base/mix.h) by its matrix, H4 diag(1, 1, 1, -1) twice.
 std::vector<double> mixed(const float* row, Index width) {
   constexpr int kH[4][4] = {{1, 1, 1, -1}, {1, -1, 1, 1}, {1, 1, -1, 1}, {1, -1, -1, -1}};
@@ -220,31 +216,10 @@ std::vector<float> run_int8(const Encoder& encoder, const Kernels& kernels, cons
   return out;
 }
 
-std::vector<EncoderShape> shapes() {
-  std::vector<EncoderShape> all(1);
-  all[0].hidden = 96;
-  all[0].heads = 3;
-  all[0].inner = 384;
-  EncoderShape s;
-  s.hidden = 40;
-  s.heads = 5;
-  s.inner = 33;
-  s.activation = Activation::kSilu;
-  s.read_row = SelectKind::kFirst;
-  all.push_back(s);
-  s = {};
-  s.hidden = 64;
-  s.heads = 1;
-  s.activation = Activation::kGeluTanh;
-  s.pool = {PoolMode::kMax, PoolMode::kMean};
-  all.push_back(s);
-  return all;
-}
-
 TEST(Int8Run, EveryInstructionSetGivesTheSameBits) {
   const TestBatch batch({1, 2, 3, 15, 16, 17, 33, 64, 130, 257, 600});
   const std::vector<const Kernels*> tables = int8_tables();
-  for (const EncoderShape& shape : shapes()) {
+  for (const EncoderShape& shape : narrow_shapes()) {
     const Encoder encoder(shape);
     const std::vector<float> expected = run_int8(encoder, *tables.back(), batch, 1);
     for (const Kernels* kernels : tables) {
@@ -258,7 +233,7 @@ TEST(Int8Run, EveryInstructionSetGivesTheSameBits) {
 TEST(Int8Run, ATextsBitsDependOnTheTextAlone) {
   const TestBatch batch({7, 130, 1, 64, 300, 16, 2, 90});
   const std::vector<std::size_t> order{5, 1, 7, 0};
-  for (const EncoderShape& shape : shapes()) {
+  for (const EncoderShape& shape : narrow_shapes()) {
     const Encoder encoder(shape);
     const auto width = static_cast<std::size_t>(encoder.program.output_width());
     for (const Kernels* kernels : int8_tables()) {
@@ -277,7 +252,7 @@ TEST(Int8Run, ATextsBitsDependOnTheTextAlone) {
 // Random weights, two layers: a wrong scale, row or panel leaves far less than this.
 TEST(Int8Run, IsNearRef) {
   const TestBatch batch({1, 2, 14, 15, 17, 64, 130, 257});
-  for (const EncoderShape& shape : shapes()) {
+  for (const EncoderShape& shape : narrow_shapes()) {
     const Encoder encoder(shape);
     const auto width = static_cast<std::size_t>(encoder.program.output_width());
     CompileOptions options;

@@ -33,6 +33,10 @@ inline std::vector<float> random_floats(Index count, unsigned seed, float scale 
   return values;
 }
 
+inline float pick(const std::vector<float>& values, Index at) {
+  return values[static_cast<std::size_t>(at)];
+}
+
 class EveryIsa : public testing::TestWithParam<const Kernels*> {
  protected:
   const Kernels& kernels() const { return *GetParam(); }

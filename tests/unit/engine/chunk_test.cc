@@ -11,7 +11,7 @@
 namespace inlay {
 namespace {
 
-EngineOptions options(const char* device = "cpu", const char* name = "bert-mean") {
+EngineOptions chunk_options(const char* device = "cpu", const char* name = "bert-mean") {
   EngineOptions o;
   o.model = std::string(INLAY_SOURCE_DIR) + "/tests/golden/models/" + name;
   o.device = device;
@@ -41,11 +41,11 @@ std::vector<std::string> texts() {
 TEST(ChunkEngine, ATextsChunksDoNotDependOnItsNeighbours) {
   const std::vector<std::string> all = texts();
   for (const char* device : {"cpu", "ref"}) {
-    Engine engine(options(device), chunked(7, 2));
+    Engine engine(chunk_options(device), chunked(7, 2));
     const Result together = engine.run({all});
     ASSERT_EQ(together.chunks.size(), all.size());
     EXPECT_TRUE(together.vectors.empty());
-    EngineOptions small = options(device);
+    EngineOptions small = chunk_options(device);
     small.batch_tokens = 48;
     small.threads = 1;
     Engine other(small, chunked(7, 2));
@@ -76,9 +76,9 @@ TEST(ChunkEngine, ATextsChunksDoNotDependOnItsNeighbours) {
 
 TEST(ChunkEngine, AChunkOfTheWholeTextIsTheTextsVector) {
   const std::vector<std::string> all = texts();
-  Engine plain(options(), EmbedOptions{});
+  Engine plain(chunk_options(), EmbedOptions{});
   const Result expected = plain.run({all});
-  Engine engine(options(), chunked(46));
+  Engine engine(chunk_options(), chunked(46));
   const Result got = engine.run({all});
   const auto dim = static_cast<std::size_t>(plain.dim());
   int compared = 0;
@@ -96,7 +96,7 @@ TEST(ChunkEngine, AChunkOfTheWholeTextIsTheTextsVector) {
 }
 
 TEST(ChunkEngine, SpansOfTheCallerWin) {
-  Engine engine(options(), chunked());
+  Engine engine(chunk_options(), chunked());
   const std::string text = "The river bank was steep, and she sat there.";
   Request request{{text, text, text}};
   request.spans = {std::vector<Span>{{26, 44}, {0, 25}, {3, 4}, {26, 44}}, std::nullopt,
@@ -144,18 +144,19 @@ TEST(ChunkEngine, Refusals) {
   const std::string text = "The river bank was steep, and she sat there.";
   Request spans{{text}};
   spans.spans = {std::vector<Span>{{0, 4}}};
-  EXPECT_EQ(code_of(options(), EmbedOptions{}, spans), ErrorCode::kUsage);
+  EXPECT_EQ(code_of(chunk_options(), EmbedOptions{}, spans), ErrorCode::kUsage);
   Request more = spans;
   more.spans.emplace_back();
-  EXPECT_EQ(code_of(options(), chunked(), more), ErrorCode::kUsage);
+  EXPECT_EQ(code_of(chunk_options(), chunked(), more), ErrorCode::kUsage);
   Request outside = spans;
   outside.spans[0] = std::vector<Span>{{40, 45}};
-  EXPECT_EQ(code_of(options(), chunked(), outside), ErrorCode::kBadInput);
-  EXPECT_EQ(code_of(options("cpu", "xlm-roberta-cls"), chunked(), {{text}}), ErrorCode::kUsage);
+  EXPECT_EQ(code_of(chunk_options(), chunked(), outside), ErrorCode::kBadInput);
+  EXPECT_EQ(code_of(chunk_options("cpu", "xlm-roberta-cls"), chunked(), {{text}}),
+            ErrorCode::kUsage);
   EmbedOptions needs = chunked();
   needs.chunk->by = ChunkBy::kSpans;
-  EXPECT_EQ(code_of(options(), needs, {{text}}), ErrorCode::kBadInput);
-  EngineOptions strict = options();
+  EXPECT_EQ(code_of(chunk_options(), needs, {{text}}), ErrorCode::kBadInput);
+  EngineOptions strict = chunk_options();
   strict.truncate = Truncate::kError;
   strict.max_length = 20;
   EXPECT_EQ(code_of(strict, chunked(), {{text}}), ErrorCode::kBadInput);
@@ -163,11 +164,11 @@ TEST(ChunkEngine, Refusals) {
   EXPECT_EQ(Engine(strict, chunked()).run(short_one).chunks.size(), 2U);
   JointOptions joint;
   joint.dense = chunked();
-  EXPECT_EQ(code_of(options(), joint, {{text}}), ErrorCode::kUsage);
+  EXPECT_EQ(code_of(chunk_options(), joint, {{text}}), ErrorCode::kUsage);
 }
 
 TEST(ChunkEngine, TextsOfManyWindowsPassThroughAShortQueue) {
-  EngineOptions small = options();
+  EngineOptions small = chunk_options();
   small.batch_tokens = 48;
   Engine engine(small, chunked(20));
   std::string text;

@@ -11,7 +11,7 @@
 namespace inlay {
 namespace {
 
-EngineOptions options(const char* name) {
+EngineOptions late_options(const char* name) {
   EngineOptions o;
   o.model = std::string(INLAY_SOURCE_DIR) + "/tests/data/heads/" + name;
   o.device = "cpu";
@@ -19,7 +19,7 @@ EngineOptions options(const char* name) {
   return o;
 }
 
-std::vector<std::string> many_texts(std::size_t count) {
+std::vector<std::string> river_texts(std::size_t count) {
   std::vector<std::string> texts;
   for (std::size_t i = 0; i < count; ++i) {
     std::string text;
@@ -42,13 +42,13 @@ std::vector<std::vector<float>> values(const Result& result) {
 }
 
 TEST(LateEngine, MatricesDoNotDependOnTheBatch) {
-  const std::vector<std::string> texts = many_texts(60);
-  Engine engine(options("colbert"), LateOptions{});
+  const std::vector<std::string> texts = river_texts(60);
+  Engine engine(late_options("colbert"), LateOptions{});
   const Result documents = engine.run({texts});
   const Result queries = engine.run(as(Role::kQuery, texts));
   EXPECT_EQ(documents.dim, 24);
   EXPECT_EQ(engine.dim(), 24);
-  EngineOptions small = options("colbert");
+  EngineOptions small = late_options("colbert");
   small.batch_tokens = 40;
   Engine other(small, LateOptions{});
   // Queries, whose expansion is not seen, and documents share batches.
@@ -65,12 +65,12 @@ TEST(LateEngine, MatricesDoNotDependOnTheBatch) {
 }
 
 TEST(LateEngine, RerankingIsMaxSimOfTheMatrices) {
-  const std::vector<std::string> texts = many_texts(40);
-  const std::vector<std::string> asked = many_texts(50);
-  Engine late(options("colbert"), LateOptions{});
+  const std::vector<std::string> texts = river_texts(40);
+  const std::vector<std::string> asked = river_texts(50);
+  Engine late(late_options("colbert"), LateOptions{});
   const Result documents = late.run({texts});
   const Result queries = late.run(as(Role::kQuery, asked));
-  Engine engine(options("colbert"), RerankOptions{});
+  Engine engine(late_options("colbert"), RerankOptions{});
   Request one{texts};
   one.queries = {asked[5]};
   const Result ranked = engine.run(one);
@@ -99,15 +99,15 @@ TEST(LateEngine, RerankingIsMaxSimOfTheMatrices) {
 }
 
 TEST(LateEngine, OnePassGivesWhatEachTaskGivesAlone) {
-  const std::vector<std::string> texts = many_texts(60);
+  const std::vector<std::string> texts = river_texts(60);
   JointOptions joint;
   joint.sparse = SparseOptions{};
   joint.sparse->top_k = 3;
   joint.late = LateOptions{};
-  const Result all = Engine(options("bge-m3"), joint).run({texts});
-  const Result dense = Engine(options("bge-m3"), EmbedOptions{}).run({texts});
-  const Result sparse = Engine(options("bge-m3"), *joint.sparse).run({texts});
-  const Result late = Engine(options("bge-m3"), LateOptions{}).run({texts});
+  const Result all = Engine(late_options("bge-m3"), joint).run({texts});
+  const Result dense = Engine(late_options("bge-m3"), EmbedOptions{}).run({texts});
+  const Result sparse = Engine(late_options("bge-m3"), *joint.sparse).run({texts});
+  const Result late = Engine(late_options("bge-m3"), LateOptions{}).run({texts});
   EXPECT_EQ(all.dim, dense.dim);
   EXPECT_EQ(all.vectors, dense.vectors);
   EXPECT_EQ(values(all), values(late));
@@ -121,7 +121,7 @@ TEST(LateEngine, OnePassGivesWhatEachTaskGivesAlone) {
 }
 
 TEST(LateEngine, AQueryOverTheLimitIsAnErrorWhenAskedFor) {
-  EngineOptions strict = options("colbert");
+  EngineOptions strict = late_options("colbert");
   strict.truncate = Truncate::kError;
   Engine engine(strict, RerankOptions{});
   Request request{{"fox"}};

@@ -7,7 +7,11 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/json.h"
+#include "base/utf8.h"
 #include "token_files.h"
+#include "tokens/bpe.h"
+#include "tokens/byte_alphabet.h"
 #include "tokens/byte_trie.h"
 #include "tokens/truncation.h"
 #include "tokens/vocab.h"
@@ -49,7 +53,7 @@ TEST(ByteTrie, FindsEveryKeyAndNoOther) {
   std::vector<std::string> texts;
   for (int i = 0; i < 3000; ++i) {
     std::string text;
-    for (unsigned n = 1 + random() % 6; n > 0; --n)
+    for (unsigned n = 1 + random() % (i % 5 ? 6 : 40); n > 0; --n)
       text += static_cast<char>(random() % (i % 2 ? 256 : 3));
     texts.push_back(text);
   }
@@ -61,10 +65,19 @@ TEST(ByteTrie, FindsEveryKeyAndNoOther) {
   ByteTrie trie;
   trie.build(keys);
   for (std::size_t i = 0; i < texts.size(); ++i) {
+    // All keys that a text begins with, the text itself among them where it is one.
+    const TrieText text(texts[i]);
+    std::vector<std::int32_t> found, wanted;
     std::uint32_t state = ByteTrie::kRoot;
-    const bool there = std::all_of(texts[i].begin(), texts[i].end(),
-                                   [&](char byte) { return trie.step(&state, byte); });
-    ASSERT_EQ(there ? trie.value(state) : -1, i % 2 == 0 ? static_cast<int>(i) : -1);
+    for (std::size_t at = 0; at < text.size() && trie.step(text, &state, &at);) {
+      if (trie.value(state) >= 0) found.push_back(trie.value(state));
+    }
+    for (std::size_t bytes = 1; bytes <= texts[i].size(); ++bytes) {
+      const auto key = std::lower_bound(texts.begin(), texts.end(), texts[i].substr(0, bytes));
+      if (*key == texts[i].substr(0, bytes) && (key - texts.begin()) % 2 == 0)
+        wanted.push_back(static_cast<std::int32_t>(key - texts.begin()));
+    }
+    ASSERT_EQ(found, wanted);
   }
   trie.build({});
   EXPECT_TRUE(trie.empty());
@@ -96,6 +109,81 @@ TEST(Bpe, ReadsBothSpellingsOfMerges) {
   lines.model = R"({"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["#version: 0.2","a b"]})";
   pairs.model = R"({"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":[["a","b"]]})";
   EXPECT_EQ(lines.load().encode("abba").ids, pairs.load().encode("abba").ids);
+}
+
+// Matching against merging, over vocabularies in which merges come in any order, tokens have
+// several merges, merges are listed twice and some tokens are never made.
+TEST(Bpe, MatchingFindsWhatMergingMakes) {
+  std::mt19937 random(5);
+  int solved = 0, words = 0;
+  for (int round = 0; round < 60; ++round) {
+    Vocab vocab;
+    std::string vocab_json, merges_json;
+    std::vector<std::string> tokens;
+    std::vector<std::int32_t> byte_ids;
+    const auto add = [&](const std::string& token) {
+      const auto id = static_cast<std::int32_t>(tokens.size());
+      vocab.add(token, id);
+      vocab_json += (id > 0 ? ",\"" : "\"") +
+                    (token == "\"" || token == "\\" ? "\\" + token : token) +
+                    "\":" + std::to_string(id);
+      tokens.push_back(token);
+      return id;
+    };
+    for (const char32_t c : kByteCharacters) {
+      std::string token;
+      utf8_append(token, c);
+      byte_ids.push_back(add(token));
+    }
+    const unsigned letters = 2 + random() % 4, count = 1 + random() % 60;
+    const auto any = [&] {
+      const std::size_t made = tokens.size() - 256, at = random() % (letters + made);
+      return at < letters ? tokens['a' + at] : tokens[256 + at - letters];
+    };
+    std::vector<std::pair<std::string, std::string>> merges;
+    for (unsigned i = 0; i < count; ++i) {
+      const std::string left = any(), right = any();
+      if (left.size() + right.size() > 24) continue;
+      if (std::find(tokens.begin(), tokens.end(), left + right) == tokens.end()) add(left + right);
+      merges.emplace_back(left, right);
+    }
+    if (round % 3 == 0) std::shuffle(merges.begin(), merges.end(), random);
+    add("aab" + std::string(round % 5, 'a') + "zz");  // no merge makes it
+    vocab.seal();
+    MergeTable table;
+    table.reset(merges.size());
+    for (std::uint32_t rank = 0; rank < merges.size(); ++rank) {
+      const auto& [left, right] = merges[rank];
+      table.add(vocab.find(left), vocab.find(right), rank, vocab.find(left + right));
+      merges_json += (rank > 0 ? ",\"" : "\"") + left + " " + right + "\"";
+    }
+    const auto json = JsonDocument::parse(
+        "{\"type\":\"BPE\",\"vocab\":{" + vocab_json + "},\"merges\":[" + merges_json + "]}",
+        "test");
+    const auto merged = Bpe::from_json(json.root());
+    MatchedBpe matched;
+    matched.build(vocab, table, byte_ids);
+    for (int i = 0; i < 200; ++i) {
+      std::string word;
+      for (unsigned n = 1 + random() % (i % 10 == 0 ? 90 : 14); n > 0; --n)
+        word += static_cast<char>('a' + random() % letters);
+      std::vector<TokenSpan> wanted, got;
+      merged->compute(word, &wanted);
+      ++words;
+      if (!matched.encode(word, false, &got)) {
+        ASSERT_TRUE(got.empty());
+        continue;
+      }
+      ++solved;
+      ASSERT_EQ(got.size(), wanted.size()) << word;
+      for (std::size_t at = 0; at < got.size(); ++at) {
+        ASSERT_EQ(got[at].id, wanted[at].id) << word;
+        ASSERT_EQ(got[at].begin, wanted[at].begin) << word;
+        ASSERT_EQ(got[at].end, wanted[at].end) << word;
+      }
+    }
+  }
+  EXPECT_GT(solved, words * 3 / 4);
 }
 
 TEST(Truncation, SharesTheRoomAsTheReferenceDoes) {

@@ -1,16 +1,14 @@
 // Formulas are program.h's; padding rows get whatever keeps the graph finite.
-#include "backend/onnxruntime/graph_inputs.h"
+#include "backend/padded/inputs.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 
-#include "backend/onnxruntime/ort_api.h"
-
-namespace inlay::backend::onnxruntime {
+namespace inlay::backend::padded {
 namespace {
 
-using Kind = GraphInput::Kind;
+using Kind = HostInput::Kind;
 
 std::size_t at(std::int64_t index) { return static_cast<std::size_t>(index); }
 
@@ -20,7 +18,7 @@ std::int64_t place_of(QueryRow row, std::int64_t text_length) {
 }
 
 // The shape for `texts` texts of `length` tokens.
-std::vector<std::int64_t> shape_of(const GraphInput& input, std::int64_t texts,
+std::vector<std::int64_t> shape_of(const HostInput& input, std::int64_t texts,
                                    std::int64_t length) {
   const bool row = input.bias.row != QueryRow::kEvery;
   switch (input.kind) {
@@ -49,12 +47,16 @@ std::vector<std::int64_t> shape_of(const GraphInput& input, std::int64_t texts,
       return {texts, static_cast<std::int64_t>(input.modes.size()), length};
     case Kind::kPoolAny:
       return {texts, 1};
+    case Kind::kKeyCounts:
+    case Kind::kTextLengths:
+    case Kind::kPoolBegins:
+      return {texts};
   }
   return {};
 }
 
 // The same for every text of that length.
-bool depends_on_length_alone(const GraphInput& input) {
+bool depends_on_length_alone(const HostInput& input) {
   const bool places = input.kind == Kind::kScoreBias || input.kind == Kind::kTurnCosines ||
                       input.kind == Kind::kTurnSines;
   return places && input.bias.row == QueryRow::kEvery;
@@ -77,7 +79,7 @@ void bias_row(const ScoreBias& bias, const std::vector<float>* relative, std::in
   }
 }
 
-void turns_row(const GraphInput& input, std::int64_t position, float* out) {
+void turns_row(const HostInput& input, std::int64_t position, float* out) {
   const bool cosines = input.kind == Kind::kTurnCosines;
   const Rope& rope = input.rope;
   std::fill_n(out, input.head_size, cosines ? 1.0F : 0.0F);
@@ -119,7 +121,23 @@ void pool_row(PoolMode mode, std::int64_t begin, std::int64_t end, float* out) {
   }
 }
 
+bool same(const WeightRef& a, const WeightRef& b) { return a.name == b.name; }
+
 }  // namespace
+
+bool is_integer(Kind kind) {
+  return kind == Kind::kIds || kind == Kind::kTypes || kind == Kind::kPositions ||
+         kind == Kind::kKeyCounts || kind == Kind::kTextLengths || kind == Kind::kPoolBegins;
+}
+
+bool same_input(const HostInput& a, const HostInput& b) {
+  return a.kind == b.kind && a.embed == b.embed && a.bias.causal == b.bias.causal &&
+         a.bias.window == b.bias.window && a.bias.alibi == b.bias.alibi &&
+         same(a.bias.relative, b.bias.relative) && a.bias.heads == b.bias.heads &&
+         a.bias.row == b.bias.row && a.rope.inv_freq == b.rope.inv_freq &&
+         a.rope.factor == b.rope.factor && a.rope.interleaved == b.rope.interleaved &&
+         a.head_size == b.head_size && a.modes == b.modes;
+}
 
 std::size_t TensorView32::bytes() const {
   std::size_t count = 4;
@@ -127,8 +145,8 @@ std::size_t TensorView32::bytes() const {
   return count;
 }
 
-InputMaker::InputMaker(const std::vector<GraphInput>& inputs) {
-  for (const GraphInput& input : inputs) {
+InputMaker::InputMaker(const std::vector<HostInput>& inputs) {
+  for (const HostInput& input : inputs) {
     slots_.push_back({input, {}, {}});
     if (input.bias.relative.present()) table(input.bias.relative);
     if (input.kind != Kind::kEmbeddings) continue;
@@ -241,6 +259,17 @@ void InputMaker::fill(Slot* slot, std::int64_t length) {
       for (std::int64_t t = 0; t < texts; ++t)
         reals[t] = texts_[at(t)].pool_begin < texts_[at(t)].length ? 1.0F : 0.0F;
       return;
+    case Kind::kKeyCounts:
+    case Kind::kTextLengths:
+    case Kind::kPoolBegins:
+      for (std::int64_t t = 0; t < texts; ++t) {
+        const Text& text = texts_[at(t)];
+        slot->integers[at(t)] =
+            static_cast<std::int32_t>(slot->input.kind == Kind::kKeyCounts     ? text.keys
+                                      : slot->input.kind == Kind::kTextLengths ? text.length
+                                                                               : text.pool_begin);
+      }
+      return;
   }
 }
 
@@ -299,7 +328,7 @@ void InputMaker::fill_bias(Slot* slot, std::int64_t length) {
 }
 
 void InputMaker::fill_turns(Slot* slot, std::int64_t length) {
-  const GraphInput& input = slot->input;
+  const HostInput& input = slot->input;
   float* out = slot->reals.data();
   if (input.bias.row == QueryRow::kEvery) {
     for (std::int64_t r = 0; r < length; ++r, out += input.head_size) turns_row(input, r, out);
@@ -321,4 +350,4 @@ void InputMaker::fill_pool_weights(Slot* slot, std::int64_t length) {
   }
 }
 
-}  // namespace inlay::backend::onnxruntime
+}  // namespace inlay::backend::padded

@@ -1,0 +1,82 @@
+// Cutting batches and putting results back.
+#include "backend/padded/groups.h"
+
+#include <algorithm>
+#include <numeric>
+#include <string>
+
+#include "base/error.h"
+
+namespace inlay::backend::padded {
+std::vector<Output> outputs_of(const Program& program) {
+  std::vector<Output> outputs;
+  for (const ValueId id : program.outputs())
+    outputs.push_back({program.value(id).rows, program.value(id).width});
+  return outputs;
+}
+
+void check_batch(const char* room, const PackedBatch& batch, const CompileOptions& limits,
+                 std::span<const Output> outputs, std::span<const std::span<float>> outs) {
+  const std::int64_t tokens = batch.tokens();
+  const std::int64_t texts = std::max<std::int64_t>(batch.texts(), 0);
+  bool fits = outs.size() == outputs.size();
+  for (std::size_t i = 0; fits && i < outs.size(); ++i) {
+    const std::int64_t rows = outputs[i].rows == Rows::kTokens ? tokens : texts;
+    fits = static_cast<std::int64_t>(outs[i].size()) == rows * outputs[i].width;
+  }
+  if (!fits) fail(ErrorCode::kInternal, room, "expected outputs of [texts or tokens, width].");
+  if (tokens > limits.max_tokens || texts > limits.max_texts ||
+      static_cast<std::int64_t>(batch.ids.size()) < tokens ||
+      (!batch.type_ids.empty() && static_cast<std::int64_t>(batch.type_ids.size()) < tokens) ||
+      (!batch.pool_begin.empty() && static_cast<std::int64_t>(batch.pool_begin.size()) < texts) ||
+      (!batch.key_counts.empty() && static_cast<std::int64_t>(batch.key_counts.size()) < texts)) {
+    fail(ErrorCode::kInternal, room,
+         "expected a batch within the compiled limits, got " + std::to_string(texts) +
+             " texts of " + std::to_string(tokens) + " tokens.");
+  }
+  for (std::int64_t t = 0; t < texts; ++t) {
+    const std::int64_t length = text_length(batch, static_cast<std::int32_t>(t));
+    if (length < 1 || length > limits.max_text_tokens) {
+      fail(ErrorCode::kInternal, room,
+           "expected texts of 1 to " + std::to_string(limits.max_text_tokens) + " tokens, got " +
+               std::to_string(length) + ".");
+    }
+    if (batch.key_counts.empty()) continue;
+    const std::int64_t keys = batch.key_counts[static_cast<std::size_t>(t)];
+    if (keys < 1 || keys > length)
+      fail(ErrorCode::kInternal, room, "expected keys from 1 to the tokens of a text.");
+  }
+}
+
+std::span<const std::int32_t> LengthOrder::sort(const PackedBatch& batch) {
+  const std::span<std::int32_t> order(order_.data(), static_cast<std::size_t>(batch.texts()));
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
+    return text_length(batch, a) > text_length(batch, b);
+  });
+  return order;
+}
+
+std::size_t group_size(const PackedBatch& batch, std::span<const std::int32_t> order,
+                       std::int64_t least, std::int64_t most) {
+  std::size_t count = 1;
+  while (count < order.size() && static_cast<std::int64_t>(count) < most &&
+         text_length(batch, order[count]) >= least) {
+    ++count;
+  }
+  return count;
+}
+
+void take_rows(const PackedBatch& batch, const Group& group, const Output& output,
+               const float* from, std::span<float> out) {
+  const bool tokens = output.rows == Rows::kTokens;
+  for (const std::int32_t member : group.members) {
+    const std::int64_t first =
+        tokens ? batch.offsets[static_cast<std::size_t>(member)] : std::int64_t{member};
+    const std::int64_t rows = tokens ? text_length(batch, member) : 1;
+    std::copy_n(from, rows * output.width, out.data() + first * output.width);
+    from += (tokens ? group.length : 1) * output.width;
+  }
+}
+
+}  // namespace inlay::backend::padded
