@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# mutants.sh SOURCE_FOLDER BUILD_FOLDER: faults planted in the texts of the Metal kernels, one at a time, each of which the
+# mutants.sh SOURCE_FOLDER BUILD_FOLDER [TEXT]: faults planted in the texts of the Metal kernels, one at a time, each of which the
 # emulator's odd shapes must find. Barriers are not among them: emulated_test.cc drops each at run time. Some seconds of a
 # compiler each; for ./test --nightly and for whoever changes a text. Needs BUILD_FOLDER's metal_test.
 set -euo pipefail
@@ -8,7 +8,9 @@ objects=$build/tests/metal/CMakeFiles
 rm -rf "$work"
 mkdir -p "$work/backend/mlx/kernels"
 alive=0 count=0
+only=${3-}
 mutant() { # FILE SED-EXPRESSION
+  [ -z "$only" ] || [ "$only" = "$1" ] || return 0
   count=$((count + 1))
   cp "$source"/src/backend/mlx/kernels/*.{metal,h} "$work/backend/mlx/kernels/"
   sed -i -E "$2" "$work/backend/mlx/kernels/$1.metal"
