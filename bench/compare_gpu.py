@@ -1,15 +1,17 @@
 """Inlay's cuda room beside torch, in one run on one GPU: random weights of published shapes, texts of mixed lengths
 (lognormal, mean about 126 tokens) from host memory to host memory, and one text of 32 tokens.
 
-    bench/compare_gpu.py build/tests/unit/cuda/bench_cuda [--shapes minilm bge-base] [--dtype fp16] [--compile]
+    bench/compare_gpu.py build/tests/unit/cuda/bench_cuda [--shapes minilm bge-base] [--dtype fp16] [--fp8] [--compile]
 
 Peers: `padded`, texts sorted by length and padded in batches, SDPA, as sentence-transformers runs a model; `packed`, no
 padding, torch's varlen attention on the packed rows; both in the same dtype, with the same weights' shapes, GELU exact.
---compile adds `compiled`, the padded one through torch.compile, for one text. `ceiling` is what torch's matmul attains
+`onnxruntime` is that encoder on its CUDA provider, padded likewise. --fp8 adds Inlay in fp8. --compile
+adds `compiled`, the padded one through torch.compile, for one text. `ceiling` is what torch's matmul attains
 on the layer's four products at 16,384 rows; a share is useful TFLOP/s over it. Needs torch with CUDA; what cannot be
 had is a row "not run" with the reason."""
 
 import argparse
+import io
 import json
 import math
 import random
@@ -83,19 +85,25 @@ def make_encoder(torch, shape, dtype):
     return Encoder().eval()
 
 
-def padded_run(torch, encoder, lengths, batch_tokens):
-    """One call: every batch of sorted texts, padded to its longest."""
+def padded_batches(torch, lengths, batch_tokens):
+    """Ids and masks of sorted texts, each batch padded to its longest."""
     batches = []
     begin = 0
     while begin < len(lengths):
         count = max(1, min(len(lengths) - begin, batch_tokens // lengths[begin]))
         part = lengths[begin : begin + count]
         longest = part[0]
-        ids = torch.zeros(count, longest, dtype=torch.int32).pin_memory()
+        ids = torch.zeros(count, longest, dtype=torch.int32)
         mask = torch.arange(longest)[None, :] < torch.tensor(part)[:, None]
         ids[mask] = torch.randint(VOCABULARY, (int(mask.sum()),), dtype=torch.int32)
-        batches.append((ids, mask.pin_memory()))
+        batches.append((ids, mask))
         begin += count
+    return batches
+
+
+def padded_run(torch, encoder, lengths, batch_tokens):
+    """One call: every batch of sorted texts, padded to its longest."""
+    batches = [(ids.pin_memory(), mask.pin_memory()) for ids, mask in padded_batches(torch, lengths, batch_tokens)]
     functional = torch.nn.functional
 
     def run():
@@ -159,6 +167,43 @@ def packed_run(torch, encoder, lengths):
     return run
 
 
+def onnx_session(torch, encoder, provider):
+    """The padded encoder as a graph from ids and mask to unit vectors, on a provider of onnxruntime."""
+    import onnxruntime
+
+    if provider not in onnxruntime.get_available_providers():
+        raise RuntimeError(f"onnxruntime {onnxruntime.__version__} has no {provider}")
+
+    class Sentence(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder = encoder
+
+        def forward(self, ids, mask):
+            def attention(q, k, v):
+                q, k, v = (t.transpose(1, 2) for t in (q, k, v))
+                full = mask[:, None, None, :]
+                return torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=full).transpose(1, 2)
+
+            x = self.encoder(ids, torch.arange(ids.shape[1], device=ids.device), attention).float()
+            weight = mask[:, :, None].float()
+            return torch.nn.functional.normalize((x * weight).sum(1) / weight.sum(1), dim=-1)
+
+    device = encoder.words.device
+    example = (torch.zeros(2, 8, dtype=torch.int32, device=device), torch.ones(2, 8, dtype=torch.bool, device=device))
+    graph = io.BytesIO()
+    names = {"ids": {0: "texts", 1: "tokens"}, "mask": {0: "texts", 1: "tokens"}}
+    torch.onnx.export(
+        Sentence(), example, graph, input_names=list(names), output_names=["vectors"], dynamic_axes=names, dynamo=False
+    )
+    return onnxruntime.InferenceSession(graph.getvalue(), providers=[provider])
+
+
+def onnx_run(torch, session, lengths, batch_tokens):
+    batches = [(ids.numpy(), mask.numpy()) for ids, mask in padded_batches(torch, lengths, batch_tokens)]
+    return lambda: [session.run(None, {"ids": ids, "mask": mask})[0] for ids, mask in batches]
+
+
 def seconds_of(torch, run, calls):
     with torch.inference_mode():
         for _ in range(3):
@@ -202,8 +247,17 @@ def peers(torch, name, shape, dtype, lengths, compiled):
     if compiled:
         fast = torch.compile(encoder, mode="reduce-overhead")
         makers["compiled"] = (None, lambda: padded_run(torch, fast, [32], ROWS))
+    try:
+        session = onnx_session(torch, encoder, "CUDAExecutionProvider")
+        makers["onnxruntime"] = (
+            lambda: onnx_run(torch, session, lengths, ROWS),
+            lambda: onnx_run(torch, session, [32], ROWS),
+        )
+    except Exception as error:
+        why = f"{type(error).__name__}: {error}".splitlines()[0][:120]
+        yield {"engine": "onnxruntime cuda", "shape": name, "not_run": why}
     for peer, (many, one) in makers.items():
-        row = {"engine": f"torch {peer}", "shape": name}
+        row = {"engine": "onnxruntime cuda" if peer == "onnxruntime" else f"torch {peer}", "shape": name}
         try:
             if many is not None:
                 times = seconds_of(torch, many(), 7)
@@ -220,25 +274,26 @@ def peers(torch, name, shape, dtype, lengths, compiled):
 def inlay(bench, name, dtype, lengths_file):
     call = [bench, "--shape", name, "--dtype", dtype, "--lengths", lengths_file]
     result = subprocess.run(call, capture_output=True, text=True)
+    row = {"engine": f"inlay {dtype}", "shape": name}
     if result.returncode != 0:
-        return {"engine": "inlay", "shape": name, "not_run": result.stderr.strip()[:120]}
-    return {"engine": "inlay", "shape": name, **json.loads(result.stdout.splitlines()[-1])}
+        return row | {"not_run": result.stderr.strip()[:120]}
+    return row | json.loads(result.stdout.splitlines()[-1])
 
 
 def show(rows, best):
     print(
-        f"{'shape':10} {'engine':15} {'texts/s':>9} {'TFLOP/s':>8} {'ceiling':>8} {'share':>6} {'one text ms (p99)':>20}"
+        f"{'shape':10} {'engine':16} {'texts/s':>9} {'TFLOP/s':>8} {'ceiling':>8} {'share':>6} {'one text ms (p99)':>20}"
     )
     for row in rows:
         if "not_run" in row:
-            print(f"{row['shape']:10} {row['engine']:15} not run: {row['not_run']}")
+            print(f"{row['shape']:10} {row['engine']:16} not run: {row['not_run']}")
             continue
         limit = best[row["shape"]]
         many = "texts_per_s" in row
         rate = f"{row['texts_per_s']:9.0f} {row['tflops']:8.1f}" if many else f"{'':9} {'':8}"
         share = f"{row['tflops'] / limit:6.2f}" if many else f"{'':6}"
         print(
-            f"{row['shape']:10} {row['engine']:15} {rate} {limit:8.0f} {share} "
+            f"{row['shape']:10} {row['engine']:16} {rate} {limit:8.0f} {share} "
             f"{row['one_text_ms']:12.3f} ({row['one_text_p99_ms']:.3f})"
         )
 
@@ -248,6 +303,7 @@ def main():
     parser.add_argument("bench", help="the program bench_cuda")
     parser.add_argument("--shapes", nargs="*", default=list(SHAPES), choices=list(SHAPES))
     parser.add_argument("--dtype", default="fp16", choices=["fp16", "bf16"])
+    parser.add_argument("--fp8", action="store_true", help="Inlay in fp8, too")
     parser.add_argument("--texts", type=int, default=1024)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--json", help="write the rows to this file")
@@ -264,16 +320,17 @@ def main():
         file.flush()
         for name in args.shapes:
             best[name] = ceiling(torch, SHAPES[name], dtype)
-            rows.append(inlay(args.bench, name, args.dtype, file.name))
+            rows += [inlay(args.bench, name, d, file.name) for d in (args.dtype, *(["fp8"] if args.fp8 else []))]
             rows.extend(peers(torch, name, SHAPES[name], dtype, lengths, args.compile))
             torch.cuda.empty_cache()
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {args.dtype}, {sum(lengths)} tokens")
     show(rows, best)
     for name in args.shapes:
-        mine = next((r for r in rows if r["shape"] == name and r["engine"] == "inlay" and "texts_per_s" in r), None)
-        theirs = next((r for r in rows if r["shape"] == name and r["engine"] == "torch packed"), None)
-        if mine and theirs and "texts_per_s" in theirs:
-            print(f"{name}: {mine['texts_per_s'] / theirs['texts_per_s']:.2f} times packed torch")
+        measured = {r["engine"]: r["texts_per_s"] for r in rows if r["shape"] == name and "texts_per_s" in r}
+        packed = measured.get("torch packed")
+        for engine, rate in measured.items():
+            if packed and engine.startswith("inlay"):
+                print(f"{name}: {engine} {rate / packed:.2f} times packed torch in {args.dtype}")
     if args.json:
         with open(args.json, "w") as out:
             json.dump({"rows": rows, "ceilings": best, "tokens": sum(lengths)}, out, indent=1)

@@ -1,12 +1,13 @@
 // The cuda room alone, on random weights of published shapes: texts of mixed lengths (lognormal,
 // mean about 126 tokens, at most 512) from host memory to host memory, and one text of 32 tokens.
 //
-//   bench_cuda [--shape NAME] [--dtype D] [--texts N | --lengths FILE] [--profile]
+//   bench_cuda [--shape NAME] [--dtype D] [--texts N | --lengths FILE] [--profile] [--chunk N]
 //
 // FILE has the tokens of each text, a number a line: what compare_gpu.py gives its peers too.
 // Prints one JSON line a shape and dtype: texts/s, useful TFLOP/s (products and attention of the
 // tokens that there are), milliseconds of one short text (median, 99th percentile). --profile adds
-// the operations of one submission. Without a usable GPU: the reason, and exit 69.
+// the operations of one submission; --chunk sets the tokens of one. Without a usable GPU: the
+// reason, and exit 69.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -21,6 +22,7 @@
 
 #include "backend/backend.h"
 #include "backend/cuda/executable.h"
+#include "backend/cuda/library.h"
 #include "inlay/inlay.hpp"
 #include "program/program.h"
 
@@ -182,7 +184,7 @@ void print_profile(Executable* executable) {
 }
 
 int measure(const ModelShape& shape, const std::string& dtype, const std::vector<int>& lengths,
-            bool profile) {
+            bool profile, std::int64_t chunk) {
   const Backend* room = nullptr;
   for (const Backend* candidate : all_backends()) {
     if (candidate->name() == "cuda") room = candidate;
@@ -202,7 +204,13 @@ int measure(const ModelShape& shape, const std::string& dtype, const std::vector
   options.max_tokens = static_cast<std::int64_t>(mixed.ids.size());
   options.max_texts = text_count;
   const double begin = now();
-  const auto executable = room->compile(program, options);
+  const std::vector<std::string> reasons = room->supports(program, options);
+  if (!reasons.empty()) {
+    std::fprintf(stderr, "bench_cuda: %s\n", reasons.front().c_str());
+    return 69;
+  }
+  const auto executable = cuda::make_executable(cuda::make_plan(program, options, chunk), options,
+                                                *cuda::library().api, 0);
   const double ready = now() - begin;
   const std::vector<double> many = run_times(executable.get(), mixed, shape.hidden, 20);
   if (profile) print_profile(executable.get());
@@ -228,10 +236,13 @@ int main(int argc, char** argv) {
   std::string only_dtype;
   std::vector<int> lengths = mixed_lengths(1024);
   bool profile = false;
+  std::int64_t chunk = cuda::kChunkTokens;
   for (int i = 1; i < argc; ++i) {
     const bool has_value = i + 1 < argc;
     if (std::strcmp(argv[i], "--profile") == 0) {
       profile = true;
+    } else if (std::strcmp(argv[i], "--chunk") == 0 && has_value) {
+      chunk = std::max(1, std::atoi(argv[++i]));
     } else if (std::strcmp(argv[i], "--shape") == 0 && has_value) {
       only_shape = argv[++i];
     } else if (std::strcmp(argv[i], "--dtype") == 0 && has_value) {
@@ -243,16 +254,16 @@ int main(int argc, char** argv) {
     } else {
       std::fprintf(stderr,
                    "usage: bench_cuda [--shape NAME] [--dtype D] [--texts N | --lengths FILE] "
-                   "[--profile]\n");
+                   "[--profile] [--chunk N]\n");
       return 2;
     }
   }
   try {
     for (const ModelShape& shape : kShapes) {
       if (!only_shape.empty() && only_shape != shape.name) continue;
-      for (const char* dtype : {"fp16", "bf16", "fp32"}) {
+      for (const char* dtype : {"fp16", "bf16", "fp8", "fp32"}) {
         if (!only_dtype.empty() && only_dtype != dtype) continue;
-        const int status = measure(shape, dtype, lengths, profile);
+        const int status = measure(shape, dtype, lengths, profile, chunk);
         if (status != 0) return status;
       }
     }

@@ -63,10 +63,14 @@ struct MemoryPlan {
   std::int64_t device = 0;  // not of the process but of a device that has memory of its own
 };
 
-// A Program ready to run. run() allocates nothing and may be called by one thread at a time.
+// A Program ready to run. run() allocates nothing and may be called by lanes() threads at a time.
 class Executable {
  public:
   virtual ~Executable() = default;
+  // A device computes one batch while another is made ready for it; several devices, several.
+  virtual int lanes() const { return 1; }
+  // Whether run() works with the host's threads, which then have less time to encode texts.
+  virtual bool computes_on_host() const { return true; }
   // Writes the Program's outputs, one span each: [texts, width] in batch order, or [tokens, width]
   // in row order for one of kTokens rows, [spans, width] for kSpans. A batch over the compiled
   // limits throws kInternal. Bit-identical for a text whatever its neighbours, the place in the
@@ -109,6 +113,8 @@ class Backend {
     static_cast<void>(unit);
     return "fp32";
   }
+  // Tokens of a batch where nobody asks for a number.
+  virtual std::int64_t batch_tokens() const { return 16384; }
   // Why this Program cannot run here; empty: it can. One reason a line: "step layer.0.attention:
   // ...".
   virtual std::vector<std::string> supports(const Program& program,

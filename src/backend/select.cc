@@ -108,7 +108,7 @@ const Backend& by_name(const std::string& device, const std::vector<std::string>
                ". Remedy: " + std::string(absent->remedy) + ".");
     }
     fail(ErrorCode::kUsage, "--device",
-         "expected auto, ref, cpu, cuda[:N], onnxruntime[:provider], mlx[:unit] or torch[:device], "
+         "expected auto, ref, cpu, cuda[:N,...], onnxruntime[:provider], mlx[:unit] or torch[:device], "
          "got \"" +
              printable(device) + "\".");
   }

@@ -65,13 +65,13 @@ constexpr std::array<OptionSpec, 66> kOptions{{
     {"as", 0, "ROLE", kChoice, "query|document", "neither", "add the model's prompt for this role; of a model with routes or adapters, take this one; of a late-interaction model, mark and expand texts so (neither: document)", kReads, false, false, 0, 0},
     {"prompt", 0, "NAME", kText, "", "the model's default prompt, if it has one", "add the model's prompt of this name; none adds nothing", kReads, false, false, 0, 0},
     {"adapter", 0, "NAME", kText, "", "that of --as, if the model has one for it, else none", "load the model's adapter of this name (jina-embeddings-v3: retrieval.query, separation, ...), and add its prompt", kReads, false, true, 0, 0},
-    {"device", 0, "DEVICE", kChoice, "auto|ref|cpu|cuda[:N]|onnxruntime[:cpu|:cuda|:coreml]|mlx[:cpu|:gpu]|torch[:cpu|:cuda|:mps]", "auto", "where the model runs; a device that cannot be had is an error, never replaced", kLoads, true, true, 0, 0},
+    {"device", 0, "DEVICE", kChoice, "auto|ref|cpu|cuda[:N,...]|onnxruntime[:cpu|:cuda|:coreml]|mlx[:cpu|:gpu]|torch[:cpu|:cuda|:mps]", "auto", "where the model runs; a device that cannot be had is an error, never replaced", kLoads, true, true, 0, 0},
     {"dtype", 0, "DTYPE", kChoice, "auto|fp32|bf16|fp16|int8|int4|fp8", "auto", "precision of the computation (int8 and int4 on mlx: of the matrices alone); model convert: of the weights, bf16 or int8", kLoads | kCommandModelConvert, true, true, 0, 0},
     {"disable", 0, "LIST", kText, "", "nothing", "devices that must not be used: a,b:c", kLoads | kCommandStatus, true, true, 0, 0},
     {"onnxruntime-library", 0, "FILE", kText, "", "one beside Inlay, else of the active Python environment, else the system's", "--device onnxruntime: the libonnxruntime to open, or a folder that holds it", kComputes | kMeasures, true, true, 0, 0},
     {"provider-options", 0, "LIST", kText, "", "Inlay's own", "--device onnxruntime: KEY=VALUE,... for its provider: of coreml ModelFormat, MLComputeUnits, ...; of cuda those of ONNX Runtime", kComputes | kMeasures, true, true, 0, 0},
     {"threads", 0, "N", kInteger, "", "the cores this process may use", "threads that compute", kLoads, true, true, 1, 4096},
-    {"batch-tokens", 0, "N", kInteger, "", "16384, or less where the memory limit asks", "tokens computed together", kLoads, true, true, 1, kIntMaximum},
+    {"batch-tokens", 0, "N", kInteger, "", "16384, on cuda 33792; less where the memory limit asks", "tokens computed together", kLoads, true, true, 1, kIntMaximum},
     {"max-length", 0, "N", kInteger, "", "the model's own limit (tokens: no cut)", "tokens of a text that are used, special tokens included", kLoads, true, true, 1, kIntMaximum},
     {"truncate", 0, "HOW", kChoice, "right|left|error", "right", "which end of a text that is too long gives way", kReads, true, true, 0, 0},
     {"memory-limit", 0, "SIZE", kSize, "", "none", "resident memory of the process: 300MB, 2GiB; refused before loading when it cannot be kept", kLoads, true, true, 1, 0},
@@ -146,7 +146,16 @@ bool is_number(std::string_view text) {
   return true;
 }
 
-// One alternative: "name", "name[:a|:b]" or "name[:N]".
+bool is_numbers(std::string_view list) {
+  for (std::size_t comma = list.find(','); comma != std::string_view::npos;
+       comma = list.find(',')) {
+    if (!is_number(list.substr(0, comma))) return false;
+    list.remove_prefix(comma + 1);
+  }
+  return is_number(list);
+}
+
+// One alternative: "name", "name[:a|:b]" or "name[:N,...]".
 bool matches_one(std::string_view pattern, std::string_view value) {
   const std::size_t open = pattern.find('[');
   const std::string_view name = pattern.substr(0, open);
@@ -158,7 +167,7 @@ bool matches_one(std::string_view pattern, std::string_view value) {
   while (!suffixes.empty()) {
     const std::size_t bar = suffixes.find('|');
     const std::string_view suffix = suffixes.substr(0, bar);
-    if (suffix == ":N" ? value.front() == ':' && is_number(value.substr(1)) : value == suffix)
+    if (suffix == ":N,..." ? value.front() == ':' && is_numbers(value.substr(1)) : value == suffix)
       return true;
     suffixes.remove_prefix(bar == std::string_view::npos ? suffixes.size() : bar + 1);
   }

@@ -55,7 +55,7 @@ struct OptionSpec {
   char letter;          // 'm' for -m, or 0
   const char* metavar;  // empty for a flag
   OptionKind kind;
-  const char* choices;   // "cpu|cuda[:N]|mlx[:cpu|:gpu]"; empty unless a choice
+  const char* choices;   // "cpu|cuda[:N,...]|mlx[:cpu|:gpu]"; empty unless a choice
   const char* fallback;  // what holds when it is not given, for people; empty for a flag
   const char* help;
   std::uint32_t commands;         // bits of Command

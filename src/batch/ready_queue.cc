@@ -15,6 +15,10 @@ std::int64_t length(const ReadyText& text) { return static_cast<std::int64_t>(te
 
 }  // namespace
 
+bool ReadyQueue::is_worth_it() const {
+  return !heap_.empty() && (expected_ <= 0 || tokens_ >= target_);
+}
+
 void ReadyQueue::expect(std::int64_t count) {
   const std::lock_guard lock(mutex_);
   expected_ += count;
@@ -27,7 +31,7 @@ void ReadyQueue::push(ReadyText text) {
   --expected_;
   heap_.push_back(std::move(text));
   std::push_heap(heap_.begin(), heap_.end(), later);
-  if (expected_ <= 0 || tokens_ >= target_) work_.notify_one();
+  if (is_worth_it()) work_.notify_one();
 }
 
 void ReadyQueue::withdraw(std::int64_t count) {
@@ -42,7 +46,7 @@ bool ReadyQueue::pop(std::int64_t max_tokens, std::int64_t max_texts,
   std::unique_lock lock(mutex_);
   work_.wait(lock, [&] {
     if (heap_.empty()) return closed_;
-    return closed_ || expected_ <= 0 || tokens_ >= target_;
+    return closed_ || is_worth_it();
   });
   std::int64_t taken = 0;
   while (!heap_.empty() && static_cast<std::int64_t>(batch->size()) < max_texts) {
@@ -55,6 +59,7 @@ bool ReadyQueue::pop(std::int64_t max_tokens, std::int64_t max_texts,
   }
   tokens_ -= taken;
   room_.notify_all();
+  if (is_worth_it()) work_.notify_one();  // for the next lane
   lock.unlock();
   // Longest first: a backend that hands out chunks then ends with small ones, so that its threads
   // finish together.

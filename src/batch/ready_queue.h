@@ -24,7 +24,7 @@ struct ReadyText {
   std::vector<std::uint32_t> chunks{};  // which of the text's chunks each span is
 };
 
-// Thread-safe.
+// Thread-safe; any number of threads may push and pop.
 class ReadyQueue {
  public:
   // `capacity` tokens are held before push() waits; one text is always let in. pop() waits for
@@ -43,6 +43,8 @@ class ReadyQueue {
   void close();  // no more pushes; pop() drains what is there
 
  private:
+  bool is_worth_it() const;  // under the mutex: whether a batch need not wait for more
+
   const std::int64_t capacity_, target_;
   std::mutex mutex_;
   std::condition_variable room_, work_;

@@ -23,7 +23,6 @@ namespace {
 
 // Tokens computed together by default: enough chunks of about a thousand tokens to keep many cores
 // busy.
-constexpr std::int64_t kDefaultBatchTokens = 16384;
 constexpr std::int64_t kMinBatchTokens = 512;
 constexpr std::int64_t kMaxBatchTokens = std::int64_t{1} << 24;
 constexpr int kMaxThreads = 1024;
@@ -101,7 +100,7 @@ void fit_memory(const EngineOptions& options, const backend::Backend& room, cons
                 std::int64_t weight_file_bytes, backend::CompileOptions* limits) {
   const std::int64_t smallest = std::max(kMinBatchTokens, limits->max_text_tokens);
   limits->max_tokens =
-      std::max(options.batch_tokens != 0 ? options.batch_tokens : kDefaultBatchTokens,
+      std::max(options.batch_tokens != 0 ? options.batch_tokens : room.batch_tokens(),
                limits->max_text_tokens);
   limits->max_texts = std::min(limits->max_tokens, most_texts(program));
   if (options.memory_limit == 0) return;
@@ -369,7 +368,6 @@ void load_without_program(const EngineOptions& options, LoadedModel* model) {
   model->device = "cpu";
   model->backend = "none";
   model->dtype = "fp32";
-  model->limits.max_tokens = kDefaultBatchTokens;
   model->max_length = options.max_length;
 }
 

@@ -16,7 +16,7 @@
 
 namespace inlay::engine {
 
-// Everything a pipeline needs; immutable but for the executable, which one thread runs. A task that
+// Everything a pipeline needs; immutable but for the executable, which its lanes run. A task that
 // needs no model has no executable.
 struct LoadedModel {
   files::ModelFiles files;

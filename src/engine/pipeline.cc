@@ -21,7 +21,7 @@ constexpr std::size_t kTextsPerJob = 32;
 // One encoder feeds some four computing threads: encoding a token costs a few per cent of computing
 // it.
 constexpr int kThreadsPerEncoder = 4;
-// Batches' worth of encoded tokens held ready.
+// Batches' worth of encoded tokens held ready, at least; each lane is to find two.
 constexpr std::int64_t kBatchesAhead = 4;
 // Tokens a computing thread should find ready before a batch starts: one chunk each and one to even
 // out.
@@ -70,6 +70,15 @@ void drop(std::int32_t id, tokens::Encoding* encoding) {
   if (!encoding->offsets.empty()) encoding->offsets.resize(kept);
 }
 
+int lanes_of(const LoadedModel& model) { return model.executable ? model.executable->lanes() : 1; }
+bool computes_on_host(const LoadedModel& model) {
+  return model.executable && model.executable->computes_on_host();
+}
+std::int64_t tokens_worth_it(const LoadedModel& model) {
+  return model.executable && !computes_on_host(model) ? model.limits.max_tokens
+                                                      : kTokensPerThread * model.limits.threads;
+}
+
 std::int64_t since(Clock::time_point begin) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count();
 }
@@ -87,7 +96,8 @@ struct Pipeline::State {
   Result result;
   std::promise<Result> promise;
   std::atomic<std::size_t> remaining{0};
-  std::mutex mutex;  // guards error
+  std::mutex mutex;    // guards error
+  std::mutex reading;  // of computed texts into the result: one lane at a time
   std::exception_ptr error;
 
   void fail(std::exception_ptr cause) {
@@ -138,14 +148,13 @@ bool Pipeline::later(const Job& a, const Job& b) {
 Pipeline::Pipeline(LoadedModel model, Truncate truncate)
     : model_(std::move(model)),
       truncate_(truncate),
-      ready_(kBatchesAhead * model_.limits.max_tokens,
-             std::min<std::int64_t>(model_.limits.max_tokens,
-                                    kTokensPerThread * model_.limits.threads)) {
+      ready_(std::max<std::int64_t>(kBatchesAhead, 2 * lanes_of(model_)) * model_.limits.max_tokens,
+             std::min<std::int64_t>(model_.limits.max_tokens, tokens_worth_it(model_))) {
   // Without an executable, encoding is all there is.
-  const int each = model_.executable ? kThreadsPerEncoder : 1;
+  const int each = computes_on_host(model_) ? kThreadsPerEncoder : 1;
   const int encoders = std::max(1, model_.limits.threads / each);
   for (int i = 0; i < encoders; ++i) encoders_.emplace_back([this] { encode_loop(); });
-  computer_ = std::thread([this] { compute_loop(); });
+  for (int i = 0; i < lanes_of(model_); ++i) computers_.emplace_back([this] { compute_loop(); });
 }
 
 Pipeline::~Pipeline() {
@@ -156,7 +165,7 @@ Pipeline::~Pipeline() {
   job_arrived_.notify_all();
   for (std::thread& encoder : encoders_) encoder.join();
   ready_.close();
-  computer_.join();
+  for (std::thread& computer : computers_) computer.join();
 }
 
 std::future<Result> Pipeline::submit(Request request) {
@@ -360,8 +369,17 @@ void Pipeline::push(const std::shared_ptr<State>& state, std::size_t index,
   }
 }
 
+// Seconds in which a lane computes, however many of them at a time.
+void Pipeline::count_computing(int change) {
+  const std::lock_guard lock(computing_mutex_);
+  if (computing_ == 0) computing_since_ = Clock::now();
+  computing_ += change;
+  if (computing_ == 0) counters_.compute_ns += since(computing_since_);
+}
+
 void Pipeline::compute_loop() {
   std::vector<batch::ReadyText> texts;
+  Lane lane;
   while (ready_.pop(model_.limits.max_tokens, model_.limits.max_texts, &texts)) {
     const auto gone = std::partition(texts.begin(), texts.end(), [](const batch::ReadyText& text) {
       return !static_cast<State*>(text.owner.get())->dropped();
@@ -371,7 +389,7 @@ void Pipeline::compute_loop() {
     texts.erase(gone, texts.end());
     if (texts.empty()) continue;
     try {
-      compute(&texts);
+      compute(&texts, &lane);
     } catch (...) {
       for (const batch::ReadyText& text : texts)
         static_cast<State*>(text.owner.get())->fail(std::current_exception());
@@ -381,29 +399,36 @@ void Pipeline::compute_loop() {
   }
 }
 
-void Pipeline::compute(std::vector<batch::ReadyText>* texts) {
-  const auto begin = Clock::now();
-  buffer_.clear();
+void Pipeline::compute(std::vector<batch::ReadyText>* texts, Lane* lane) {
+  struct Counted {
+    Pipeline* pipeline;
+    explicit Counted(Pipeline* p) : pipeline(p) { p->count_computing(1); }
+    ~Counted() { pipeline->count_computing(-1); }
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+  };
+  const Counted counted(this);
+  lane->buffer.clear();
   for (const batch::ReadyText& text : *texts)
-    buffer_.add(text.ids, text.type_ids, text.pool_begin, text.key_count, text.spans);
-  const PackedBatch batch = buffer_.view();
+    lane->buffer.add(text.ids, text.type_ids, text.pool_begin, text.key_count, text.spans);
+  const PackedBatch batch = lane->buffer.view();
   std::vector<std::span<float>> spans;
-  outputs_.resize(model_.outputs.size());
-  for (std::size_t o = 0; o < outputs_.size(); ++o) {
+  std::vector<std::vector<float>>& outputs = lane->outputs;
+  outputs.resize(model_.outputs.size());
+  for (std::size_t o = 0; o < outputs.size(); ++o) {
     const LoadedModel::Output& output = model_.outputs[o];
     const std::int64_t rows = output.rows == Rows::kTokens  ? batch.tokens()
                               : output.rows == Rows::kTexts ? batch.texts()
                                                             : batch.span_count();
-    outputs_[o].resize(static_cast<std::size_t>(rows * output.width));
-    spans.emplace_back(outputs_[o]);
+    outputs[o].resize(static_cast<std::size_t>(rows * output.width));
+    spans.emplace_back(outputs[o]);
   }
   model_.executable->run(batch, spans);
-  counters_.compute_ns += since(begin);
-  std::vector<std::span<const float>> mine(outputs_.size());
+  std::vector<std::span<const float>> mine(outputs.size());
   std::size_t span = 0;
   for (std::size_t i = 0; i < texts->size(); ++i) {
     const batch::ReadyText& text = (*texts)[i];
-    for (std::size_t o = 0; o < outputs_.size(); ++o) {
+    for (std::size_t o = 0; o < outputs.size(); ++o) {
       const auto width = static_cast<std::size_t>(model_.outputs[o].width);
       const auto first = static_cast<std::size_t>(batch.offsets[i]);
       const std::size_t count = static_cast<std::size_t>(batch.offsets[i + 1]) - first;
@@ -414,6 +439,7 @@ void Pipeline::compute(std::vector<batch::ReadyText>* texts) {
     }
     span += text.spans.size();
     auto* state = static_cast<State*>(text.owner.get());
+    const std::lock_guard lock(state->reading);
     if (model_.task->read({mine, text.ids, state->request, text.chunks}, text.index,
                           &state->result))
       continue;

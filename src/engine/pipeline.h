@@ -1,8 +1,10 @@
 // The road from requests to results: an encoding stage that runs ahead, a queue bounded by tokens,
-// a computing stage that owns the executable. Requests of many callers share batches.
+// a computing stage with a thread for each lane of the executable. Requests of many callers share
+// batches, and each lane takes the next batch when it is free.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <future>
@@ -50,8 +52,13 @@ class Pipeline {
                    tokens::Encoding* scratch);
   void push(const std::shared_ptr<State>& state, std::size_t index,
             const tokens::Encoding& encoding, std::vector<task::Window> windows);
+  struct Lane {  // of a computing thread
+    batch::BatchBuffer buffer;
+    std::vector<std::vector<float>> outputs;  // of the batch being computed
+  };
   void compute_loop();
-  void compute(std::vector<batch::ReadyText>* texts);
+  void compute(std::vector<batch::ReadyText>* texts, Lane* lane);
+  void count_computing(int change);
   std::int32_t prompt_tokens(const std::string& prompt) const;
   tokens::EncodeOptions encode_options(Role role) const;
   void check_length(const State& state, std::size_t index, const tokens::Encoding& encoding) const;
@@ -66,10 +73,10 @@ class Pipeline {
   std::vector<Job> jobs_;  // a heap: highest priority, then earliest
   std::uint64_t next_order_ = 0;
   bool closed_ = false;
-  batch::BatchBuffer buffer_;                // the computing thread's
-  std::vector<std::vector<float>> outputs_;  // of the batch being computed
-  std::vector<std::thread> encoders_;
-  std::thread computer_;
+  std::mutex computing_mutex_;  // guards the two behind it
+  int computing_ = 0;           // lanes that are at it
+  std::chrono::steady_clock::time_point computing_since_;
+  std::vector<std::thread> encoders_, computers_;
 };
 
 }  // namespace inlay::engine

@@ -19,7 +19,7 @@ constexpr std::array<Tolerance, 5> kTolerances{{
     {"fp16", 0.9999, 1e-2, 1.0, 1e-3},
     {"bf16", 0.999, 3e-2, 1.0, 1e-2},
     {"int8", 0.99, 1e-1, 0.9, 2e-2},
-    {"fp8", 0.97, 2e-1, 0.85, 3e-2},
+    {"fp8", 0.98, 2e-1, 0.85, 3e-2},
 }};
 constexpr std::size_t kNearest = 10;
 constexpr std::size_t kMostQueries = 200;

@@ -18,7 +18,8 @@ using Transform = NormalizedString::Transform;
 // Calls emit(character, change): 0 for the first, 1 for those that follow it.
 template <typename Emit>
 void decompose(char32_t c, bool compatible, Emit&& emit) {
-  using namespace hangul;
+  using hangul::kSyllable, hangul::kSyllables, hangul::kLead, hangul::kVowel, hangul::kTrail;
+  using hangul::kVowels, hangul::kTrails;
   if (c - kSyllable < kSyllables) {
     const char32_t index = c - kSyllable;
     emit(kLead + index / (kVowels * kTrails), 0);

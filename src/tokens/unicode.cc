@@ -89,7 +89,8 @@ std::u32string_view compatibility_decomposition(char32_t c) noexcept {
 }
 
 char32_t compose(char32_t first, char32_t second) noexcept {
-  using namespace hangul;
+  using hangul::kSyllable, hangul::kSyllables, hangul::kLead, hangul::kLeads, hangul::kVowel;
+  using hangul::kVowels, hangul::kTrail, hangul::kTrails;
   if (!has(second, kComposes)) return 0;
   if (first - kLead < kLeads && second - kVowel < kVowels) {
     return kSyllable + ((first - kLead) * kVowels + (second - kVowel)) * kTrails;

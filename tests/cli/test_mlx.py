@@ -77,7 +77,9 @@ def test_fewer_bits(real_model):
 def test_what_it_lacks_is_said():
     result = run_inlay("embed", "a", "-m", str(MODELS / "deberta-mean"), "--device", "mlx:cpu")
     expect(result, 65, "mlx has no disentangled attention")
-    expect(run_inlay("embed", "a", "-m", str(MODELS / "bert-mean"), "--device", "mlx:cpu", "--dtype", "fp8"), 69, "int4")
+    expect(
+        run_inlay("embed", "a", "-m", str(MODELS / "bert-mean"), "--device", "mlx:cpu", "--dtype", "fp8"), 69, "int4"
+    )
 
 
 def test_gpu_is_refused_where_there_is_none(tiny):

@@ -12,13 +12,14 @@ namespace inlay {
 
 // Largest allowed difference to ref (float values, double sums), relative to the largest element of
 // the result, and least cosine of a row. fp32 rooms differ by the order of at most a few thousand
-// additions; 16-bit ones round weights and every value, to 11 and to 8 bits.
+// additions; 16-bit ones round weights and every value, to 11 and to 8 bits, fp8 the factors of
+// products to 4.
 struct Tolerance {
   const char* dtype;
   double relative, cosine;
 };
 inline constexpr Tolerance kTolerances[] = {
-    {"fp32", 1e-5, 0.9999999}, {"fp16", 5e-3, 0.9999}, {"bf16", 4e-2, 0.995}};
+    {"fp32", 1e-5, 0.9999999}, {"fp16", 5e-3, 0.9999}, {"bf16", 4e-2, 0.995}, {"fp8", 0.25, 0.98}};
 
 inline const Tolerance& tolerance_of(std::string_view dtype) {
   for (const Tolerance& tolerance : kTolerances) {

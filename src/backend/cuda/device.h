@@ -3,17 +3,27 @@
 // knows CUDA and no Program. Both are built from this header; kInterface tells other builds apart.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "program/activation.h"
 
 namespace inlay::backend::cuda {
 
-inline constexpr std::uint32_t kInterface = 2;  // raised with every change of this file
+inline constexpr std::uint32_t kInterface = 3;  // raised with every change of this file
 inline constexpr const char* kEntry = "inlay_cuda_api";
 
-enum class Type : std::int32_t { kF32, kF16, kBF16 };
-constexpr std::int64_t type_bytes(Type type) { return type == Type::kF32 ? 4 : 2; }
+// kE4M3: floats of 8 bits, 4 of exponent and 3 of mantissa, for the factors of products alone.
+enum class Type : std::int32_t { kF32, kF16, kBF16, kE4M3 };
+constexpr std::int64_t type_bytes(Type type) {
+  return type == Type::kF32 ? 4 : type == Type::kE4M3 ? 1 : 2;
+}
+inline constexpr float kMostE4M3 = 448;  // the largest number in it
+// What normed rows are multiplied by as kE4M3: no element of one is larger than the root of its
+// width, and three bits of mantissa are three bits at any scale.
+inline float e4m3_scale_of_norm(std::int64_t width) {
+  return kMostE4M3 / std::sqrt(static_cast<float>(width));
+}
 
 enum class RowKind : std::int32_t { kTokens, kTexts, kSpans };
 
@@ -35,22 +45,27 @@ inline constexpr std::int32_t kQueryBlock = 64;
 
 // Operations. `weight` and `bias` of norms are fp32, [width]; tables and matrices of products have
 // the session's type; biases of products lie in both, since who adds them depends on the product.
+// `quantized` of norms, if present: e4m3 rows as they are before weight and bias, times
+// e4m3_scale_of_norm(); `out` may be absent then. Products that read them have weight and bias in
+// their own.
 struct EmbedOp {  // norm(scale * tokens[id] + types[type] + positions[position]); eps < 0: no norm
-  Place tokens, positions, types, weight, bias, out;
+  Place tokens, positions, types, weight, bias, out, quantized;
   std::int64_t width;
   std::int32_t position_rule;
   float scale, eps;
   bool rms;
 };
 struct NormOp {  // norm(in + residual) * weight + bias; `sum`, if present, gets in + residual
-  Place in, residual, sum, weight, bias, out;
+  Place in, residual, sum, weight, bias, out, quantized;
   std::int64_t width;
   float eps;
   bool rms;
 };
 struct LinearOp {                         // activation(in W^T + b)
   Place in, weight, bias, bias_f32, out;  // weight: [n, k]
-  std::int64_t rows;                      // 0: as many as `out` has
+  Place scales;       // e4m3 factors: fp32 [n], what each column's sums are multiplied by
+  Place out_scale;    // e4m3 results: fp32 [1], what they are multiplied by
+  std::int64_t rows;  // 0: as many as `out` has
   std::int64_t n, k;
   Activation activation;
 };
@@ -67,6 +82,7 @@ struct PrepareOp {  // norms and turns heads of queries or keys, in place if in 
 };
 struct AttentionOp {
   Place query, key, value, out;  // query rows: kTokens, or kTexts for one row a text
+  Place out_scale;               // as of LinearOp
   Place relative_bias;           // fp32 [heads][2 reach + 1], times log2(e)
   Place alibi;                   // fp32 [heads], times log2(e)
   Place position_keys,
@@ -101,8 +117,28 @@ struct VocabularyOp {
   std::int64_t n, k;
   bool sum, twice;
 };
+// Whether attention runs on the matrix units of 16-bit types; only that writes e4m3. `op.out`
+// apart.
+inline bool is_matrix_attention(const AttentionOp& op) {
+  const auto aligned = [](const Place& place) {
+    return place.offset % 16 == 0 && place.ld * type_bytes(place.type) % 16 == 0;
+  };
+  const bool size =
+      op.head_size == 32 || op.head_size == 64 || op.head_size == 96 || op.head_size == 128;
+  return op.query.type != Type::kF32 && size && op.query.rows == RowKind::kTokens &&
+         !op.probabilities && !present(op.distances) && aligned(op.query) && aligned(op.key) &&
+         aligned(op.value);
+}
 // Columns of the vocabulary whose logits exist at one time.
 inline constexpr std::int64_t kVocabularyTile = 1024;
+
+// In place: each expert's `hidden` columns of `middle` times what the row's router gives it, the
+// softmax over all where the expert is among the row's top_k, else zero.
+struct ExpertsOp {
+  Place logits, middle;  // fp32 [rows, experts]; [rows, experts * hidden]
+  std::int64_t experts, hidden, top_k;
+};
+inline constexpr std::int64_t kMostExperts = 64;
 
 enum class OpKind : std::int32_t {
   kEmbed,
@@ -115,7 +151,8 @@ enum class OpKind : std::int32_t {
   kSelect,
   kPool,
   kRow,
-  kVocabulary
+  kVocabulary,
+  kExperts
 };
 struct Op {
   OpKind kind;
@@ -131,6 +168,7 @@ struct Op {
     PoolOp pool;
     RowOp row;
     VocabularyOp vocabulary;
+    ExpertsOp experts;
   };
 };
 
@@ -219,7 +257,7 @@ inline constexpr std::int64_t kBounceBytes = std::int64_t{16} << 20;
 // Submissions that may be under way at a time: while one runs, the next is filled.
 inline constexpr int kStages = 2;
 
-struct Session;  // of one thread at a time
+struct Session;  // of one thread at a time, but for wait(), inputs(), outputs() and padded()
 
 // Every function sets the device that it needs. None throws.
 struct Api {
@@ -233,6 +271,14 @@ struct Api {
   // elements apart (what lies between is left). int32 words go in by upload_words.
   Status (*upload)(Session*, const float* values, std::int64_t rows, std::int64_t columns,
                    std::int64_t offset, std::int64_t ld, Type type, Message* message);
+  // Whole rows as e4m3: row r of values, times `factors` column by column (null: 1), times
+  // 1 / scales[r], rounded; the scale is the one of eleven whose squared error is least. Also of
+  // each row: shares[r] = sum over columns of values * shifts (null: 0), lengths[r] the root of the
+  // sum of squares after `factors`.
+  Status (*upload_e4m3)(Session*, const float* values, std::int64_t rows, std::int64_t columns,
+                        const float* factors, const float* shifts, std::int64_t offset,
+                        std::int64_t ld, float* scales, float* shares, float* lengths,
+                        Message* message);
   Status (*upload_words)(Session*, const std::int32_t* values, std::int64_t count,
                          std::int64_t offset, Message* message);
   // After the last upload: setup operations, algorithms of the products.

@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <condition_variable>
 #include <cstring>
+#include <map>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -35,6 +38,7 @@ class CudaExecutable final : public Executable {
  public:
   CudaExecutable(Plan plan, const CompileOptions& options, const Api& api, std::int32_t device)
       : plan_(std::move(plan)), options_(options), api_(api), memory_(memory_of(plan_)) {
+    free_.fill(true);
     DeviceFacts facts{};
     Message message{};
     check(api_.device_facts(device, &facts, &message), message);
@@ -56,29 +60,21 @@ class CudaExecutable final : public Executable {
   CudaExecutable(const CudaExecutable&) = delete;
   CudaExecutable& operator=(const CudaExecutable&) = delete;
 
+  // One lane fills a submission and reads its results while the other's runs. A run of several
+  // chunks takes both stages when it is alone.
+  int lanes() const override { return kStages; }
+  bool computes_on_host() const override { return false; }
+
   using Executable::run;
   void run(const PackedBatch& batch, std::span<const std::span<float>> outs) override {
     check_batch(batch, outs);
-    std::array<Chunk, kStages> under_way{};
-    std::int64_t submitted = 0;
-    Message message{};
-    const auto finish = [&](std::int64_t which) {
-      const auto stage = static_cast<int>(which % kStages);
-      check(api_.wait(session_, stage, &message), message);
-      take_outputs(under_way[static_cast<std::size_t>(stage)], stage, outs);
-    };
-    for (std::int64_t text = 0; text < batch.texts(); ++submitted) {
-      if (submitted >= kStages) finish(submitted - kStages);
+    UnderWay mine(this);
+    for (std::int64_t text = 0; text < batch.texts();) {
       const Chunk chunk = cut(batch, text);
-      const auto stage = static_cast<int>(submitted % kStages);
-      const BatchShape padded = api_.padded(session_, &chunk.shape);
-      fill(batch, chunk, padded, api_.inputs(session_, stage));
-      check(api_.submit(session_, stage, &chunk.shape, &padded, &message), message);
-      under_way[static_cast<std::size_t>(stage)] = chunk;
+      mine.submit(batch, chunk, outs);
       text = chunk.text_end;
     }
-    for (std::int64_t i = std::max<std::int64_t>(submitted - kStages, 0); i < submitted; ++i)
-      finish(i);
+    mine.finish_all(outs);
   }
 
   std::vector<OperationTime> profile(int repeats) {
@@ -99,9 +95,34 @@ class CudaExecutable final : public Executable {
   std::string_view isa() const override { return isa_; }
 
  private:
+  // The stages that one run() holds, oldest submission first.
+  class UnderWay {
+   public:
+    explicit UnderWay(CudaExecutable* owner) : owner_(owner) {}
+    ~UnderWay();
+    UnderWay(const UnderWay&) = delete;
+    UnderWay& operator=(const UnderWay&) = delete;
+    void submit(const PackedBatch& batch, const Chunk& chunk,
+                std::span<const std::span<float>> outs);
+    void finish_all(std::span<const std::span<float>> outs);
+
+   private:
+    struct Held {
+      int stage = 0;
+      Chunk chunk;
+    };
+    void finish_oldest(std::span<const std::span<float>> outs);
+    CudaExecutable* owner_;
+    std::array<Held, kStages> held_{};
+    std::size_t count_ = 0;
+  };
+  int take_stage(bool wait);  // -1: none is free, and nobody is to wait for one
+  void give_stage(int stage);
+
   void open(std::int32_t device);
   void place_weights();
   void place_weight(const WeightSpec& spec);
+  void place_e4m3(const WeightSpec& spec);
   void check_batch(const PackedBatch& batch, std::span<const std::span<float>> outs) const;
   Chunk cut(const PackedBatch& batch, std::int64_t text) const;
   void fill(const PackedBatch& batch, const Chunk& chunk, const BatchShape& padded,
@@ -116,7 +137,64 @@ class CudaExecutable final : public Executable {
   std::string isa_;
   std::size_t op_count_ = 0;
   Session* session_ = nullptr;
+  std::mutex submitting_;
+  std::mutex stages_mutex_;  // guards free_
+  std::condition_variable stage_free_;
+  std::array<bool, kStages> free_;
+  std::map<std::int64_t, float> e4m3_scales_;  // while weights are placed: what lies at an offset
 };
+
+int CudaExecutable::take_stage(bool wait) {
+  std::unique_lock lock(stages_mutex_);
+  const auto first_free = [&] { return std::find(free_.begin(), free_.end(), true); };
+  if (wait) stage_free_.wait(lock, [&] { return first_free() != free_.end(); });
+  const auto found = first_free();
+  if (found == free_.end()) return -1;
+  *found = false;
+  return static_cast<int>(found - free_.begin());
+}
+
+void CudaExecutable::give_stage(int stage) {
+  {
+    const std::lock_guard lock(stages_mutex_);
+    free_[static_cast<std::size_t>(stage)] = true;
+  }
+  stage_free_.notify_one();
+}
+
+// After a failure the session takes no submissions, so nothing writes to stages that are free.
+CudaExecutable::UnderWay::~UnderWay() {
+  for (std::size_t i = 0; i < count_; ++i) owner_->give_stage(held_[i].stage);
+}
+
+void CudaExecutable::UnderWay::submit(const PackedBatch& batch, const Chunk& chunk,
+                                      std::span<const std::span<float>> outs) {
+  int stage = owner_->take_stage(count_ == 0);
+  while (stage < 0) {
+    finish_oldest(outs);
+    stage = owner_->take_stage(count_ == 0);
+  }
+  held_[count_++] = {stage, chunk};
+  const BatchShape padded = owner_->api_.padded(owner_->session_, &chunk.shape);
+  owner_->fill(batch, chunk, padded, owner_->api_.inputs(owner_->session_, stage));
+  Message message{};
+  const std::lock_guard lock(owner_->submitting_);
+  check(owner_->api_.submit(owner_->session_, stage, &chunk.shape, &padded, &message), message);
+}
+
+void CudaExecutable::UnderWay::finish_oldest(std::span<const std::span<float>> outs) {
+  const Held oldest = held_.front();
+  Message message{};
+  check(owner_->api_.wait(owner_->session_, oldest.stage, &message), message);
+  owner_->take_outputs(oldest.chunk, oldest.stage, outs);
+  std::move(held_.begin() + 1, held_.end(), held_.begin());
+  --count_;
+  owner_->give_stage(oldest.stage);
+}
+
+void CudaExecutable::UnderWay::finish_all(std::span<const std::span<float>> outs) {
+  while (count_ > 0) finish_oldest(outs);
+}
 
 void CudaExecutable::open(std::int32_t device) {
   SessionSpec spec{};
@@ -140,6 +218,7 @@ void CudaExecutable::open(std::int32_t device) {
 
 void CudaExecutable::place_weights() {
   for (const WeightSpec& spec : plan_.weights) place_weight(spec);
+  e4m3_scales_.clear();
 }
 
 void CudaExecutable::place_weight(const WeightSpec& spec) {
@@ -157,6 +236,7 @@ void CudaExecutable::place_weight(const WeightSpec& spec) {
   };
   switch (spec.kind) {
     case Kind::kMatrix: {
+      if (spec.type == Type::kE4M3) return place_e4m3(spec);
       std::int64_t row = 0;
       for (const WeightRef& part : spec.parts) {
         values = to_float(part.tensor, part.name);
@@ -217,6 +297,55 @@ void CudaExecutable::place_weight(const WeightSpec& spec) {
     case Kind::kSpace:
       return;
   }
+}
+
+// See E4M3Matrix. Bounds leave 7 % for what rounding adds.
+void CudaExecutable::place_e4m3(const WeightSpec& spec) {
+  const E4M3Matrix& matrix = spec.e4m3;
+  const auto optional = [](const WeightRef& ref) {
+    return ref.present() ? to_float(ref.tensor, ref.name) : std::vector<float>();
+  };
+  const std::vector<float> factor = optional(matrix.factor);
+  const std::vector<float> shift = optional(matrix.shift);
+  const auto n = static_cast<std::size_t>(spec.n);
+  std::vector<float> scales(n), bias(n), lengths(n);
+  Message message{};
+  std::size_t row = 0;
+  for (std::size_t part = 0; part < spec.parts.size(); ++part) {
+    const WeightRef& weight = spec.parts[part];
+    const std::vector<float> values = to_float(weight.tensor, weight.name);
+    const std::int64_t rows = weight.tensor.shape[0];
+    check(api_.upload_e4m3(session_, values.data(), rows, spec.k,
+                           factor.empty() ? nullptr : factor.data(),
+                           shift.empty() ? nullptr : shift.data(),
+                           spec.offset + static_cast<std::int64_t>(row) * spec.ld, spec.ld,
+                           &scales[row], &bias[row], &lengths[row], &message),
+          message);
+    if (!matrix.biases.empty()) {
+      const std::vector<float> more = optional(matrix.biases[part]);
+      for (std::size_t i = 0; i < more.size(); ++i) bias[row + i] += more[i];
+    }
+    row += static_cast<std::size_t>(rows);
+  }
+  const float input =
+      matrix.input_scale < 0 ? e4m3_scale_of_norm(spec.k) : e4m3_scales_.at(matrix.input_scale);
+  for (float& scale : scales) scale /= input;
+  if (matrix.out_scale >= 0) {
+    float bound = 1e-6F;
+    for (std::int64_t i = matrix.bound_begin; i < matrix.bound_end; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      bound =
+          std::max(bound, std::sqrt(static_cast<float>(spec.k)) * lengths[at] + std::abs(bias[at]));
+    }
+    const float out = kMostE4M3 / (1.07F * bound);
+    e4m3_scales_[matrix.out_scale] = out;
+    check(api_.upload(session_, &out, 1, 1, matrix.out_scale, 1, Type::kF32, &message), message);
+  }
+  check(
+      api_.upload(session_, scales.data(), 1, spec.n, matrix.scales, spec.n, Type::kF32, &message),
+      message);
+  check(api_.upload(session_, bias.data(), 1, spec.n, matrix.bias, spec.n, Type::kF32, &message),
+        message);
 }
 
 void check_spans(const PackedBatch& batch, std::size_t text) {

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "backend/cuda/plan.h"
@@ -14,6 +16,16 @@ namespace inlay::backend::cuda {
 // kInternal. The checkpoint behind the plan may go afterwards.
 std::unique_ptr<Executable> make_executable(Plan plan, const CompileOptions& options,
                                             const Api& api, std::int32_t device);
+
+// The same on each of `devices`, which then run batches side by side: a batch goes to whichever has
+// the fewest. Named twice, a device has two sessions. Where memory is too small for submissions of
+// kChunkTokens, half of that is tried, once.
+std::unique_ptr<Executable> make_executable_on(const Program& program,
+                                               const CompileOptions& options, const Api& api,
+                                               const std::vector<std::int32_t>& devices);
+
+// "1", "0,1": the numbers in it; nothing where it is no such list.
+std::optional<std::vector<std::int32_t>> parse_numbers(std::string_view list);
 
 // For benches: the last submission again, `repeats` times. What each operation is and its
 // milliseconds, then "all" without pauses between operations.

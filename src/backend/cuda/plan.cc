@@ -47,6 +47,16 @@ Type type_of_dtype(const std::string& dtype) {
   return Type::kF32;
 }
 
+Type narrow_type(const Program& program) {
+  for (const Step& step : program.steps()) {
+    const auto* norm = std::get_if<NormStep>(&step.args);
+    if ((norm != nullptr && norm->kind == NormKind::kRms) ||
+        std::holds_alternative<GatedLinearStep>(step.args))
+      return Type::kBF16;
+  }
+  return Type::kF16;
+}
+
 MemoryPlan memory_of(const Plan& plan) {
   const std::int64_t words = plan.input_words() * std::int64_t{sizeof(std::int32_t)};
   MemoryPlan memory;
@@ -72,7 +82,8 @@ void Addresses::give(std::int64_t offset) { taken_.erase(offset); }
 Planner::Planner(const Program& program, const CompileOptions& options, std::int64_t chunk_tokens)
     : program_(program) {
   plan_.capacity = capacity_of(options, chunk_tokens);
-  plan_.type = type_of_dtype(options.dtype);
+  e4m3_ = options.dtype == "fp8";
+  plan_.type = e4m3_ ? narrow_type(program) : type_of_dtype(options.dtype);
 }
 
 void Planner::find_uses() {
@@ -210,6 +221,8 @@ Plan Planner::make() {
   swallowed_.assign(steps.size(), false);
   tail_.assign(steps.size(), kNone);
   places_.assign(program_.values().size(), Place{});
+  e4m3_places_.assign(program_.values().size(), Place{});
+  e4m3_scales_.assign(program_.values().size(), Place{});
   fuse_steps();
   for (const ValueId output : program_.outputs()) {
     const Value& value = program_.value(output);
@@ -232,6 +245,7 @@ Plan Planner::make() {
       const auto value = static_cast<ValueId>(v);
       if (read && places_[v].block == Block::kSlots && !program_.is_output(value))
         slots_.give(places_[v].offset);
+      if (read && present(e4m3_places_[v])) slots_.give(e4m3_places_[v].offset);
     }
   }
   copy_outputs();

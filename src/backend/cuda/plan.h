@@ -16,6 +16,19 @@ namespace inlay::backend::cuda {
 // Scores are exponents of two.
 inline constexpr float kLog2E = 1.44269504F;
 
+// What belongs to a matrix of e4m3. Where its input is a norm's, the norm's weight is multiplied
+// into the columns and its bias into the product's. Offsets are bytes in the weights' block, of
+// what is computed with the matrix: see Api::upload_e4m3.
+struct E4M3Matrix {
+  WeightRef factor, shift;            // the norm's weight and bias, each may be absent
+  std::vector<WeightRef> biases;      // of the parts; empty: none
+  std::int64_t input_scale = -1;      // where what its input is multiplied by lies; -1: a norm's
+  std::int64_t scales = 0, bias = 0;  // fp32, [n] each
+  // fp32 [1], what results in columns [bound_begin, bound_end) can be multiplied by as e4m3: no
+  // input of unit variance makes a larger one. -1: not asked for.
+  std::int64_t out_scale = -1, bound_begin = 0, bound_end = 0;
+};
+
 // A weight to be stored: how, and from what. Identical ones (a tied matrix) are stored once.
 constexpr std::int64_t round_up(std::int64_t x, std::int64_t to) { return (x + to - 1) / to * to; }
 
@@ -34,6 +47,7 @@ struct WeightSpec {
   std::vector<WeightRef> parts;
   std::int64_t n = 0, k = 0, ld = 0;
   float factor = 1, fill = 0;
+  E4M3Matrix e4m3;                                    // kMatrix of Type::kE4M3
   Rope rope;                                          // kTurns
   std::vector<float> numbers;                         // kNumbers
   std::int64_t span = 0, buckets = 0, positions = 0;  // kWords
@@ -51,9 +65,9 @@ struct PositionRule {
 struct Capacity {
   std::int64_t tokens = 0, texts = 0, text_tokens = 0;
 };
-// Tokens of a submission at most: enough to fill any GPU of today, few enough that the slots of a
-// BERT-large stay under half a GiB.
-inline constexpr std::int64_t kChunkTokens = 16384;
+// Tokens of a submission at most: on an H200's 66 pairs of multiprocessors products of the common
+// widths come out in whole rounds of tiles, and the slots of a BERT-large stay under a GiB.
+inline constexpr std::int64_t kChunkTokens = 33792;
 Capacity capacity_of(const CompileOptions& options, std::int64_t chunk_tokens = kChunkTokens);
 
 struct Plan {
@@ -77,6 +91,9 @@ struct Plan {
 };
 
 Type type_of_dtype(const std::string& dtype);  // "fp32", "fp16", "bf16"
+// The 16-bit type that a Program's values fit: RMS norms and gated layers go with activations that
+// leave fp16's range.
+Type narrow_type(const Program& program);
 
 Plan make_plan(const Program& program, const CompileOptions& options,
                std::int64_t chunk_tokens = kChunkTokens);

@@ -36,7 +36,7 @@ Place Planner::weight(WeightSpec spec) {
   key += "/" + std::to_string(spec.rope.factor) + "/" + std::to_string(spec.span) + "/" +
          std::to_string(spec.buckets) + "/" + std::to_string(spec.positions);
   auto found = known_.find(key);
-  const bool shared = spec.kind != WeightSpec::Kind::kSpace;
+  const bool shared = spec.kind != WeightSpec::Kind::kSpace && spec.type != Type::kE4M3;
   if (!shared || found == known_.end()) {
     spec.offset = plan_.weight_bytes;
     plan_.weight_bytes += round_up(spec.bytes(), 256);
@@ -197,7 +197,11 @@ void Planner::emit(std::size_t i, const EmbedStep& step) {
     args.position_rule = static_cast<std::int32_t>(found - rules.begin());
     if (found == rules.end()) rules.push_back(rule);
   }
-  args.out = place_result(result);
+  if (args.eps >= 0) {
+    place_norm(result, &args.out, &args.quantized);
+  } else {
+    args.out = place_result(result);
+  }
   plan_.ops.push_back(op);
 }
 
@@ -218,20 +222,26 @@ void Planner::emit(std::size_t i, const NormStep& step) {
   args.bias = vector({step.bias}, Type::kF32, 0);
   args.eps = step.eps;
   args.rms = step.kind == NormKind::kRms;
-  args.out = place_result(program_.steps()[i].output);
+  place_norm(program_.steps()[i].output, &args.out, &args.quantized);
   plan_.ops.push_back(op);
 }
 
 void Planner::emit(std::size_t i, const LinearStep& step) {
+  if (e4m3_linear(i, step.input, step.weights, step.biases, step.activation, nullptr)) return;
   const Place in = place_typed(step.input);
   linear(in, step.weights, step.biases, step.activation, place_result(program_.steps()[i].output));
 }
 
 void Planner::emit(std::size_t i, const GatedLinearStep& step) {
   const std::int64_t width = step.gate.tensor.shape[0];
-  const Place in = place_typed(step.input);
-  const Place both = take_temporary(in.rows, 2 * width, plan_.type);
-  linear(in, {step.gate, step.up}, {step.gate_bias, step.up_bias}, Activation::kNone, both);
+  const Place both = take_temporary(
+      program_.value(step.input).rows == Rows::kTexts ? RowKind::kTexts : RowKind::kTokens,
+      2 * width, plan_.type);
+  if (!e4m3_linear(i, step.input, {step.gate, step.up}, {step.gate_bias, step.up_bias},
+                   Activation::kNone, &both)) {
+    linear(place_typed(step.input), {step.gate, step.up}, {step.gate_bias, step.up_bias},
+           Activation::kNone, both);
+  }
   Op op = operation(OpKind::kGate);
   op.gate.in = both;
   op.gate.out = place_result(program_.steps()[i].output);
@@ -240,9 +250,49 @@ void Planner::emit(std::size_t i, const GatedLinearStep& step) {
   plan_.ops.push_back(op);
 }
 
-void Planner::emit(std::size_t i, const ExpertsStep&) {
-  fail(ErrorCode::kInternal, "cuda",
-       "expected steps that supports() lets pass, got experts: " + program_.steps()[i].name);
+// All experts as one wide layer, whose columns the router scales, mostly to zero: two products that
+// know no routes, so that a row's bits are its own, for as many times the work as there are experts
+// to one that is chosen.
+void Planner::emit(std::size_t i, const ExpertsStep& step) {
+  const Place in = place_typed(step.input);
+  Op op = operation(OpKind::kExperts);
+  ExpertsOp& experts = op.experts;
+  experts.experts = step.router.tensor.shape[0];
+  experts.hidden = step.up.tensor.shape[0] / experts.experts;
+  experts.top_k = step.top_k;
+  experts.logits = take_temporary(in.rows, experts.experts, Type::kF32);
+  experts.middle = take_temporary(in.rows, experts.experts * experts.hidden, plan_.type);
+  // In fp32: what the router likes best hangs on small differences.
+  Op cast = operation(OpKind::kRow);
+  cast.row.in = in;
+  cast.row.width = program_.value(step.input).width;
+  cast.row.out = take_temporary(in.rows, cast.row.width, Type::kF32);
+  plan_.ops.push_back(cast);
+  Op router = operation(OpKind::kLinear);
+  router.linear.in = cast.row.out;
+  router.linear.weight = matrix({step.router}, Type::kF32);
+  router.linear.out = experts.logits;
+  router.linear.n = experts.experts;
+  router.linear.k = cast.row.width;
+  plan_.ops.push_back(router);
+  linear(in, {step.up}, {}, step.activation, experts.middle);
+  plan_.ops.push_back(op);
+  WeightSpec spec;
+  spec.kind = WeightSpec::Kind::kColumns;
+  spec.type = plan_.type;
+  spec.parts = {step.down};
+  spec.n = step.down.tensor.shape[0];
+  spec.k = step.down.tensor.shape[1];
+  Op down = operation(OpKind::kLinear);
+  LinearOp& args = down.linear;
+  args.in = experts.middle;
+  args.n = spec.k;
+  args.k = spec.n;
+  args.weight = weight(std::move(spec));
+  args.bias = vector({step.bias}, plan_.type, 0);
+  args.bias_f32 = vector({step.bias}, Type::kF32, 0);
+  args.out = place_result(program_.steps()[i].output);
+  plan_.ops.push_back(down);
 }
 
 void Planner::emit(std::size_t i, const AttentionStep& step) {
@@ -292,7 +342,15 @@ void Planner::emit(std::size_t i, const AttentionStep& step) {
     spec.k = spec.ld = 2 * args.reach_distance + 1;
     args.distances = weight(std::move(spec));
   }
-  args.out = place_result(program_.steps()[i].output);
+  const ValueId result = program_.steps()[i].output;
+  args.out_scale =
+      step.probabilities ? Place{} : e4m3_scales_[static_cast<std::size_t>(step.value.value)];
+  if (present(args.out_scale) && is_matrix_attention(args) && feeds_only_e4m3(result)) {
+    args.out = place_e4m3(result, args.out_scale);
+  } else {
+    args.out_scale = {};
+    args.out = place_result(result);
+  }
   plan_.ops.push_back(op);
 }
 

@@ -58,6 +58,15 @@ class Planner {
   Place position_table(const AttentionStep& step, const WeightRef& weight, const WeightRef& bias);
   Place prepare(std::size_t i, const Columns& columns, const HeadNorm& norm,
                 const AttentionStep& step, std::int64_t heads);
+  // plan_e4m3.cc: which products take factors of 8 bits, and from where.
+  bool takes_e4m3(std::size_t i) const;       // whether a step is a product that can
+  bool feeds_e4m3(ValueId value) const;       // whether one that can reads the value
+  bool feeds_only_e4m3(ValueId value) const;  // and nothing else does
+  void place_norm(ValueId value, Place* out, Place* quantized);
+  Place place_e4m3(ValueId value, const Place& scale);
+  // The product of an input that is there as e4m3; false where it is not.
+  bool e4m3_linear(std::size_t i, ValueId input, const std::vector<WeightRef>& weights,
+                   const std::vector<WeightRef>& bias, Activation activation, const Place* out);
   void linear(const Place& in, const std::vector<WeightRef>& weights,
               const std::vector<WeightRef>& bias, Activation activation, const Place& out);
 
@@ -81,6 +90,9 @@ class Planner {
   std::vector<std::size_t> tail_;       // embed: its norm's step; norm: the sum's step before it
   std::vector<std::size_t> last_read_;  // of each value: the last step that reads it
   std::vector<Place> places_;
+  bool e4m3_ = false;               // whether products may take factors of 8 bits
+  std::vector<Place> e4m3_places_;  // of each value; norms have both
+  std::vector<Place> e4m3_scales_;  // what attention over a product's values may multiply by
   std::vector<Place> temporaries_;  // of the step being emitted
   Addresses slots_;
   std::map<std::string, std::size_t> known_;

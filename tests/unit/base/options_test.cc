@@ -123,15 +123,17 @@ TEST(OptionTable, Integers) {
 
 TEST(OptionTable, ChoicesWithSuffixes) {
   const char* devices = find_option("device")->choices;
-  for (const char* good : {"auto", "ref", "cpu", "cuda", "cuda:0", "cuda:12", "onnxruntime",
-                           "onnxruntime:coreml", "mlx:gpu", "torch:mps"}) {
+  for (const char* good : {"auto", "ref", "cpu", "cuda", "cuda:0", "cuda:12", "cuda:0,1,12",
+                           "onnxruntime", "onnxruntime:coreml", "mlx:gpu", "torch:mps"}) {
     EXPECT_TRUE(matches_choice(devices, good)) << good;
   }
   for (const char* bad : {"", "cp", "cpux", "cpu:", "cpu:0", "cuda:", "cuda:x", "cuda:-1",
-                          "mlx:cuda", "torch:", "CPU", "cuda:0123456789", "auto|ref", "N", ":N"}) {
+                          "mlx:cuda", "torch:", "CPU", "cuda:0123456789", "cuda:1,", "cuda:,1",
+                          "cuda:1,a", "auto|ref", "N", ":N"}) {
     EXPECT_FALSE(matches_choice(devices, bad)) << bad;
   }
-  EXPECT_THAT(refusal("device", "tpu"), StartsWith("[--device] expected auto|ref|cpu|cuda[:N]"));
+  EXPECT_THAT(refusal("device", "tpu"),
+              StartsWith("[--device] expected auto|ref|cpu|cuda[:N,...]"));
   EXPECT_THAT(refusal("model", ""), StartsWith("[--model] expected MODEL"));
   EXPECT_THAT(refusal("quiet", "maybe"), StartsWith("[--quiet] expected true or false"));
 }

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 
@@ -93,8 +94,8 @@ TEST(Plan, CapacityHoldsTheLongestTextAndNoMoreThanABatch) {
   CompileOptions options = options_of("fp32");
   EXPECT_EQ(capacity_of(options).tokens, 1000);
   options.max_tokens = std::int64_t{1} << 20;
-  options.max_text_tokens = 32768;
-  EXPECT_EQ(capacity_of(options).tokens, 32768);
+  options.max_text_tokens = 2 * kChunkTokens;
+  EXPECT_EQ(capacity_of(options).tokens, 2 * kChunkTokens);
   EXPECT_EQ(capacity_of(options).texts, 100);
 }
 
@@ -124,6 +125,72 @@ TEST(Plan, WeightsCountTowardTheDevice) {
   const MemoryPlan larger = memory_of(make_plan(program, options));
   EXPECT_GT(larger.device - memory.device, small.slot_bytes);
   EXPECT_LT(larger.arena - memory.arena, larger.device - memory.device);
+}
+
+// Every product of this encoder is of 8-bit factors: norms and attention write them, and the norm's
+// weight and bias lie in the product's.
+TEST(Plan, Fp8ProductsReadWhatNormsAndAttentionRound) {
+  const Program program = encoder();
+  const Plan plan = make_plan(program, options_of("fp8"));
+  EXPECT_EQ(plan.type, Type::kF16);
+  ASSERT_EQ(plan.ops.size(), 7U);
+  const EmbedOp& embed = plan.ops[0].embed;
+  const LinearOp& qkv = plan.ops[1].linear;
+  const AttentionOp& attention = plan.ops[2].attention;
+  const LinearOp& dense = plan.ops[3].linear;
+  const NormOp& norm = plan.ops[4].norm;
+  EXPECT_EQ(embed.quantized.type, Type::kE4M3);
+  EXPECT_EQ(embed.out.type, Type::kF16);  // the norm behind attention adds it
+  EXPECT_EQ(qkv.in.offset, embed.quantized.offset);
+  EXPECT_EQ(qkv.in.type, Type::kE4M3);
+  EXPECT_EQ(qkv.weight.type, Type::kE4M3);
+  EXPECT_EQ(qkv.out.type, Type::kF16);
+  EXPECT_TRUE(present(qkv.scales) && present(qkv.bias_f32));
+  EXPECT_EQ(attention.out.type, Type::kE4M3);
+  EXPECT_EQ(dense.in.offset, attention.out.offset);
+  EXPECT_FALSE(present(norm.quantized));  // pooling reads it, no product
+  // The bound of attention is that of the values' columns.
+  const auto is_qkv = [](const WeightSpec& spec) {
+    return spec.type == Type::kE4M3 && spec.n == 192;
+  };
+  const auto spec = std::find_if(plan.weights.begin(), plan.weights.end(), is_qkv);
+  ASSERT_NE(spec, plan.weights.end());
+  EXPECT_EQ(spec->e4m3.factor.name, "g");
+  EXPECT_EQ(spec->e4m3.shift.name, "b");
+  EXPECT_EQ(spec->e4m3.bound_begin, 128);
+  EXPECT_EQ(spec->e4m3.bound_end, 192);
+  EXPECT_EQ(spec->e4m3.out_scale, attention.out_scale.offset);
+}
+
+TEST(Plan, Fp8LeavesWhatItHasNoScaleForIn16Bits) {
+  Program p;
+  const ValueId x = p.embed("embed", {weight(&p, "words", {100, 64}), {}, {}, 0, -1});
+  const ValueId up = p.linear("up", {x, {weight(&p, "u", {128, 64})}, {}, Activation::kGelu});
+  p.linear("down", {up, {weight(&p, "d", {64, 128})}, {}, Activation::kNone});
+  const Plan plan = make_plan(p, options_of("fp8"));
+  for (const Op& op : plan.ops) {
+    if (op.kind == OpKind::kLinear) {
+      EXPECT_EQ(op.linear.in.type, Type::kF16);
+    }
+  }
+}
+
+TEST(Plan, Fp8GeluWritesWhatTheNextProductReads) {
+  Program p;
+  const ValueId x = p.embed("embed", {weight(&p, "words", {100, 64}), {}, {}, 0, -1});
+  const ValueId n = p.norm("norm", {NormKind::kLayer, x, kNoValue, weight(&p, "g", {64}),
+                                    weight(&p, "b", {64}), 1e-12F});
+  const ValueId up = p.linear("up", {n, {weight(&p, "u", {128, 64})}, {}, Activation::kGelu});
+  const ValueId down = p.linear("down", {up, {weight(&p, "d", {64, 128})}, {}, Activation::kNone});
+  p.pool("mean", {down, {PoolMode::kMean}});
+  const Plan plan = make_plan(p, options_of("fp8"));
+  const LinearOp& first = plan.ops[1].linear;
+  const LinearOp& second = plan.ops[2].linear;
+  EXPECT_FALSE(present(plan.ops[0].embed.out));  // products alone read it
+  EXPECT_EQ(first.out.type, Type::kE4M3);
+  EXPECT_TRUE(present(first.out_scale));
+  EXPECT_EQ(second.in.offset, first.out.offset);
+  EXPECT_EQ(second.out.type, Type::kF16);
 }
 
 TEST(Plan, TiedMatricesAreStoredOnce) {

@@ -38,8 +38,8 @@ Status guarded(Message* message, const F& work) {
 // Likewise of a session: after a failure nothing else runs on it, whatever state the GPU is in.
 template <typename F>
 Status on_session(Session* session, Message* message, const F& work) {
-  if (!session->broken.empty()) {
-    write(message, session->broken);
+  if (const std::string why = session->why_broken(); !why.empty()) {
+    write(message, why);
     return Status::kFailed;
   }
   const Status status = guarded(message, [&] {
@@ -47,7 +47,7 @@ Status on_session(Session* session, Message* message, const F& work) {
     work();
   });
   if (status != Status::kOk)
-    session->broken = std::string("stopped after an earlier failure: ") + message->text;
+    session->breaks(std::string("stopped after an earlier failure: ") + message->text);
   return status;
 }
 
@@ -119,6 +119,15 @@ Status upload(Session* session, const float* values, std::int64_t rows, std::int
                     [&] { session->upload(values, rows, columns, offset, ld, type); });
 }
 
+Status upload_e4m3(Session* session, const float* values, std::int64_t rows, std::int64_t columns,
+                   const float* factors, const float* shifts, std::int64_t offset, std::int64_t ld,
+                   float* scales, float* shares, float* lengths, Message* message) {
+  return on_session(session, message, [&] {
+    session->upload_e4m3(values, rows, columns, factors, shifts, offset, ld, scales, shares,
+                         lengths);
+  });
+}
+
 Status upload_words(Session* session, const std::int32_t* values, std::int64_t count,
                     std::int64_t offset, Message* message) {
   return on_session(session, message, [&] { session->upload_words(values, count, offset); });
@@ -153,9 +162,9 @@ Status describe(Session* session, std::int64_t op, Message* text) {
 
 void destroy(Session* session) { delete session; }
 
-constexpr Api kApi{kInterface,   INLAY_VERSION, probe,    device_facts, create, upload,
-                   upload_words, prepare,       inputs,   outputs,      padded, submit,
-                   wait,         time,          describe, destroy};
+constexpr Api kApi{kInterface,  INLAY_VERSION, probe,   device_facts, create,  upload,
+                   upload_e4m3, upload_words,  prepare, inputs,       outputs, padded,
+                   submit,      wait,          time,    describe,     destroy};
 
 }  // namespace
 }  // namespace inlay::backend::cuda

@@ -244,6 +244,8 @@ void launch(const Launch& run, const AttentionOp& op) {
     case Type::kBF16:
       launch_typed<__nv_bfloat16>(run, op);
       break;
+    case Type::kE4M3:
+      throw Failure{Status::kFailed, "queries of 8-bit floats are for no attention"};
   }
 }
 

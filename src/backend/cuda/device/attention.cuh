@@ -12,6 +12,7 @@ struct AttentionArgs {
   const void *query, *key, *value;
   void* out;
   const float *relative_bias, *alibi, *position_keys, *position_queries;
+  const float* out_scale;  // of results that are e4m3; null: they are of the queries' type
   const std::int32_t *distances, *offsets, *key_counts, *items;
   std::int64_t ld_query, ld_key, ld_value, ld_out, ld_positions, items_count;
   std::int32_t heads, kv_heads, head_size, window, reach, reach_distance;
@@ -29,6 +30,7 @@ inline AttentionArgs attention_args(const Launch& run, const AttentionOp& op) {
   args.alibi = run.pointer<const float>(op.alibi);
   args.position_keys = run.pointer<const float>(op.position_keys);
   args.position_queries = run.pointer<const float>(op.position_queries);
+  args.out_scale = run.pointer<const float>(op.out_scale);
   args.distances = run.pointer<const std::int32_t>(op.distances);
   args.offsets = run.inputs + run.at.offsets;
   args.key_counts = run.inputs + run.at.key_counts;

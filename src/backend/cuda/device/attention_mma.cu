@@ -133,7 +133,8 @@ __global__ void __launch_bounds__(kThreads, blocks_at_a_time<kSize>())
   }
   copy_wait<0>();
 
-  T* out = static_cast<T*>(args.out) + first_row * args.ld_out + head * kSize;
+  const std::int64_t corner = first_row * args.ld_out + head * kSize;
+  const float scale = args.out_scale != nullptr ? *args.out_scale : 1.0F;
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const float share = share_of(total[half]);
@@ -141,9 +142,15 @@ __global__ void __launch_bounds__(kThreads, blocks_at_a_time<kSize>())
     if (row > last) continue;
 #pragma unroll
     for (int n = 0; n < kSize / 8; ++n) {
-      const std::uint32_t pair =
-          pair_of(sums[n][2 * half] * share, sums[n][2 * half + 1] * share, T{});
-      *reinterpret_cast<std::uint32_t*>(out + row * args.ld_out + n * 8 + my_column) = pair;
+      const std::int64_t at = corner + row * args.ld_out + n * 8 + my_column;
+      const float a = sums[n][2 * half] * share;
+      const float b = sums[n][2 * half + 1] * share;
+      if (args.out_scale != nullptr) {
+        *reinterpret_cast<std::uint16_t*>(static_cast<std::uint8_t*>(args.out) + at) =
+            static_cast<std::uint16_t>(e4m3_pair(a * scale, b * scale));
+      } else {
+        *reinterpret_cast<std::uint32_t*>(static_cast<T*>(args.out) + at) = pair_of(a, b, T{});
+      }
     }
   }
 }
@@ -181,22 +188,11 @@ void launch_typed(const Launch& run, const AttentionArgs& args) {
   }
 }
 
-bool aligned(const void* pointer, std::int64_t ld) {
-  return reinterpret_cast<std::uintptr_t>(pointer) % 16 == 0 && ld % 8 == 0;
-}
-
 }  // namespace
 
 bool launch_mma(const Launch& run, const AttentionOp& op) {
-  const bool size =
-      op.head_size == 32 || op.head_size == 64 || op.head_size == 96 || op.head_size == 128;
-  if (op.query.type == Type::kF32 || !size || op.query.rows != RowKind::kTokens ||
-      op.probabilities || present(op.distances))
-    return false;
+  if (!is_matrix_attention(op) || op.out.ld * type_bytes(op.out.type) % 16 != 0) return false;
   const AttentionArgs args = attention_args(run, op);
-  if (!aligned(args.query, args.ld_query) || !aligned(args.key, args.ld_key) ||
-      !aligned(args.value, args.ld_value) || !aligned(args.out, args.ld_out))
-    return false;
   if (args.items_count < 1) return true;
   if (op.query.type == Type::kF16) {
     launch_typed<__half>(run, args);

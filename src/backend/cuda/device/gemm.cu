@@ -93,6 +93,10 @@ void launch_plain(const Launch& run, const PlainArgs& args, Type in) {
     case Type::kBF16:
       start(run, plain_kernel<__nv_bfloat16>, grid, kThreads, 0, args);
       break;
+    case Type::kE4M3:
+      throw Failure{Status::kUnavailable,
+                    "products of 8-bit floats (fp8) need a GPU of sm_90 and this library's code "
+                    "for sm_90a"};
   }
   check(cudaGetLastError(), "a plain product");
 }
@@ -111,6 +115,17 @@ __global__ void scatter_kernel(T* to, std::int64_t count) {
   hash = (hash ^ (hash >> 15)) * 2246822519U;
   hash ^= hash >> 13;
   to[i] = from_float<T>(static_cast<float>(hash) * 0x1p-31F - 1.0F);
+}
+
+__global__ void scatter_e4m3_kernel(std::uint16_t* to, std::int64_t count) {
+  wait_for_inputs();
+  const std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i >= count) return;
+  auto hash = static_cast<std::uint32_t>(i) * 2654435761U;
+  hash = (hash ^ (hash >> 15)) * 2246822519U;
+  const float a = static_cast<float>(hash & 0xFFFFU) * 0x1p-9F - 64.0F;
+  const float b = static_cast<float>(hash >> 16) * 0x1p-9F - 64.0F;
+  to[i] = static_cast<std::uint16_t>(e4m3_pair(a, b));
 }
 
 __global__ void compare_kernel(const std::uint16_t* a, const std::uint16_t* b, std::int64_t count,
@@ -150,35 +165,48 @@ float time_of(const Launch& run, const F& work) {
 Product::Product(Lt* lt, const Launch& at, const LinearOp& op, std::int64_t most_rows) : op_(op) {
   if (op.n % 8 != 0 || op.k % 8 != 0) return;
   own_ = op.rows == 0 && sm90_.plan(at, op, most_rows);
-  if (own_ && (op.activation != Activation::kNone || most_rows <= kSmallRows)) return;
-  const LtShape shape{op.n,      op.k,       op.weight.ld, op.in.ld,
-                      op.out.ld, op.in.type, op.out.type,  fuses_bias()};
-  LtProduct product(lt, shape, most_rows);
-  if (!product.present()) return;
-  lt_ = std::move(product);
-  if (!own_) return;
-  // Both sum along k sixteen at a time; where cuBLASLt gives the same bits and is the faster one
-  // for many rows, it takes those. Asked once a shape.
-  const auto [known, is_new] = lt->faster.try_emplace(shape, false);
-  if (is_new) known->second = lt_is_faster(lt, at, most_rows);
-  lt_for_many_ = known->second;
+  const LtShape shape{op.n,       op.k,        op.weight.ld, op.in.ld,     op.out.ld,
+                      op.in.type, op.out.type, fuses_bias(), op.activation};
+  if (own_ && most_rows <= kSmallRows) return;
+  if (op.in.type != Type::kE4M3 && (!own_ || op.activation == Activation::kNone)) {
+    LtProduct product(lt, shape, most_rows);
+    if (product.present()) lt_ = std::move(product);
+  }
+  if (own_) choose(lt, at, shape, most_rows);
 }
 
-bool Product::lt_is_faster(Lt* lt, const Launch& at, std::int64_t most_rows) const {
+// Every way sums along k sixteen at a time (32 of e4m3), in order, so the bits are one and the
+// fastest for many rows takes those: tiles of either width, or cuBLASLt where its bits are these
+// on a trial. Asked once a shape.
+void Product::choose(Lt* lt, const Launch& at, const LtShape& shape, std::int64_t most_rows) {
+  const auto [known, is_new] = lt->choices.try_emplace(shape);
+  if (is_new) known->second = timed(lt, at, most_rows);
+  sm90_.set_columns(known->second.columns);
+  lt_for_many_ = known->second.lt;
+}
+
+ProductChoice Product::timed(Lt* lt, const Launch& at, std::int64_t most_rows) {
   const std::int64_t count = most_rows * op_.in.ld;
   if (op_.in.type == Type::kF16) {
     start(at, scatter_kernel<__half>, blocks_for(count), kBlock, 0, at.pointer<__half>(op_.in),
           count);
+  } else if (op_.in.type == Type::kE4M3) {
+    start(at, scatter_e4m3_kernel, blocks_for(count / 2), kBlock, 0,
+          at.pointer<std::uint16_t>(op_.in), count / 2);
   } else {
     start(at, scatter_kernel<__nv_bfloat16>, blocks_for(count), kBlock, 0,
           at.pointer<__nv_bfloat16>(op_.in), count);
   }
-  const auto by_lt = [&] {
-    lt_.run(lt, at.pointer(op_.in), at.pointer(op_.weight),
-            fuses_bias() ? at.pointer(op_.bias) : nullptr, at.pointer(op_.out), most_rows);
-  };
-  const auto by_own = [&] { sm90_.run(at, most_rows); };
-  const float lt_time = time_of(at, by_lt);
+  ProductChoice best;
+  float least = 0;
+  for (const int columns : Sm90Product::kWidths) {
+    sm90_.set_columns(columns);
+    const float time = time_of(at, [&] { sm90_.run(at, most_rows); });
+    if (least > 0 && time >= least) continue;
+    least = time;
+    best.columns = columns;
+  }
+  if (!lt_.present()) return best;
   const std::int64_t results = most_rows * op_.out.ld;
   DeviceMemory kept(results * 2);
   DeviceMemory differ(sizeof(std::int32_t));
@@ -186,7 +214,10 @@ bool Product::lt_is_faster(Lt* lt, const Launch& at, std::int64_t most_rows) con
                         cudaMemcpyDeviceToDevice, at.stream),
         "comparing products");
   check(cudaMemsetAsync(differ.data, 0, sizeof(std::int32_t), at.stream), "comparing products");
-  const float own_time = time_of(at, by_own);
+  const float lt_time = time_of(at, [&] {
+    lt_.run(lt, at.pointer(op_.in), at.pointer(op_.weight),
+            fuses_bias() ? at.pointer(op_.bias) : nullptr, at.pointer(op_.out), most_rows);
+  });
   start(at, compare_kernel, blocks_for(results), kBlock, 0,
         static_cast<const std::uint16_t*>(kept.data), at.pointer<std::uint16_t>(op_.out), results,
         static_cast<std::int32_t*>(differ.data));
@@ -194,7 +225,8 @@ bool Product::lt_is_faster(Lt* lt, const Launch& at, std::int64_t most_rows) con
   check(cudaMemcpyAsync(&differs, differ.data, sizeof differs, cudaMemcpyDeviceToHost, at.stream),
         "comparing products");
   check(cudaStreamSynchronize(at.stream), "comparing products");
-  return differs == 0 && lt_time < own_time;
+  best.lt = differs == 0 && lt_time < least;
+  return best;
 }
 
 void Product::run_lt(const Launch& launch, std::int64_t rows, std::int64_t weight_bytes,
@@ -209,7 +241,7 @@ void Product::run_lt(const Launch& launch, std::int64_t rows, std::int64_t weigh
 void Product::run(const Launch& launch, std::int64_t rows, std::int64_t weight_bytes,
                   Lt* lt) const {
   if (rows < 1) return;
-  if (own_ && rows <= kSmallRows) {
+  if (own_ && rows <= kSmallRows && op_.in.type != Type::kE4M3) {
     launch_small(launch, op_, rows);
   } else if (own_ && (!lt_for_many_ || rows < kLtRows)) {
     sm90_.run(launch, rows);
@@ -234,13 +266,17 @@ void Product::run(const Launch& launch, std::int64_t rows, std::int64_t weight_b
 }
 
 std::string Product::text() const {
-  const std::string kernel = own_ && lt_for_many_
-                                 ? "Inlay's kernels for Hopper, many rows: " + lt_.text()
-                             : own_          ? "Inlay's kernels for Hopper"
-                             : lt_.present() ? lt_.text()
-                                             : "the plain kernel";
-  return "[rows, " + std::to_string(op_.k) + "] x [" + std::to_string(op_.n) + ", " +
-         std::to_string(op_.k) + "]^T: " + kernel;
+  const std::string kernel =
+      own_ && lt_for_many_ ? "Inlay's kernels for Hopper, many rows: " + lt_.text()
+      : own_
+          ? "Inlay's kernels for Hopper, tiles of " + std::to_string(sm90_.columns()) + " columns"
+      : lt_.present() ? lt_.text()
+                      : "the plain kernel";
+  const char* type = op_.in.type == Type::kE4M3 ? "e4m3 " : "";
+  return type +
+         ("[rows, " + std::to_string(op_.k) + "] x [" + std::to_string(op_.n) + ", " +
+          std::to_string(op_.k) + "]^T: ") +
+         kernel;
 }
 
 }  // namespace inlay::backend::cuda

@@ -43,8 +43,16 @@ struct LtShape {
   std::int64_t n, k, ld_weight, ld_in, ld_out;
   Type in, out;
   bool bias;
-  auto tie() const { return std::tie(n, k, ld_weight, ld_in, ld_out, in, out, bias); }
+  Activation activation;  // for Inlay's own kernel; cuBLASLt knows none
+  auto tie() const { return std::tie(n, k, ld_weight, ld_in, ld_out, in, out, bias, activation); }
   bool operator<(const LtShape& other) const { return tie() < other.tie(); }
+};
+
+// What was the fastest for many rows of a shape, timed once: tiles of Inlay's own kernel of so many
+// columns, or cuBLASLt.
+struct ProductChoice {
+  int columns = 192;
+  bool lt = false;
 };
 
 struct LtAlgorithm {
@@ -65,8 +73,7 @@ class Lt {
   Lt(const Lt&) = delete;
   Lt& operator=(const Lt&) = delete;
 
-  // Shapes that were timed beside Inlay's own kernel (gemm.cu).
-  std::map<LtShape, bool> faster;
+  std::map<LtShape, ProductChoice> choices;  // of gemm.cu
 
  private:
   friend class LtProduct;

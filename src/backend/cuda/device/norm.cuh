@@ -13,6 +13,11 @@ struct NormTail {  // what happens to a row once it is there
   float eps;
   bool norm, rms;
 };
+struct NormQuantized {  // where a normed row goes as e4m3, before weight and bias; null: nowhere
+  std::uint8_t* out;
+  std::int64_t ld;
+  float scale;
+};
 
 // Where the elements of a row come from.
 template <typename T>

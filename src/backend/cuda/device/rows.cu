@@ -14,7 +14,8 @@ constexpr int kWarps = 4;  // of a block
 template <typename T, typename Source>
 __global__ void any_width_kernel(const Source source, const NormTail tail, T* sum,
                                  std::int64_t ld_sum, T* out, std::int64_t ld_out,
-                                 std::int64_t rows, std::int64_t width) {
+                                 const NormQuantized quantized, std::int64_t rows,
+                                 std::int64_t width) {
   wait_for_inputs();
   const std::int64_t row = std::int64_t{blockIdx.x} * kWarps + threadIdx.y;
   const int lane = static_cast<int>(threadIdx.x);
@@ -38,6 +39,11 @@ __global__ void any_width_kernel(const Source source, const NormTail tail, T* su
     const float x = source.load1(row, c);
     if (sum != nullptr) sum[row * ld_sum + c] = from_float<T>(x);
     float y = (x - mean) * scale;
+    if (quantized.out != nullptr) {
+      quantized.out[row * quantized.ld + c] =
+          static_cast<std::uint8_t>(e4m3_pair(y * quantized.scale, 0));
+    }
+    if (out == nullptr) continue;
     if (tail.weight != nullptr) y *= tail.weight[c];
     if (tail.bias != nullptr) y += tail.bias[c];
     out[row * ld_out + c] = from_float<T>(y);
@@ -48,7 +54,8 @@ __global__ void any_width_kernel(const Source source, const NormTail tail, T* su
 template <typename T, int kParts, typename Source>
 __global__ void __launch_bounds__(kWarp* kWarps)
     row_kernel(const Source source, const NormTail tail, T* sum, std::int64_t ld_sum, T* out,
-               std::int64_t ld_out, std::int64_t rows, std::int64_t width) {
+               std::int64_t ld_out, const NormQuantized quantized, std::int64_t rows,
+               std::int64_t width) {
   wait_for_inputs();
   const std::int64_t row = std::int64_t{blockIdx.x} * kWarps + threadIdx.y;
   const int lane = static_cast<int>(threadIdx.x);
@@ -74,6 +81,15 @@ __global__ void __launch_bounds__(kWarp* kWarps)
   for (int p = 0; p < kParts; ++p) {
     const std::int64_t column = (p * kWarp + lane) * kVector;
     if (column >= width) continue;
+    if (quantized.out != nullptr) {
+      float z[kVector];
+#pragma unroll
+      for (int i = 0; i < kVector; ++i) {
+        z[i] = __fmul_rn(__fmul_rn(__fsub_rn(v[p][i], scale.mean), scale.inverse), quantized.scale);
+      }
+      store8_e4m3(quantized.out + row * quantized.ld + column, z);
+    }
+    if (out == nullptr) continue;
     float factor[kVector] = {1, 1, 1, 1, 1, 1, 1, 1};
     float shift[kVector] = {};
     if (tail.weight != nullptr) load8(tail.weight + column, factor);
@@ -86,19 +102,19 @@ __global__ void __launch_bounds__(kWarp* kWarps)
 
 template <typename T, typename Source>
 void launch_rows(const Launch& run, const Source& source, const NormTail& tail, T* sum,
-                 std::int64_t ld_sum, T* out, std::int64_t ld_out, std::int64_t rows,
-                 std::int64_t width) {
+                 std::int64_t ld_sum, T* out, std::int64_t ld_out, const NormQuantized& quantized,
+                 std::int64_t rows, std::int64_t width) {
   if (rows < 1) return;
   const auto grid = static_cast<unsigned>((rows + kWarps - 1) / kWarps);
   const dim3 block(kWarp, kWarps);
   const std::int64_t parts = (width + kWarp * kVector - 1) / (kWarp * kVector);
   const auto fixed = [&](auto count) {
     start(run, row_kernel<T, decltype(count)::value, Source>, grid, block, 0, source, tail, sum,
-          ld_sum, out, ld_out, rows, width);
+          ld_sum, out, ld_out, quantized, rows, width);
   };
   if (width % kVector != 0 || parts > 8) {
     start(run, any_width_kernel<T, Source>, grid, block, 0, source, tail, sum, ld_sum, out, ld_out,
-          rows, width);
+          quantized, rows, width);
   } else if (parts == 1) {
     fixed(std::integral_constant<int, 1>{});
   } else if (parts == 2) {
@@ -111,6 +127,10 @@ void launch_rows(const Launch& run, const Source& source, const NormTail& tail, 
     fixed(std::integral_constant<int, 8>{});
   }
   check(cudaGetLastError(), "an operation on rows");
+}
+
+NormQuantized quantized_of(const Launch& run, const Place& place, std::int64_t width) {
+  return {run.pointer<std::uint8_t>(place), place.ld, e4m3_scale_of_norm(width)};
 }
 
 template <typename T>
@@ -129,7 +149,7 @@ void embed(const Launch& run, const EmbedOp& op) {
   const NormTail tail{run.pointer<const float>(op.weight), run.pointer<const float>(op.bias),
                       op.eps, op.eps >= 0, op.rms};
   launch_rows<T>(run, source, tail, nullptr, 0, run.pointer<T>(op.out), op.out.ld,
-                 run.rows(op.out.rows), op.width);
+                 quantized_of(run, op.quantized, op.width), run.shape.tokens, op.width);
 }
 
 template <typename T>
@@ -139,14 +159,15 @@ void norm(const Launch& run, const NormOp& op) {
   const NormTail tail{run.pointer<const float>(op.weight), run.pointer<const float>(op.bias),
                       op.eps, true, op.rms};
   launch_rows<T>(run, source, tail, run.pointer<T>(op.sum), op.sum.ld, run.pointer<T>(op.out),
-                 op.out.ld, run.rows(op.out.rows), op.width);
+                 op.out.ld, quantized_of(run, op.quantized, op.width), run.rows(op.in.rows),
+                 op.width);
 }
 
 template <typename T>
 void add(const Launch& run, const AddOp& op) {
   const SumRows<T> source{run.pointer<const T>(op.a), run.pointer<const T>(op.b), op.a.ld, op.b.ld};
   launch_rows<T>(run, source, NormTail{}, nullptr, 0, run.pointer<T>(op.out), op.out.ld,
-                 run.rows(op.out.rows), op.width);
+                 NormQuantized{}, run.rows(op.out.rows), op.width);
 }
 
 // activation(x + bias) times, if there is a gate, what stands `width` columns to the right.
@@ -205,6 +226,36 @@ void pointwise(const Launch& run, const Place& in, const Place& out, std::int64_
         kThreads, 0, run.pointer<const T>(in), in.ld, run.pointer<T>(out), out.ld, rows, width,
         bias, activation, gated);
   check(cudaGetLastError(), "an activation");
+}
+
+// A block a row. Ties go to the lower expert.
+template <typename T>
+__global__ void experts_kernel(const float* logits, std::int64_t ld_logits, T* middle,
+                               std::int64_t ld_middle, std::int64_t hidden, int experts,
+                               int top_k) {
+  wait_for_inputs();
+  __shared__ float parts[kMostExperts];
+  const std::int64_t row = blockIdx.x;
+  const int mine = static_cast<int>(threadIdx.x);
+  const float* all = logits + row * ld_logits;
+  if (mine < experts) {
+    const float logit = all[mine];
+    float largest = logit;
+    int better = 0;
+    for (int e = 0; e < experts; ++e) {
+      largest = fmaxf(largest, all[e]);
+      better += all[e] > logit || (all[e] == logit && e < mine) ? 1 : 0;
+    }
+    float total = 0;
+    for (int e = 0; e < experts; ++e) total += expf(all[e] - largest);
+    parts[mine] = better < top_k ? expf(logit - largest) / total : 0.0F;
+  }
+  __syncthreads();
+  T* to = middle + row * ld_middle;
+  for (std::int64_t c = mine; c < experts * hidden; c += blockDim.x) {
+    const float part = parts[c / hidden];
+    to[c] = part == 0 ? from_float<T>(0) : from_float<T>(to_float(to[c]) * part);
+  }
 }
 
 struct PrepareArgs {
@@ -316,21 +367,37 @@ void by_type(Type type, const F& f) {
     case Type::kBF16:
       f(__nv_bfloat16{});
       break;
+    case Type::kE4M3:
+      throw Failure{Status::kFailed, "rows of 8-bit floats are for products alone"};
   }
 }
 
 }  // namespace
 
 void launch(const Launch& run, const EmbedOp& op) {
-  by_type(op.out.type, [&](auto zero) { embed<decltype(zero)>(run, op); });
+  by_type(op.tokens.type, [&](auto zero) { embed<decltype(zero)>(run, op); });
 }
 
 void launch(const Launch& run, const NormOp& op) {
-  by_type(op.out.type, [&](auto zero) { norm<decltype(zero)>(run, op); });
+  by_type(op.in.type, [&](auto zero) { norm<decltype(zero)>(run, op); });
 }
 
 void launch(const Launch& run, const AddOp& op) {
   by_type(op.out.type, [&](auto zero) { add<decltype(zero)>(run, op); });
+}
+
+void launch(const Launch& run, const ExpertsOp& op) {
+  const std::int64_t rows = run.rows(op.middle.rows);
+  if (rows < 1) return;
+  constexpr int kThreads = 256;
+  static_assert(kThreads >= kMostExperts);
+  by_type(op.middle.type, [&](auto zero) {
+    using T = decltype(zero);
+    start(run, experts_kernel<T>, static_cast<unsigned>(rows), kThreads, 0,
+          run.pointer<const float>(op.logits), op.logits.ld, run.pointer<T>(op.middle),
+          op.middle.ld, op.hidden, static_cast<int>(op.experts), static_cast<int>(op.top_k));
+  });
+  check(cudaGetLastError(), "experts");
 }
 
 void launch(const Launch& run, const PrepareOp& op) {

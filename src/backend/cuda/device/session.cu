@@ -19,6 +19,63 @@ __global__ void convert_kernel(const float* from, std::int64_t count, std::int64
   store_any(to, type, at / columns * ld + at % columns, from[i]);
 }
 
+__device__ float e4m3_as_float(float x) {
+  const std::uint32_t bits = e4m3_pair(x, 0);
+  std::uint32_t halves = 0;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
+  asm("cvt.rn.f16x2.e4m3x2 %0, %1;\n" : "=r"(halves) : "h"(static_cast<std::uint16_t>(bits)));
+#endif
+  return __half2float(__ushort_as_half(static_cast<std::uint16_t>(halves & 0xFFFFU)));
+}
+
+// Api::upload_e4m3, a warp a row. `results`: scales, shares, lengths, [rows] each.
+__global__ void quantize_kernel(const float* values, const float* factors, const float* shifts,
+                                std::int64_t columns, std::uint8_t* to, std::int64_t ld,
+                                float* results, std::int64_t rows) {
+  constexpr int kCandidates = 11;
+  const std::int64_t row = blockIdx.x;
+  const int lane = static_cast<int>(threadIdx.x);
+  const float* from = values + row * columns;
+  float most = 0;
+  float squares = 0;
+  float share = 0;
+  for (std::int64_t c = lane; c < columns; c += kWarp) {
+    const float x = from[c] * factors[c];
+    most = fmaxf(most, fabsf(x));
+    squares = fmaf(x, x, squares);
+    share = fmaf(from[c], shifts[c], share);
+  }
+  most = warp_max(most);
+  // From the largest element at the largest number down to half of it: further down, mantissas
+  // repeat.
+  float best = 0;
+  float least = INFINITY;
+  for (int i = 0; i < kCandidates; ++i) {
+    const float scale =
+        most > 0 ? kMostE4M3 * (1.0F - 0.048F * static_cast<float>(i)) / most : 1.0F;
+    float error = 0;
+    for (std::int64_t c = lane; c < columns; c += kWarp) {
+      const float x = from[c] * factors[c];
+      const float difference = e4m3_as_float(x * scale) / scale - x;
+      error = fmaf(difference, difference, error);
+    }
+    error = warp_sum(error);
+    if (error < least) {
+      least = error;
+      best = scale;
+    }
+  }
+  for (std::int64_t c = lane; c < columns; c += kWarp)
+    to[row * ld + c] = static_cast<std::uint8_t>(e4m3_pair(from[c] * factors[c] * best, 0));
+  squares = warp_sum(squares);
+  share = warp_sum(share);
+  if (lane == 0) {
+    results[row] = 1.0F / best;
+    results[rows + row] = share;
+    results[2 * rows + row] = sqrtf(squares);
+  }
+}
+
 }  // namespace
 
 void check(cudaError_t error, const char* what) {
@@ -111,6 +168,43 @@ void Session::upload(const float* values, std::int64_t rows, std::int64_t column
   }
 }
 
+// The rows of one bounce at a time: whole ones, as many as fit.
+void Session::upload_e4m3(const float* values, std::int64_t rows, std::int64_t columns,
+                          const float* factors, const float* shifts, std::int64_t offset,
+                          std::int64_t ld, float* scales, float* shares, float* lengths) {
+  const std::int64_t at_once = (kBounceFloats - 2 * columns) / (columns + 3);
+  if (at_once < 1) throw Failure{Status::kFailed, "a weight's row is longer than the bounce"};
+  auto* host = static_cast<float*>(bounce.data);
+  auto* on_device = static_cast<float*>(convert.data);
+  const std::int64_t results = kBounceFloats - 3 * at_once;
+  for (std::int64_t first = 0; first < rows; first += at_once) {
+    const std::int64_t part = std::min(at_once, rows - first);
+    const std::int64_t count = part * columns;
+    std::memcpy(host, values + first * columns, static_cast<std::size_t>(count) * sizeof(float));
+    for (std::int64_t c = 0; c < columns; ++c) {
+      host[count + c] = factors != nullptr ? factors[c] : 1.0F;
+      host[count + columns + c] = shifts != nullptr ? shifts[c] : 0.0F;
+    }
+    check(cudaMemcpyAsync(on_device, host,
+                          static_cast<std::size_t>(count + 2 * columns) * sizeof(float),
+                          cudaMemcpyHostToDevice, stream),
+          "copying weights");
+    quantize_kernel<<<static_cast<unsigned>(part), kWarp, 0, stream>>>(
+        on_device, on_device + count, on_device + count + columns, columns,
+        static_cast<std::uint8_t*>(weights.data) + offset + first * ld, ld, on_device + results,
+        part);
+    check(cudaGetLastError(), "converting weights");
+    check(cudaMemcpyAsync(host, on_device + results,
+                          static_cast<std::size_t>(3 * part) * sizeof(float),
+                          cudaMemcpyDeviceToHost, stream),
+          "copying weights");
+    check(cudaStreamSynchronize(stream), "copying weights");
+    std::copy_n(host, part, scales + first);
+    std::copy_n(host + part, part, shares + first);
+    std::copy_n(host + 2 * part, part, lengths + first);
+  }
+}
+
 void Session::upload_words(const std::int32_t* values, std::int64_t count, std::int64_t offset) {
   check(cudaMemcpy(static_cast<char*>(weights.data) + offset, values,
                    static_cast<std::size_t>(count) * sizeof(std::int32_t), cudaMemcpyHostToDevice),
@@ -193,6 +287,9 @@ void Session::run_op(const Launch& run, const Op& op, const std::vector<Product>
       break;
     case OpKind::kRow:
       launch(run, op.row);
+      break;
+    case OpKind::kExperts:
+      launch(run, op.experts);
       break;
     case OpKind::kVocabulary: {
       const VocabularyOp& v = op.vocabulary;
@@ -360,9 +457,9 @@ float Session::time(int repeats, float* operations) {
 }
 
 std::string Session::describe(std::int64_t op) const {
-  static constexpr const char* kNames[] = {"embed",   "norm",      "linear",    "gate",
-                                           "prepare", "attention", "add",       "select",
-                                           "pool",    "row",       "vocabulary"};
+  static constexpr const char* kNames[] = {"embed",   "norm",      "linear",     "gate",
+                                           "prepare", "attention", "add",        "select",
+                                           "pool",    "row",       "vocabulary", "experts"};
   const auto i = static_cast<std::size_t>(op);
   std::string text = kNames[static_cast<int>(ops[i].kind)];
   for (const Product& product : op_products[i]) text += " " + product.text();

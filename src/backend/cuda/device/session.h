@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,7 @@ void launch(const Launch& run, const NormOp& op);
 void launch(const Launch& run, const GateOp& op);
 void launch(const Launch& run, const PrepareOp& op);
 void launch(const Launch& run, const AddOp& op);
+void launch(const Launch& run, const ExpertsOp& op);
 // out = activation(out + bias) in place, rows of n; a null bias adds nothing.
 void launch_activation(const Launch& run, const Place& out, std::int64_t rows, std::int64_t n,
                        const float* bias, Activation activation);
@@ -75,7 +77,8 @@ class Product {
  private:
   // cuBLASLt adds a bias of the output's type.
   bool fuses_bias() const { return present(op_.bias) && op_.bias.type == op_.out.type; }
-  bool lt_is_faster(Lt* lt, const Launch& at, std::int64_t most_rows) const;
+  void choose(Lt* lt, const Launch& at, const LtShape& shape, std::int64_t most_rows);
+  ProductChoice timed(Lt* lt, const Launch& at, std::int64_t most_rows);
   void run_lt(const Launch& launch, std::int64_t rows, std::int64_t weight_bytes, Lt* lt) const;
   LinearOp op_;
   bool own_ = false;          // Inlay's kernels for Hopper,
@@ -115,6 +118,9 @@ struct Session {
 
   void upload(const float* values, std::int64_t rows, std::int64_t columns, std::int64_t offset,
               std::int64_t ld, Type to);
+  void upload_e4m3(const float* values, std::int64_t rows, std::int64_t columns,
+                   const float* factors, const float* shifts, std::int64_t offset, std::int64_t ld,
+                   float* scales, float* shares, float* lengths);
   void upload_words(const std::int32_t* values, std::int64_t count, std::int64_t offset);
   void prepare();
   BatchShape padded(const BatchShape& shape) const;
@@ -128,7 +134,14 @@ struct Session {
     return static_cast<const char*>(stages[stage].outputs.data);
   }
 
-  std::string broken;  // why nothing runs any more; empty: all is well
+  std::string why_broken() {
+    const std::lock_guard lock(broken_mutex);
+    return broken;
+  }
+  void breaks(const std::string& why) {
+    const std::lock_guard lock(broken_mutex);
+    if (broken.empty()) broken = why;
+  }
 
  private:
   Launch launch_for(const BatchShape& shape) const;
@@ -140,6 +153,8 @@ struct Session {
   void warm_short_text();
   void run_op(const Launch& run, const Op& op, const std::vector<Product>& products);
 
+  std::mutex broken_mutex;  // one thread may wait while another submits
+  std::string broken;       // why nothing runs any more; empty: all is well
   const std::int32_t device;
   bool overlaps = false;
   const InputKinds kinds;

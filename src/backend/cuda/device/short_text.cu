@@ -26,7 +26,7 @@ bool is_product(const LinearOp& op, const Place& in, Activation activation) {
          (!present(op.bias) || op.bias.type == op.in.type) && op.out.rows == RowKind::kTokens;
 }
 bool is_norm(const NormOp& op, const Place& a, const Place& b) {
-  return !present(op.sum) && op.out.type == a.type &&
+  return !present(op.sum) && !present(op.quantized) && op.out.type == a.type &&
          ((same(op.in, a) && same(op.residual, b)) || (same(op.in, b) && same(op.residual, a)));
 }
 bool find_layer(const std::vector<Op>& ops, std::size_t i, const Place& x, LayerOps* layer) {
@@ -143,8 +143,8 @@ bool ShortText::Plan::match(const Launch& at, const std::vector<Op>& ops,
                             std::vector<ShortHalf>* found) {
   if (ops.empty() || ops[0].kind != OpKind::kEmbed) return false;
   const EmbedOp& embed = ops[0].embed;
-  if (embed.out.type == Type::kF32 || embed.eps < 0 || embed.width % 32 != 0 ||
-      embed.width > 4 * kWarp * kVector)
+  if (embed.out.type == Type::kF32 || present(embed.quantized) || embed.eps < 0 ||
+      embed.width % 32 != 0 || embed.width > 4 * kWarp * kVector)
     return false;
   args.hidden = static_cast<std::int32_t>(embed.width);
   args.token_table = at.pointer<const void>(embed.tokens);

@@ -1,0 +1,332 @@
+// The kernel of products on Hopper's own instructions (sm_90a), bias and activation in the
+// epilogue. Two blocks of a cluster work on tiles of the same columns and different rows: each
+// copies half of the weights' tile into both. A block has a warp that copies and two groups of four
+// warps, each with a tile of its own, so that one finishes its tile (bias, erf, stores) while the
+// other multiplies. Sums go along k in order, 32 bytes of it at a time, for any number of rows and
+// either width of tiles. Of tiles of 128 x 192 shared memory gives the matrix units nine tenths of
+// what they take, of 128 x 128 three quarters.
+#pragma once
+
+#include <cuda.h>
+
+#include <algorithm>
+
+#include "backend/cuda/device/barrier.cuh"
+#include "backend/cuda/device/gemm_sm90.h"
+#include "backend/cuda/device/math.cuh"
+#include "backend/cuda/device/mma.cuh"
+#include "backend/cuda/device/session.h"
+#include "backend/cuda/device/start.cuh"
+#include "backend/cuda/device/wgmma.cuh"
+
+namespace inlay::backend::cuda {
+
+struct Sm90Args {
+  const void* bias;  // of the matrices' type; fp32 of e4m3 ones
+  const float *scales, *out_scale;
+  std::int32_t tiles, column_tiles, depth_steps;  // of clusters; of k
+  std::int32_t columns;
+};
+
+inline constexpr int kCluster = 2;
+inline constexpr int kTileRows = 128;  // of a block
+inline constexpr int kGroup = 128;     // threads of a warp group
+inline constexpr int kSm90Threads = 3 * kGroup;
+inline constexpr int kDepthBytes = 128;  // of k in a stage: one swizzled row
+inline constexpr int kPanelBytes = 64;   // of a finished row that is stored at a time
+
+// What depends on the columns of a tile. Finished tiles leave in panels; a group's panels take
+// turns in kBuffers buffers, so that a tile begins with the buffer used longest ago.
+template <int kColumns>
+struct TileShape {
+  static constexpr int kStages = kColumns == 192 ? 4 : 5;
+  static constexpr int kBuffers = kColumns == 192 ? 3 : 2;
+  static constexpr int kInBytes = kTileRows * kDepthBytes;
+  static constexpr int kWeightBytes = kColumns * kDepthBytes;
+  static constexpr int kStageBytes = kInBytes + kWeightBytes;
+  static constexpr int kBufferBytes = kTileRows * kPanelBytes;
+  static constexpr int kOuts = kStages * kStageBytes;
+  static constexpr int kEnds = kOuts + 2 * kBuffers * kBufferBytes;  // biases and scales, a group
+  static constexpr int kBarriers = kEnds + 2 * 2 * kColumns * 4;
+  static constexpr int kSharedBytes = kBarriers + 2 * kStages * 8 + 1024;
+};
+
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+
+// Arrives at the barrier of the same place in block `rank` of the cluster. Of no wider scope than
+// the default: a release for the whole cluster is a fence of all memory, and halves the rate of
+// products.
+__device__ inline void barrier_arrive(std::uint32_t barrier, int rank) {
+  asm volatile(
+      "{\n"
+      ".reg .b32 remote;\n"
+      "mapa.shared::cluster.u32 remote, %0, %1;\n"
+      "mbarrier.arrive.shared::cluster.b64 _, [remote];\n"
+      "}\n" ::"r"(barrier),
+      "r"(rank)
+      : "memory");
+}
+__device__ inline void copy_tile(std::uint32_t to, const CUtensorMap* map, std::uint32_t barrier,
+                                 int x, int y) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%3, "
+      "%4}], [%2];\n" ::"r"(to),
+      "l"(map), "r"(barrier), "r"(x), "r"(y)
+      : "memory");
+}
+__device__ inline void copy_tile_to_all(std::uint32_t to, const CUtensorMap* map,
+                                        std::uint32_t barrier, int x, int y) {
+  constexpr std::uint16_t kEveryBlock = (1 << kCluster) - 1;
+  asm volatile(
+      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::"
+      "cluster [%0], [%1, {%3, %4}], [%2], %5;\n" ::"r"(to),
+      "l"(map), "r"(barrier), "r"(x), "r"(y), "h"(kEveryBlock)
+      : "memory");
+}
+__device__ inline void store_tile(const CUtensorMap* map, std::uint32_t from, int x, int y) {
+  asm volatile(
+      "cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%2, %3}], [%1];\n" ::"l"(map),
+      "r"(from), "r"(x), "r"(y)
+      : "memory");
+}
+
+// Named barriers 1 and 2 let the groups multiply in turn, 3 and 4 are each group's own.
+__device__ inline void named_sync(int id, int threads) {
+  asm volatile("bar.sync %0, %1;\n" ::"r"(id), "r"(threads) : "memory");
+}
+__device__ inline void named_arrive(int id, int threads) {
+  asm volatile("bar.arrive %0, %1;\n" ::"r"(id), "r"(threads) : "memory");
+}
+// The copying warp: every stage of every tile, in order, a stage when both blocks have read it.
+template <int kColumns>
+__device__ inline void copy_stages(const Sm90Args& args, const CUtensorMap* in,
+                                   const CUtensorMap* weight, int depth, std::uint32_t stages,
+                                   std::uint32_t full, std::uint32_t empty, int rank) {
+  using Shape = TileShape<kColumns>;
+  int stage = 0;
+  int use = 0;
+  for (int tile = static_cast<int>(blockIdx.x) / kCluster; tile < args.tiles;
+       tile += static_cast<int>(gridDim.x) / kCluster) {
+    const int row = (tile / args.column_tiles * kCluster + rank) * kTileRows;
+    const int column = tile % args.column_tiles * kColumns;
+    for (int d = 0; d < args.depth_steps; ++d) {
+      if (use > 0) barrier_wait(empty + 8 * stage, (use - 1) & 1);
+      const std::uint32_t barrier = full + 8 * stage;
+      const std::uint32_t to = stages + stage * Shape::kStageBytes;
+      barrier_expect(barrier, Shape::kStageBytes);
+      copy_tile(to, in, barrier, d * depth, row);
+      copy_tile_to_all(to + Shape::kInBytes + rank * (Shape::kWeightBytes / kCluster), weight,
+                       barrier, d * depth, column + rank * (kColumns / kCluster));
+      if (++stage == Shape::kStages) {
+        stage = 0;
+        ++use;
+      }
+    }
+  }
+  // Nobody leaves while the other block may still write here or arrive here: cluster_sync follows.
+}
+
+template <typename T>
+__device__ inline std::uint32_t packed_pair(float a, float b, T zero) {
+  return pair_of(a, b, zero);
+}
+__device__ inline std::uint32_t packed_pair(float a, float b, __nv_fp8_e4m3) {
+  return e4m3_pair(a, b);
+}
+
+template <typename T>
+__device__ inline float bias_at(const void* bias, int column, T) {
+  return to_float(static_cast<const T*>(bias)[column]);
+}
+__device__ inline float bias_at(const void* bias, int column, __nv_fp8_e4m3) {
+  return static_cast<const float*>(bias)[column];
+}
+
+// A group's biases and scales of its next tile; read behind the barriers of finish_tile().
+template <typename In, int kColumns>
+__device__ inline void load_ends(const Sm90Args& args, float* ends, int column, int thread) {
+  for (int c = thread; c < kColumns; c += kGroup) {
+    const bool inside = column + c < args.columns;
+    ends[c] = inside && args.bias != nullptr ? bias_at(args.bias, column + c, In{}) : 0.0F;
+    if (sizeof(In) == 1) ends[kColumns + c] = inside ? args.scales[column + c] : 0.0F;
+  }
+}
+
+// Bias, activation and rounding of a tile, kPart columns at a time. One round of code for all of
+// them, the sums moved down by a part after each: written out whole it would not fit the
+// instruction cache, and waiting for instructions takes longer than the work.
+template <typename In, typename Out, bool kGelu, int kColumns>
+__device__ inline void finish_tile(const Sm90Args& args, const CUtensorMap* out_map,
+                                   float (&sums)[2][kColumns / 2], const float* ends,
+                                   std::uint32_t buffers, int row, int column, int group,
+                                   int thread) {
+  using Shape = TileShape<kColumns>;
+  constexpr int kPart = 32;
+  constexpr int kPanelColumns = kPanelBytes / static_cast<int>(sizeof(Out));
+  static_assert(kColumns / kPanelColumns % Shape::kBuffers == 0 && kPanelColumns % kPart == 0);
+  const int warp = thread / kWarp;
+  const int lane = thread % kWarp;
+  const float out_scale = sizeof(Out) == 1 ? *args.out_scale : 1.0F;
+  const int my_row = warp * 16 + lane / 4;  // and 8, 64 and 72 below it: of one place in a swizzle
+  const std::uint32_t my_place = my_row * kPanelBytes + lane % 4 * (sizeof(Out) == 1 ? 2 : 4);
+  const int turn = my_row / 2 % 4;
+  int buffer = 0;
+#pragma unroll 1
+  for (int first = 0; first < kColumns; first += kPart) {
+    if (first % kPanelColumns == 0) {
+      if (thread == 0)
+        asm volatile("cp.async.bulk.wait_group.read %0;\n" ::"n"(Shape::kBuffers - 1) : "memory");
+      named_sync(3 + group, kGroup);
+    }
+    const std::uint32_t panel = buffers + buffer * Shape::kBufferBytes;
+#pragma unroll
+    for (int n = 0; n < kPart / 8; ++n) {
+      const float* end = ends + first + n * 8 + lane % 4 * 2;
+      const float2 bias = *reinterpret_cast<const float2*>(end);
+      float2 scale{};
+      if (sizeof(In) == 1) scale = *reinterpret_cast<const float2*>(end + kColumns);
+      float x[8];  // four rows, two columns
+#pragma unroll
+      for (int i = 0; i < 8; ++i) {
+        const float sum = sums[i / 4][4 * n + i % 4];
+        const float shift = i % 2 == 0 ? bias.x : bias.y;
+        x[i] = sizeof(In) == 1 ? __fmaf_rn(sum, i % 2 == 0 ? scale.x : scale.y, shift)
+                               : __fadd_rn(sum, shift);
+      }
+      if (kGelu && sizeof(Out) == 1) {
+        gelu_8(x, out_scale);
+      } else if (kGelu) {
+        gelu_16(x);
+      }
+#pragma unroll
+      for (int r = 0; r < 4; ++r) {
+        // Rows of 64 bytes, swizzled as the store expects them.
+        const std::uint32_t bits = packed_pair(x[2 * r], x[2 * r + 1], Out{});
+        const std::uint32_t at = panel + my_place + (r / 2 * 64 + r % 2 * 8) * kPanelBytes;
+        if (sizeof(Out) == 1) {
+          const int chunk = first % kPanelColumns / 16 + n / 2;
+          asm volatile("st.shared.b16 [%0], %1;\n" ::"r"(at + (chunk ^ turn) * 16 + n % 2 * 8),
+                       "h"(static_cast<std::uint16_t>(bits)));
+        } else {
+          asm volatile("st.shared.b32 [%0], %1;\n" ::"r"(at + (n ^ turn) * 16), "r"(bits));
+        }
+      }
+    }
+#pragma unroll
+    for (int m = 0; m < 2; ++m) {
+#pragma unroll
+      for (int i = 0; i + kPart / 2 < kColumns / 2; ++i) sums[m][i] = sums[m][i + kPart / 2];
+    }
+    if ((first + kPart) % kPanelColumns != 0) continue;
+    asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory");
+    named_sync(3 + group, kGroup);
+    if (thread == 0) {
+      const int at = column + first + kPart - kPanelColumns;
+      if (at < args.columns) store_tile(out_map, panel, at, row);
+      asm volatile("cp.async.bulk.commit_group;\n" ::: "memory");
+    }
+    if (++buffer == Shape::kBuffers) buffer = 0;
+  }
+}
+
+#endif
+
+// Older architectures know no clusters; there the kernel is empty and never launched.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+#define INLAY_CLUSTER
+#else
+#define INLAY_CLUSTER __cluster_dims__(kCluster, 1, 1)
+#endif
+
+template <typename In, typename Out, bool kGelu, int kColumns>
+__global__ void INLAY_CLUSTER __launch_bounds__(kSm90Threads, 1)
+    sm90_kernel(const __grid_constant__ CUtensorMap in, const __grid_constant__ CUtensorMap weight,
+                const __grid_constant__ CUtensorMap out, const Sm90Args args) {
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+  using Shape = TileShape<kColumns>;
+  extern __shared__ unsigned char memory[];
+  const std::uint32_t begin = shared_address(memory);
+  const std::uint32_t base = (begin + 1023U) / 1024U * 1024U;
+  const std::uint32_t full = base + Shape::kBarriers;
+  const std::uint32_t empty = full + 8 * Shape::kStages;
+  const int rank = cluster_rank();
+  const int group = static_cast<int>(threadIdx.x) / kGroup;
+  const int thread = static_cast<int>(threadIdx.x) % kGroup;
+  if (threadIdx.x == 0) {
+    for (int s = 0; s < Shape::kStages; ++s) {
+      barrier_init(full + 8 * s, 1);
+      barrier_init(empty + 8 * s, kCluster);
+    }
+    asm volatile("fence.mbarrier_init.release.cluster;\n" ::: "memory");
+  }
+  cluster_sync();
+  wait_for_inputs();
+
+  if (group == 2) {
+    asm volatile("setmaxnreg.dec.sync.aligned.u32 24;\n");
+    if (thread == 0) {
+      constexpr int kDepth = kDepthBytes / static_cast<int>(sizeof(In));
+      copy_stages<kColumns>(args, &in, &weight, kDepth, base, full, empty, rank);
+    }
+  } else {
+    asm volatile("setmaxnreg.inc.sync.aligned.u32 240;\n");
+    const std::uint32_t buffers =
+        base + Shape::kOuts + group * (Shape::kBuffers * Shape::kBufferBytes);
+    float* ends =
+        reinterpret_cast<float*>(memory + (base - begin) + Shape::kEnds) + group * 2 * kColumns;
+    const int clusters = static_cast<int>(gridDim.x) / kCluster;
+    int tile = static_cast<int>(blockIdx.x) / kCluster + group * clusters;
+    int step = group * args.depth_steps;
+    bool first = group == 0;
+    for (; tile < args.tiles; tile += 2 * clusters, step += args.depth_steps) {
+      const int column = tile % args.column_tiles * kColumns;
+      load_ends<In, kColumns>(args, ends, column, thread);
+      float sums[2][kColumns / 2];
+      if (!first) named_sync(1 + group, 2 * kGroup);
+      first = false;
+      for (int d = 0; d < args.depth_steps; ++d, ++step) {
+        const int stage = step % Shape::kStages;
+        barrier_wait(full + 8 * stage, step / Shape::kStages & 1);
+        const std::uint32_t rows_tile = base + stage * Shape::kStageBytes;
+        const std::uint64_t b = descriptor(rows_tile + Shape::kInBytes);
+        wgmma_begin();
+#pragma unroll
+        for (int k = 0; k < kDepthBytes / 32; ++k) {
+#pragma unroll
+          for (int m = 0; m < 2; ++m) {
+            wide_multiply(sums[m], descriptor(rows_tile + m * (Shape::kInBytes / 2)) + 2 * k,
+                          b + 2 * k, d > 0 || k > 0, In{});
+          }
+        }
+        wgmma_commit();
+        if (d > 0) {
+          wgmma_wait<1>();
+          if (thread < kCluster) barrier_arrive(empty + 8 * ((step - 1) % Shape::kStages), thread);
+        }
+      }
+      // The other group's turn, if it has a tile after this one.
+      if (tile + clusters < args.tiles) named_arrive(1 + (group ^ 1), 2 * kGroup);
+      wgmma_wait<0>();
+      if (thread < kCluster) barrier_arrive(empty + 8 * ((step - 1) % Shape::kStages), thread);
+      const int row = (tile / args.column_tiles * kCluster + rank) * kTileRows;
+      finish_tile<In, Out, kGelu, kColumns>(args, &out, sums, ends, buffers, row, column, group,
+                                            thread);
+    }
+    if (thread == 0) asm volatile("cp.async.bulk.wait_group 0;\n" ::: "memory");
+  }
+  __syncwarp();
+  cluster_sync();
+#endif
+}
+
+// The kernel of one kind of product, as its attributes are asked for and as it is started.
+using Sm90Kernel = void (*)(const CUtensorMap, const CUtensorMap, const CUtensorMap,
+                            const Sm90Args);
+template <typename In, typename Out, bool kGelu>
+Sm90Kernel sm90_kernel_of(int columns) {
+  return columns == 192 ? &sm90_kernel<In, Out, kGelu, 192> : &sm90_kernel<In, Out, kGelu, 128>;
+}
+// gemm_e4m3.cu
+Sm90Kernel e4m3_kernel_of(Type out, bool gelu, int columns);
+
+}  // namespace inlay::backend::cuda
