@@ -151,7 +151,7 @@ step status-measure 600 "$inlay" status -m minilm --json --measure all
 
 # --- agreement with plain loops: device by device, precision by precision, model by model ---
 for model in $models; do
-  for pair in cpu:fp32 cpu:bf16 cpu:int8 onnxruntime=cpu:fp32 onnxruntime=coreml:fp32 mlx=cpu:fp32 mlx=gpu:fp32 mlx=gpu:fp16 mlx=gpu:bf16; do
+  for pair in cpu:fp32 cpu:bf16 cpu:int8 onnxruntime=cpu:fp32 onnxruntime=coreml:fp32 mlx=cpu:fp32 mlx=gpu:fp32 mlx=gpu:fp16 mlx=gpu:bf16 mlx=gpu:int8 mlx=gpu:int4; do
     device=$(echo "${pair%%:*}" | tr = :)
     step "verify $model $device ${pair#*:}" 900 "$inlay" verify -m "$model" --device "$device" --dtype "${pair#*:}" --json
   done

@@ -178,8 +178,10 @@ std::string bench_table(const BenchReport& report) {
   for (const BenchRow& row : report.rows) {
     if (row.state != "ok") {
       not_run += "  " + row.task + (row.device.empty() ? "" : " on " + row.device) +
-                 (row.texts == 0 ? "" : ", " + std::to_string(row.texts) + " texts") + ": " +
-                 row.reason + "\n";
+                 (row.texts == 0
+                      ? ""
+                      : ", " + std::to_string(row.texts) + (row.texts == 1 ? " text" : " texts")) +
+                 ": " + row.reason + "\n";
       continue;
     }
     const double warm = row.warm_seconds;

@@ -64,9 +64,10 @@ std::string plot(const BenchReport& report, const std::string& task, bool many) 
 std::string dash(double value) { return value > 0 ? short_number(value) : "–"; }
 
 std::string rows_table(const BenchReport& report) {
-  std::vector<std::vector<std::string>> rows{{"task", "device", "dtype", "isa", "texts", "tokens",
+  std::vector<std::vector<std::string>> rows{{"task", "device", "dtype", "texts", "tokens",
                                               "cold ms/text", "warm ms/text", "texts/s", "tokens/s",
-                                              "padded", "time/CPU", "least cosine", "model"}};
+                                              "padded", "time/CPU", "least cosine"}};
+  std::string of_before;
   for (const BenchRow& row : report.rows) {
     if (row.state != "ok") continue;
     const double warm = row.warm_seconds;
@@ -75,15 +76,21 @@ std::string rows_table(const BenchReport& report) {
                                                                      : " class=\"bad\"";
     char cosine[32] = "–";
     if (row.min_cosine > 0) std::snprintf(cosine, sizeof cosine, "%.7f", row.min_cosine);
-    rows.push_back({row.task, html_escape(row.device), row.stats.dtype, html_escape(row.stats.isa),
-                    std::to_string(row.texts), std::to_string(row.tokens), dash(row.cold_ms()),
-                    dash(row.warm_ms()), dash(warm > 0 ? static_cast<double>(row.texts) / warm : 0),
+    std::string task = row.task;  // the model once, not in each of its rows
+    if (row.task + row.model != of_before)
+      task += "<br><span class=\"soft\">" + html_escape(row.model) + "</span>";
+    of_before = row.task + row.model;
+    std::string device = html_escape(row.device);
+    if (!row.stats.isa.empty())
+      device += " <span class=\"soft\">" + html_escape(row.stats.isa) + "</span>";
+    rows.push_back({task, device, row.stats.dtype, std::to_string(row.texts),
+                    std::to_string(row.tokens), dash(row.cold_ms()), dash(row.warm_ms()),
+                    dash(warm > 0 ? static_cast<double>(row.texts) / warm : 0),
                     dash(warm > 0 ? static_cast<double>(row.tokens) / warm : 0),
                     short_number(row.stats.padded_share * 100) + " %",
-                    std::string("<span") + how + ">" + dash(row.ratio_to_cpu) + "</span>", cosine,
-                    html_escape(row.model)});
+                    std::string("<span") + how + ">" + dash(row.ratio_to_cpu) + "</span>", cosine});
   }
-  return html_table(rows, 4);
+  return html_table(rows, 3);
 }
 
 std::string not_run(const BenchReport& report) {
@@ -92,13 +99,14 @@ std::string not_run(const BenchReport& report) {
     if (row.state == "ok") continue;
     std::string what = row.task;
     if (!row.device.empty()) what += " on " + row.device;
-    if (row.texts != 0) what += ", " + std::to_string(row.texts) + " texts";
-    rows.push_back({html_escape(what), row.state, html_escape(row.reason), ""});
+    if (row.texts != 0)
+      what += ", " + std::to_string(row.texts) + (row.texts == 1 ? " text" : " texts");
+    rows.push_back({html_escape(what), row.state, html_words(row.reason), ""});
   }
   for (const engine::DeviceReport& device : report.devices) {
     if (device.state == "ok") continue;
-    rows.push_back({html_escape(device.device), device.state, html_escape(device.reason),
-                    html_escape(device.remedy)});
+    rows.push_back({html_escape(device.device), device.state, html_words(device.reason),
+                    html_words(device.remedy)});
   }
   if (rows.size() == 1) return "";
   return "<h2>Not run</h2>\n" + html_table(rows, 9);
@@ -137,8 +145,9 @@ std::string grids(const BenchReport& report) {
     }
     out += "</table></div></figure>\n";
   }
-  return out.empty() ? out
-                     : "<h2>Batch sizes and threads</h2>\n<div class=\"plots\">" + out + "</div>\n";
+  return out.empty()
+             ? out
+             : "<h2>Batch sizes and threads</h2>\n<div class=\"plots wide\">" + out + "</div>\n";
 }
 
 std::string comparison(const BenchReport& before, const BenchReport& now) {

@@ -9,12 +9,15 @@
 namespace inlay::report {
 
 std::string html_escape(std::string_view text);
+// Sentences, in which a line never ends inside the name of an option.
+std::string html_words(std::string_view text);
 
 // A whole page; `body` is HTML.
 std::string html_page(std::string_view title, std::string_view body);
 
 // Rows of HTML cells, the first row heads. Wider than the page, it scrolls by itself. Cells of
-// columns from `numbers_from` on stand to the right.
+// columns from `numbers_from` on stand to the right. A table of words alone (no such column) stands
+// line below line on a phone, without its heads.
 std::string html_table(const std::vector<std::vector<std::string>>& rows, std::size_t numbers_from);
 
 struct Bar {

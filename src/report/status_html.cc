@@ -9,7 +9,7 @@ namespace {
 
 std::string text_or_empty(const JsonValue& object, const char* key) {
   const auto value = object.find(key);
-  return value && value->is_string() ? html_escape(value->string()) : "";
+  return value && value->is_string() ? html_words(value->string()) : "";
 }
 
 std::string joined(const JsonValue& list) {
@@ -42,7 +42,7 @@ std::string row_text(const JsonValue& device) {
     const auto lines = device.find(list);
     if (!lines) continue;
     for (const JsonValue& line : lines->items())
-      text += "<br><span class=\"soft\">" + html_escape(line.string()) + "</span>";
+      text += "<br><span class=\"soft\">" + html_words(line.string()) + "</span>";
   }
   const std::string verdict = text_or_empty(device, "verdict");
   if (!verdict.empty()) text += (text.empty() ? "" : "<br>") + verdict;

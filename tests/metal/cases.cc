@@ -124,6 +124,10 @@ NormCall norm_call(Type type, Type weight_type, long rows, long width) {
   call.input = random_values(type, count, 1, 2);
   call.residual = random_values(type, count, 2, 3);
   for (std::size_t i = 0; i < count; i += 5) call.residual[i] = rounded(type, call.residual[i] + 4);
+  for (std::size_t i = 0; i < columns; ++i) {  // a row so small that eps has a say
+    call.input[i] = rounded(type, call.input[i] * 1e-3F);
+    call.residual[i] = rounded(type, call.residual[i] * 1e-3F);
+  }
   call.weight = random_values(weight_type, columns, 3);
   call.bias = random_values(weight_type, columns, 4);
   call.out = nothing(count);

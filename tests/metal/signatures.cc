@@ -3,6 +3,8 @@
 // each kernel: every type, and inputs of few elements, which come in the address space `constant`,
 // as well as of many, in `device`.
 //   metal_signatures FOLDER     writes FOLDER/KERNEL_N.metal.cc and prints how many
+// Built with INLAY_WITH_MLX and libmlx (mlx_signatures.sh), each is held against what MLX itself
+// generates, which it does without Metal when a function is exported.
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
@@ -11,6 +13,15 @@
 #include <vector>
 
 #include "backend/mlx/kernels/kernels.h"
+
+#ifdef INLAY_WITH_MLX
+#include <mlx/mlx.h>
+
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <sstream>
+#endif
 
 namespace inlay::backend::mlx {
 namespace {
@@ -105,6 +116,74 @@ std::vector<std::vector<std::string>> arguments_after_type(std::string_view name
   return {{}};
 }
 
+#ifdef INLAY_WITH_MLX
+namespace mx = ::mlx::core;
+
+// Template and parameters, without names that MLX makes of types and templates.
+std::string signature(const std::string& source, const std::string& kernel) {
+  const std::size_t begin = source.rfind("template <typename T", source.rfind("[[kernel]] void"));
+  const std::size_t end = source.find(") {\n", begin);
+  if (begin == std::string::npos || end == std::string::npos) return "none in: " + source;
+  std::string text = source.substr(begin, end - begin);
+  const std::size_t name = text.find("custom_kernel_" + kernel);
+  if (name == std::string::npos) return "no name in: " + text;
+  return text.erase(name, text.find('(', name) - name);
+}
+
+mx::Dtype mlx_type(const std::string& type) {
+  return type == "float16_t"    ? mx::float16
+         : type == "bfloat16_t" ? mx::bfloat16
+         : type == "int32_t"    ? mx::int32
+                                : mx::float32;
+}
+
+// Empty when MLX writes the same.
+std::string beside_mlx(const MetalKernel& kernel, const Variant& variant) {
+  mx::fast::CustomKernelFunction function = mx::fast::metal_kernel(
+      kernel.name, {kernel.inputs.begin(), kernel.inputs.end()}, {kernel.output},
+      std::string(kernel.source), std::string(kernel_prelude()), kernel.ensure_row_contiguous);
+  mx::Args inputs;
+  for (const char* input : kernel.inputs) {
+    const mx::Dtype type = mlx_type(element_type(input, variant.type));
+    const int few = std::string_view(input) == "ranges" ? 3 : 4;
+    if (scalar(input)) {
+      inputs.push_back(mx::zeros({}, type));
+    } else if (may_be_few(input)) {
+      inputs.push_back(mx::zeros({variant.few ? few : 3 * few}, type));
+    } else {
+      inputs.push_back(mx::zeros({4, 64}, type));
+    }
+  }
+  std::vector<std::pair<std::string, mx::fast::TemplateArg>> arguments{
+      {"T", mlx_type(variant.type)}};
+  for (std::size_t i = 0; i < variant.rest.size(); ++i) {
+    const std::string& value = variant.rest[i];
+    const char* name = kernel.template_names[i + 1];
+    if (value == "true" || value == "false") {
+      arguments.emplace_back(name, value == "true");
+    } else {
+      arguments.emplace_back(name, std::stoi(value));
+    }
+  }
+  const std::string_view name(kernel.name);
+  const bool floats = name == "inlay_pool_normalize" || name == "inlay_vocabulary_max";
+  const std::function<std::vector<mx::array>(const mx::Args&)> traced = [&](const mx::Args& in) {
+    return function(in, {{4, 64}}, {floats ? mx::float32 : mlx_type(variant.type)}, {128, 1, 1},
+                    {128, 1, 1}, arguments, std::nullopt, true, {});
+  };
+  const std::filesystem::path file =
+      std::filesystem::temp_directory_path() / "inlay_metal_signatures.mlxfn";
+  std::ostringstream printed;
+  std::streambuf* before = std::cout.rdbuf(printed.rdbuf());
+  mx::export_function(file.string(), traced, inputs);
+  std::cout.rdbuf(before);
+  std::filesystem::remove(file);
+  const std::string own = signature(source_of(kernel, variant), kernel.name);
+  const std::string theirs = signature(printed.str(), kernel.name);
+  return own == theirs ? "" : "expected what MLX writes:\n" + theirs + "\ngot:\n" + own + "\n";
+}
+#endif
+
 }  // namespace
 }  // namespace inlay::backend::mlx
 
@@ -119,6 +198,13 @@ int main(int argc, char** argv) {
     for (const char* type : {"float", "float16_t", "bfloat16_t"}) {
       for (const auto& rest : arguments_after_type(kernel.name)) {
         for (const bool few : {false, true}) {
+#ifdef INLAY_WITH_MLX
+          const std::string difference = beside_mlx(kernel, {type, few, rest});
+          if (!difference.empty()) {
+            std::fputs(difference.c_str(), stderr);
+            return 1;
+          }
+#endif
           std::ofstream file(std::string(argv[1]) + "/" + kernel.name + "_" +
                              std::to_string(count++) + ".metal.cc");
           file << source_of(kernel, {type, few, rest});

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "report/html_page.h"
 #include "report/json_text.h"
 #include "report/run_report.h"
 #include "report/status_table.h"
@@ -100,6 +101,18 @@ TEST(StatusTable, NamesTheModel) {
 TEST(StatusTable, RefusesAnotherForm) {
   EXPECT_THROW(status_table("{}"), Error);
   EXPECT_THROW(status_table("{\"machine\":{},\"devices\":{}}"), Error);
+}
+
+TEST(HtmlPage, ALineDoesNotEndInsideAnOption) {
+  EXPECT_EQ(
+      html_words("use  --device cpu, -DX=ON & more"),
+      "use  <span class=\"o\">--device</span> cpu, <span class=\"o\">-DX=ON</span> &amp; more");
+  EXPECT_EQ(html_words(""), "");
+}
+
+TEST(HtmlPage, OnlyATableOfWordsStandsLineBelowLineOnAPhone) {
+  EXPECT_THAT(html_table({{"what", "why"}, {"a", "b"}}, 2), HasSubstr("class=\"words\""));
+  EXPECT_THAT(html_table({{"what", "ms"}, {"a", "1"}}, 1), Not(HasSubstr("class=\"words\"")));
 }
 
 TEST(TextTable, CountsCodePoints) {

@@ -6,8 +6,8 @@
 constexpr int kSide = 8;               // of a SIMD group's matrices: the only size that Metal has
 constexpr int kSimds = 4;              // 32 query rows share each tile of keys; 128 threads a group
 constexpr int kRows = kSide * kSimds;  // query rows of a threadgroup, and rows of a tile
-// 64 keys a block: scores of 8.5 KiB beside a tile of at most 8.5 KiB, half of the 32 KiB that a threadgroup may have, so
-// that at least two are resident wherever one is.
+// 64 keys a block: scores (8.5 KiB), the tile (8.5 KiB at most) and diagonals (1 KiB) are 18 of the 32 KiB that a
+// threadgroup may have; 128 keys would take 26.5, and fewer than 64 could not hold the results of a head of 64.
 constexpr int kKeys = 64;
 constexpr int kParts = HEAD_SIZE / kSide;
 // Rows four floats longer than a power of two: the eight rows of a matrix then lie in different banks.
