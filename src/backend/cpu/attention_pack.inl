@@ -23,7 +23,6 @@ struct AttentionBuffers {
   Index padded;
 };
 
-
 // Words of a row of int8. AMX takes whole lines of 16; elsewhere nothing is multiplied in vain.
 static inline Index byte_words(Index width) {
 #if defined(INLAY_AMX)
