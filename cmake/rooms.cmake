@@ -19,6 +19,9 @@ function(inlay_unit_test room)
   target_link_libraries(${room}_test PRIVATE inlay_${room} inlay_settings GTest::gtest GTest::gmock GTest::gtest_main ${ARGN})
   target_compile_definitions(${room}_test PRIVATE INLAY_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" INLAY_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     INLAY_SANITIZED=$<BOOL:${INLAY_SANITIZE}>)
+  if(NOT INLAY_SANITIZE)  # tests/CMakeLists.txt says what there
+    target_compile_options(${room}_test PRIVATE -O1)  # with -O3 tests were a third of a release build
+  endif()
   gtest_discover_tests(${room}_test PROPERTIES LABELS unit TIMEOUT 300 ENVIRONMENT HF_HUB_OFFLINE=1 DISCOVERY_TIMEOUT 60)
 endfunction()
 
