@@ -119,7 +119,7 @@ def test_broken_model_files(inlay, tiny, tmp_path):
 
 
 def test_devices_that_cannot_be_had(inlay, tiny):
-    for device in ("cuda:98", "cuda:99", "onnxruntime:cpu", "mlx", "torch:cpu"):
+    for device in ("cuda:98", "cuda:99", "onnxruntime:cpu", "mlx:gpu", "torch:cuda"):
         result = inlay("embed", "a", "-m", tiny, "--device", device, INLAY_ONNXRUNTIME_LIBRARY="/nonexistent")
         expect(result, 69, device.split(":")[0])
     expect(inlay("embed", "a", "-m", tiny, "--device", "cpu", "--disable", "cpu"), 69, "cpu")
@@ -140,7 +140,9 @@ def test_status(inlay, tiny):
     assert list(status) == ["machine", "model", "devices"]
     names = [device["device"] for device in status["devices"]]
     assert names[:2] == ["cpu", "cuda"]
-    assert names[2:6] == ["onnxruntime:cpu", "onnxruntime:cuda", "onnxruntime:coreml", "ref"]
+    assert names[2:4] == ["mlx:gpu", "mlx:cpu"]
+    assert names[4:7] == ["onnxruntime:cpu", "onnxruntime:cuda", "onnxruntime:coreml"]
+    assert names[7:] == ["torch:cpu", "torch:cuda", "torch:mps", "ref"]
     fields = "device state reason remedy version dtypes missing_steps partitions fallback_ops padded_share tasks verdict recommend"
     for device in status["devices"]:
         assert set(fields.split()) <= set(device)
