@@ -125,6 +125,22 @@ bool same(const WeightRef& a, const WeightRef& b) { return a.name == b.name; }
 
 }  // namespace
 
+ScoreBias bias_of(const AttentionStep& step, QueryRow row) {
+  ScoreBias bias;
+  // The last row sees every key before it, and so does the mask of unseen keys.
+  bias.causal = step.causal && row != QueryRow::kLast;
+  bias.window = step.window;
+  bias.alibi = step.alibi;
+  bias.relative = step.relative_bias;
+  bias.heads = step.alibi.empty() && !step.relative_bias.present() ? 1 : step.heads;
+  bias.row = row;
+  return bias;
+}
+
+bool adds_nothing(const ScoreBias& bias) {
+  return !bias.causal && bias.window < 0 && bias.alibi.empty() && !bias.relative.present();
+}
+
 bool is_integer(Kind kind) {
   return kind == Kind::kIds || kind == Kind::kTypes || kind == Kind::kPositions ||
          kind == Kind::kKeyCounts || kind == Kind::kTextLengths || kind == Kind::kPoolBegins;

@@ -32,6 +32,10 @@ struct ScoreBias {
   std::int64_t heads = 1;    // 1: the same for all
   QueryRow row = QueryRow::kEvery;
 };
+// What a step's scores get beside the mask of padding, for the rows that are read; and whether that
+// is nothing.
+ScoreBias bias_of(const AttentionStep& step, QueryRow row);
+bool adds_nothing(const ScoreBias& bias);
 
 // What the host makes for a group of T texts of S tokens.
 struct HostInput {

@@ -9,22 +9,6 @@ namespace {
 
 using Kind = HostInput::Kind;
 
-ScoreBias bias_of(const AttentionStep& step, QueryRow row) {
-  ScoreBias bias;
-  // The last row sees every key before it, and so does the mask of unseen keys.
-  bias.causal = step.causal && row != QueryRow::kLast;
-  bias.window = step.window;
-  bias.alibi = step.alibi;
-  bias.relative = step.relative_bias;
-  bias.heads = step.alibi.empty() && !step.relative_bias.present() ? 1 : step.heads;
-  bias.row = row;
-  return bias;
-}
-
-bool adds_nothing(const ScoreBias& bias) {
-  return !bias.causal && bias.window < 0 && bias.alibi.empty() && !bias.relative.present();
-}
-
 }  // namespace
 
 // x cos + other sin, where `other` has the two columns of each pair exchanged and the first
