@@ -1,5 +1,6 @@
 // One function an operation: finds its rows, takes this thread's share, calls the kernel.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <tuple>
@@ -15,6 +16,10 @@ namespace {
 // that few rows use (128 rows of bf16 need 17 GB/s a core), so a block takes all rows that leave
 // half of the L2 cache free.
 constexpr Index kLeastGemmRows = 112;
+
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 }  // namespace
 
@@ -341,9 +346,12 @@ void Runner::operator()(const RowOp& op) const {
 
 void run_ops(const ChunkRun& run) {
   const Runner runner(run);
+  double* seconds = run.op_seconds;
   for (const Op& op : run.plan.ops) {
+    const double begin = seconds == nullptr ? 0 : seconds_now();
     std::visit(runner, op);
     if (run.team > 1) run.barrier->wait();
+    if (seconds != nullptr) *seconds++ += seconds_now() - begin;
   }
 }
 
