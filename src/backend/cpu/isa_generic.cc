@@ -22,7 +22,7 @@ Index attention_scratch(const Kernels& kernels, Index head_size, Index positions
   return keys * attention_key_lines(head_size) + block * padded +
          2 * kernels.tile_rows * (block + kLanes) + kQueryBlock * padded +
          2 * ((kQueryBlock + kLanes - 1) / kLanes * kLanes) +
-         (kernels.tile_rows + block) * (line + kLanes);
+         keys + (kernels.tile_rows + block) * (line + kLanes);
 }
 
 extern const Kernels kGenericKernels;
