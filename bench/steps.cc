@@ -357,9 +357,8 @@ void Bench::stack(const char* name, const std::vector<Index>& lengths, int layer
                 "\"mean_tokens\":%.1f,\"weighted_tokens\":%.1f",
                 name, layers, static_cast<int>(hidden), static_cast<int>(lengths.size()),
                 tokens / static_cast<double>(lengths.size()), squares / tokens);
-  measure(fields, threads, flops, 1e6 * static_cast<double>(lengths.size()), "ms_per_text", [&] {
-    executable->run(texts.batch(), out);
-  });
+  measure(fields, threads, flops, 1e6 * static_cast<double>(lengths.size()), "ms_per_text",
+          [&] { executable->run(texts.batch(), out); });
 }
 
 // What an operation is called in the lines of `ops`, and its floating-point operations a token.
@@ -425,10 +424,9 @@ void Bench::ops(int layers, Index hidden, Index heads, int threads) {
       kernels_.name, threads, layers, static_cast<int>(hidden),
       1e3 * best / static_cast<double>(texts.count()));
   for (const auto& [name, sum] : sums) {
-    std::printf("{\"kind\":\"op\",\"name\":\"%s\",\"us_per_token\":%.4g,\"share\":%.3f", name.c_str(),
-                1e6 * sum.first / texts.tokens(), sum.first / total);
-    if (sum.second > 0)
-      std::printf(",\"gflops_a_thread\":%.1f", 1e-9 * sum.second / sum.first);
+    std::printf("{\"kind\":\"op\",\"name\":\"%s\",\"us_per_token\":%.4g,\"share\":%.3f",
+                name.c_str(), 1e6 * sum.first / texts.tokens(), sum.first / total);
+    if (sum.second > 0) std::printf(",\"gflops_a_thread\":%.1f", 1e-9 * sum.second / sum.first);
     std::printf("}\n");
   }
   std::fflush(stdout);

@@ -3,18 +3,17 @@
 // and vector instructions then run side by side, and what TILESTORED wrote has reached the cache
 // when it is read. A row's arithmetic is finish_tile's.
 
-//
-// Where two hardware threads share a core, what counts is the number of instructions: a row has its
-// addresses in registers that move on from row to row.
+// A tile of sums that is being finished. Its rows' addresses move on from row to row: computing
+// them anew takes as many instructions as the row itself.
 template <Element kElement, VectorActivation kActivation>
 struct TileWork {
   Index lda, ldr, ldc;
   bool narrow_out;
-  Index share;                        // rows finished after a step
-  Index left = 0;                     // rows of the tile that are not finished
-  const float* sums = nullptr;        // from here on: of the next of these
-  const float* row_scale = nullptr;   // int8
-  const float* residual = nullptr;    // or none
+  Index share;                       // rows finished after a step
+  Index left = 0;                    // rows of the tile that are not finished
+  const float* sums = nullptr;       // from here on: of the next of these
+  const float* row_scale = nullptr;  // int8
+  const float* residual = nullptr;   // or none
   float* out = nullptr;
   Reg bias[2] = {}, scales[2] = {};
 
@@ -54,16 +53,13 @@ struct TileWork {
   inline void step() { rows(share); }
 };
 
-// Lines of the next panel fetched after a step of each of the first kFetchTiles tiles of a panel:
-// all of it together.
-constexpr Index kFetchTiles = 4;
+// The first to read a panel fetches ahead, too (kFetchAhead).
 template <typename Work>
 struct WorkAndFetch {
   Work* work;
-  const char* next;  // the next panel's lines for this step
+  PanelFetch<true> fetch;
   inline void step() {
-    for (Index i = 0; i < 32 / kFetchTiles; ++i) __builtin_prefetch(next + i * 64, 0, 2);
-    next += 32 * 64;
+    fetch.step();
     work->step();
   }
 };
@@ -84,8 +80,9 @@ static void amx_gemm_of(const GemmArgs& args, Index begin, Index end) {
     const Index first = unit / panels * args.row_block;
     const Index last = first + args.row_block < args.m ? first + args.row_block : args.m;
     const float* weights = args.weights + panel * stride;
-    // The panel after this one comes to the L2 cache meanwhile.
-    const Index fetch_end = unit + 1 < end && panel + 1 < panels ? first + kFetchTiles * kTileRows : 0;
+    // Tile by tile (kernels.h, keeps_weights), later tiles find the weights where the first had
+    // them.
+    const Index reader = first == 0 || args.row_block > kTileRows ? first : last;
     for (Index row = first; row < last; row += kTileRows, which ^= 1) {
       const Index rows = last - row < kTileRows ? last - row : Index{kTileRows};
       if (rows != configured) _tile_loadconfig(&kTileConfigs.of[rows]);
@@ -94,9 +91,8 @@ static void amx_gemm_of(const GemmArgs& args, Index begin, Index end) {
       float* c = tiles[which];
       if (rows <= 16) {
         multiply_tiles<kElement, false>(a, lda, weights, words, c, kPanel, &work);
-      } else if (row < fetch_end) {
-        WorkAndFetch<Work> both{&work, reinterpret_cast<const char*>(weights + stride) +
-                                           (row - first) / kTileRows * (32 / kFetchTiles * 64)};
+      } else if (row == reader) {
+        WorkAndFetch<Work> both{&work, {weights}};
         multiply_tiles<kElement, true>(a, lda, weights, words, c, kPanel, &both);
       } else {
         multiply_tiles<kElement, true>(a, lda, weights, words, c, kPanel, &work);
@@ -106,10 +102,9 @@ static void amx_gemm_of(const GemmArgs& args, Index begin, Index end) {
       work.left = rows;
       work.sums = c;
       work.row_scale = a + words;
-      work.residual =
-          args.residual == nullptr ? nullptr : args.residual + row * args.ldr + column;
-      work.out = args.narrow_out ? args.c + row * args.ldc + column / 2
-                                 : args.c + row * args.ldc + column;
+      work.residual = args.residual == nullptr ? nullptr : args.residual + row * args.ldr + column;
+      work.out =
+          args.narrow_out ? args.c + row * args.ldc + column / 2 : args.c + row * args.ldc + column;
       for (int v = 0; v < 2; ++v) {
         work.bias[v] = V::load(args.bias + column + v * V::kWidth);
         if constexpr (kElement == Element::kInt8)
@@ -144,12 +139,8 @@ static bool amx_gemm_by_activation(const GemmArgs& args, Index begin, Index end)
 // Whether this was a product for it, which is done then: whole panels, and an activation that is
 // worth a loop of its own.
 static bool amx_gemm(const GemmArgs& args, Index begin, Index end) {
-#if defined(INLAY_LAB_PLAIN)
-  return false;
-#endif
   if (args.gated || args.n % kPanel != 0) return false;
   if (args.element == Element::kBf16)
     return amx_gemm_by_activation<Element::kBf16>(args, begin, end);
-  return args.element == Element::kInt8 &&
-         amx_gemm_by_activation<Element::kInt8>(args, begin, end);
+  return args.element == Element::kInt8 && amx_gemm_by_activation<Element::kInt8>(args, begin, end);
 }

@@ -13,13 +13,13 @@ static inline Row16 past_end(Index count) {
   return Row16::load(kAdd + kLanes - count);
 }
 
-// Where the probabilities of a row go, 16 at a time from a multiple of 16 on: over the scores, or as
-// narrow rows. clear() takes back what lies in [begin, end), and may take up to 15 more.
+// Where the probabilities of a row go, 16 at a time from a multiple of 16 on: over the scores, or
+// as narrow rows. clear() takes back what lies in [begin, end), and may take up to 15 more.
 struct FloatProbabilities {
-  using Power = ExactPower;  // of exp2_of
+  using Power = ExactPower;               // of exp2_of
   static constexpr bool kScaled = false;  // whether scores have a scale of their row
-  static constexpr Index kWhole = 1;  // a row is taken up to a multiple of so many
-  static constexpr int kAtOnce = 1;   // stores of 16 that store_all() joins
+  static constexpr Index kWhole = 1;      // a row is taken up to a multiple of so many
+  static constexpr int kAtOnce = 1;       // stores of 16 that store_all() joins
   float* out;
   inline void store(Index i, const Row16& p) const { p.store(out + i); }
   inline void clear(Index begin, Index end) const {
@@ -89,8 +89,8 @@ struct StepProbabilities {
   }
 };
 
-// Scores of a row times `scale` are the exponents. Where they are 32-bit sums still, key_scales (else
-// null) has the factors that make them floats.
+// Scores of a row times `scale` are the exponents. Where they are 32-bit sums still, key_scales
+// (else null) has the factors that make them floats.
 struct RowOfScores {
   float* scores;
   float scale = 1;
@@ -343,12 +343,13 @@ static inline void value_product(const AttentionArgs& args, const AttentionBuffe
                 b.values + column * lines + first_line * kPanel, key_words, tile, kPanel);
 }
 
-// Queries to narrow rows. In int8 a row's scale is left to its exponents (scales[r], behind the words
-// a one), unless biases are to be added to its scores.
+// Queries to narrow rows. In int8 a row's scale is left to its exponents (scales[r], behind the
+// words a one), unless biases are to be added to its scores.
 static inline void narrow_queries(const AttentionArgs& args, const AttentionBuffers& b, Index row,
                                   Index rows, bool biased, float* scales) {
   const Index d = args.head_size;
   const float* q = args.q + row * args.ldq;
+  for (Index r = 0; r < rows; ++r) fetch_next_head(q + r * args.ldq, d);
   if (args.element == Element::kBf16) {
     for (Index r = 0; r < rows; ++r)
       narrow(Element::kBf16, q + r * args.ldq, d, b.narrow + r * b.lds, nullptr);
@@ -391,8 +392,8 @@ static inline StepProbabilities probabilities(const AttentionBuffers& b, Index r
   return kind;
 }
 
-// The softmax of a tile's scores of the keys [begin, most) of a block; keep[r] becomes the factor of
-// what row r summed before.
+// The softmax of a tile's scores of the keys [begin, most) of a block; keep[r] becomes the factor
+// of what row r summed before.
 template <typename Out, bool kSums = false>
 static inline void softmax_tile(const AttentionArgs& args, const AttentionBuffers& b, Index row,
                                 Index rows, Index slot, Index key_begin, Index key_count,
@@ -414,8 +415,8 @@ static inline void softmax_tile(const AttentionArgs& args, const AttentionBuffer
       continue;
     }
     const float before = largest;
-    const float sum =
-        softmax_seen<Out, kSums>(scores, {seen.begin - begin, seen.end - begin}, most - begin, &largest, out);
+    const float sum = softmax_seen<Out, kSums>(scores, {seen.begin - begin, seen.end - begin},
+                                               most - begin, &largest, out);
     if (!first) keep[r] = exp2_scalar(before - largest);
     total = first ? sum : __builtin_fmaf(total, keep[r], sum);
   }

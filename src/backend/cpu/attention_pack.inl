@@ -117,7 +117,9 @@ struct RoundKey {
   const float* x;
   std::uint16_t* out;
   Row16 factor;
-  inline void apply(const Row16& v, std::uint16_t* to) const { RoundRow::apply(mul(v, factor), to); }
+  inline void apply(const Row16& v, std::uint16_t* to) const {
+    RoundRow::apply(mul(v, factor), to);
+  }
   inline void whole(Index i) { apply(Row16::load(x + i), out + i); }
   inline void rest(Index i, Index n) {
     alignas(64) std::uint16_t halves[kLanes];
@@ -136,6 +138,15 @@ static inline std::int32_t start_of(const float* row, Index width) {
     for (Index i = 0; i < width; ++i) start -= V::kOffset * bytes[i];
   }
   return start;
+}
+
+// A head's columns are followed by the next one's, which comes to the caches meanwhile: columns of
+// rows are no stream that a processor would see.
+static inline void fetch_next_head([[maybe_unused]] const float* row,
+                                   [[maybe_unused]] Index head_size) {
+#if defined(INLAY_AMX)
+  for (Index i = 0; i < head_size; i += 16) __builtin_prefetch(row + head_size + i, 0, 2);
+#endif
 }
 
 // Keys as a product's weights, a square of words at a time: rows are rounded, then turned. In int8
@@ -160,6 +171,8 @@ static void pack_keys_narrow(const AttentionArgs& args, const AttentionBuffers& 
       if (kBytes && d % kLanes == 0) {
         at_once = count - first < V::kWidth ? count - first : Index{V::kWidth};
         at_once = at_once < 0 ? 0 : at_once;
+        for (Index i = 0; i < at_once; ++i)
+          fetch_next_head(args.k + (begin + first + i) * args.ldk, d);
         round_rows(args.k + (begin + first) * args.ldk, args.ldk, at_once, d, rounded, b.lds,
                    scales);
         for (Index i = 0; i < at_once; ++i) scales[i] *= factor;
@@ -179,6 +192,7 @@ static void pack_keys_narrow(const AttentionArgs& args, const AttentionBuffers& 
           const std::int32_t start = start_of(row, d);
           __builtin_memcpy(starts + i, &start, sizeof start);
         } else {
+          fetch_next_head(key, d);
           RoundKey halves{key, reinterpret_cast<std::uint16_t*>(row), Row16::set1(factor)};
           for_each_16(d, halves);
           clear_tail(row, 2 * d, 4 * words);
@@ -232,6 +246,7 @@ static void pack_values_bf16(const AttentionArgs& args, const AttentionBuffers& 
         const Index key = 2 * i + half;
         const float* v = args.v + (begin + key) * args.ldv + column;
         pair[half] = v;
+        if (column == 0 && key < count) fetch_next_head(v, args.head_size);
         if (key < count && columns == kPanel) continue;
         for (Index j = 0; j < kPanel; ++j)
           lines[half][j] = key < count && j < columns ? v[j] : 0.0F;
@@ -244,8 +259,8 @@ static void pack_values_bf16(const AttentionArgs& args, const AttentionBuffers& 
   }
 }
 
-// The scales that turn columns of values into bytes, and those that turn sums back; NaN where a value
-// is not finite.
+// The scales that turn columns of values into bytes, and those that turn sums back; NaN where a
+// value is not finite.
 static inline void value_scales(const AttentionArgs& args, Index begin, Index count, Index column,
                                 Index columns, float* inverse, float* scales) {
   for (Index j = 0; j < kPanel; ++j) inverse[j] = scales[j] = 0;
@@ -299,6 +314,7 @@ static void pack_values_int8(const AttentionArgs& args, const AttentionBuffers& 
       for (Index q = 0; q < kKeys; ++q) {
         const Index key = kKeys * i + q;
         rows[q] = args.v + (begin + key) * args.ldv + column;
+        if (column == 0 && key < count) fetch_next_head(rows[q], args.head_size);
         if (key < count && columns == kPanel) continue;
         for (Index j = 0; j < kPanel; ++j)
           lines[q][j] = key < count && j < columns ? rows[q][j] : 0.0F;

@@ -26,8 +26,8 @@ struct Sizes {
 };
 Sizes plan_sizes(const Plan& plan, const CompileOptions& options);
 
-// Where time goes, for benchmarks: seconds of each thread in each operation of the plan, waiting for
-// a team included, added up over runs. Read and reset between runs alone.
+// Where time goes, for benchmarks: seconds of each thread in each operation of the plan, waiting
+// for a team included, added up over runs. Read and reset between runs alone.
 struct OpTimes {
   std::vector<std::vector<double>> seconds;  // [threads][operations]
 };

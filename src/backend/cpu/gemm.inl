@@ -271,8 +271,10 @@ struct MakeTileTable<kFetch, 0, kRows...> : TileTable<kFetch, kRows...> {};
 constexpr int kVectorRows = 11;
 #include "backend/cpu/amx.inl"
 using KernelSession = TileSession;
+constexpr bool kKeepsWeights = true;
 #else
 constexpr int kVectorRows = kTileRows;
+constexpr bool kKeepsWeights = false;
 struct KernelSession {
   KernelSession() {}  // holds nothing, for as long as a kernel runs
 };

@@ -59,9 +59,9 @@ static inline Reg gelu_of(Reg x) {
 // [0, 4.5]: absolute error below 6e-5, relative below 1.2e-4 for positive x (bf16's half step is
 // 2e-3). 13 instructions instead of 21.
 static inline Reg gelu_short_of(Reg x) {
-  static constexpr float kMinusQ[] = {-0.499941111F,  0.398957014F,  -0.00416097185F, -0.0492546111F,
-                                      -0.030247448F,  0.0384296849F, -0.0151429018F,  0.00301414123F,
-                                      -0.000309309835F, 1.30724675e-05F};
+  static constexpr float kMinusQ[] = {
+      -0.499941111F, 0.398957014F,   -0.00416097185F, -0.0492546111F,   -0.030247448F,
+      0.0384296849F, -0.0151429018F, 0.00301414123F,  -0.000309309835F, 1.30724675e-05F};
   const Reg t = V::min(V::set1(4.5F), V::abs(x));
   Reg q = V::set1(kMinusQ[9]);
 #pragma GCC unroll 9

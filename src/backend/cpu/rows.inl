@@ -410,8 +410,8 @@ static inline void clear_tail(float* out, Index begin, Index end) {
 // A row, of which the largest size is known, as bytes (plus kOffset), in so many words; returns its
 // scale.
 template <int kOffset>
-static inline float row_to_bytes(const LargestOfRow& seen, const float* row, Index width, float* out,
-                                 Index words) {
+static inline float row_to_bytes(const LargestOfRow& seen, const float* row, Index width,
+                                 float* out, Index words) {
   const float top = max_of(seen.largest);
   // Below the least normal number times 127 the inverse would be infinite: such a row is zeros.
   const bool some = top > 1e-35F;

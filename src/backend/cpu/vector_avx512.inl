@@ -186,7 +186,8 @@ struct V {
     alignas(64) static constexpr std::uint16_t kTurns[32] = {
         0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
         8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-    return _mm512_castsi512_ps(_mm512_permutexvar_epi16(_mm512_load_si512(kTurns), rounded_two(first, second)));
+    return _mm512_castsi512_ps(
+        _mm512_permutexvar_epi16(_mm512_load_si512(kTurns), rounded_two(first, second)));
   }
 #else
   static inline Reg pair_halves(Reg first, Reg second) {
@@ -230,8 +231,7 @@ struct V {
     const Int y = _mm512_packs_epi32(_mm512_cvtps_epi32(c), _mm512_cvtps_epi32(d));
     const Int seven = _mm512_set1_epi16(127);
     _mm512_storeu_si512(high, pack_in_order(_mm512_srli_epi16(x, 7), _mm512_srli_epi16(y, 7)));
-    _mm512_storeu_si512(low,
-                        pack_in_order(_mm512_and_si512(x, seven), _mm512_and_si512(y, seven)));
+    _mm512_storeu_si512(low, pack_in_order(_mm512_and_si512(x, seven), _mm512_and_si512(y, seven)));
   }
   // The low bytes of four registers' lanes as words.
   static inline Reg quad_bytes(Reg a, Reg b, Reg c, Reg d) {

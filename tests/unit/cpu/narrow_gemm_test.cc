@@ -91,8 +91,8 @@ TEST(NarrowGemm, LargeProductsAreTheGenericTables) {
         ASSERT_EQ(got.size(), expected.size());
         for (std::size_t i = 0; i < got.size(); ++i) {
           const float bound = element == Element::kInt8 ? 0
-                              : p.narrow_out ? 0x1p-7F * (1 + std::fabs(expected[i]))
-                                             : 2e-5F * (1 + std::fabs(expected[i]));
+                              : p.narrow_out            ? 0x1p-7F * (1 + std::fabs(expected[i]))
+                                                        : 2e-5F * (1 + std::fabs(expected[i]));
           ASSERT_NEAR(got[i], expected[i], bound) << kernels->name << " m " << p.m << " at " << i;
         }
       }
