@@ -10,6 +10,7 @@
 #include <cuda.h>
 
 #include <algorithm>
+#include <type_traits>
 
 #include "backend/cuda/device/barrier.cuh"
 #include "backend/cuda/device/gemm_sm90.h"
@@ -198,10 +199,10 @@ struct Panel<__nv_fp8_e4m3> {
   }
 };
 
-// Bias, activation and rounding of a tile, sixteen columns at a time. The multiplying group takes
-// half of the registers' ports, so an instruction here costs two cycles; and GELU written out for
-// all columns would not fit the instruction cache: one round of code for kPart of them, the sums
-// moved down by a part after each.
+// Bias, activation and rounding of a tile, sixteen columns at a time. The group that multiplies
+// meanwhile takes half of the registers' ports, so an instruction here costs two cycles. Where GELU
+// written out for all columns would not fit the instruction cache there is one round of code for
+// kPart of them, the sums moved down by a part after each.
 template <typename In, typename Out, bool kGelu, int kColumns>
 __device__ inline void finish_tile(const Sm90Args& args, const CUtensorMap* out_map,
                                    float (&sums)[2][kColumns / 2], const float* ends,
@@ -209,7 +210,8 @@ __device__ inline void finish_tile(const Sm90Args& args, const CUtensorMap* out_
                                    int thread) {
   using Shape = TileShape<kColumns>;
   constexpr bool kSmall = sizeof(Out) == 1;
-  constexpr int kPart = !kGelu ? kColumns : kSmall || kColumns == 128 ? 64 : 96;
+  constexpr bool kLong = kGelu && sizeof(Out) == 2 && !std::is_same_v<Out, __nv_bfloat16>;
+  constexpr int kPart = kGelu && kSmall ? 64 : kLong ? kColumns / 2 : kColumns;
   constexpr int kPanel = kPanelBytes / static_cast<int>(sizeof(Out));
   constexpr int kBatch = 16;
   static_assert(kColumns / kPanel % Shape::kBuffers == 0 && kPart % kPanel == 0);
