@@ -137,7 +137,7 @@ TEST(CheckBatch, NamesWhatIsWrong) {
     const char* message;
     std::function<void(Arrays&)> spoil;
   };
-  // clang-format off: a case a line
+  // clang-format off
   const std::vector<Case> cases = {
       {"within the compiled limits", [](Arrays& a) { a.offsets = {0, 3, 6, 7}; }},
       {"within the compiled limits", [](Arrays& a) { a.offsets = {0, 3, 8}; }},
