@@ -136,8 +136,8 @@ __device__ inline float bias_at(const void* bias, int column, __nv_fp8_e4m3) {
 }
 
 // What a group's tile adds to its columns' sums and, of 8-bit floats, multiplies them with; halved
-// and scaled as GELU wants it. A thread asks for its share before the tile is multiplied and lays it
-// out behind it: [kColumns] to add, [kColumns] factors.
+// and scaled as GELU wants it. A thread asks for its share before the tile is multiplied and lays
+// it out behind it: [kColumns] to add, [kColumns] factors.
 template <typename In, int kColumns>
 struct Ends {
   static constexpr int kEach = (kColumns + kGroup - 1) / kGroup;

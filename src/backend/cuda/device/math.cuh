@@ -141,8 +141,8 @@ __device__ inline void gelu_of_half(float (&h)[kCount], __half) {
   }
 }
 
-// Scaled by s: h is half of s x, `linear` and `cubic` kGeluLinear / s and kGeluCubic / s^3. The tanh
-// form, its factors fitted again: within 2.8e-4 of gelu(), and what tanh.approx adds is within
+// Scaled by s: h is half of s x, `linear` and `cubic` kGeluLinear / s and kGeluCubic / s^3. The
+// tanh form, its factors fitted again: within 2.8e-4 of gelu(), and what tanh.approx adds is within
 // 2.5e-4 |x|.
 inline constexpr float kGeluLinear = 1.60031412F, kGeluCubic = 0.27760724F;
 template <int kCount>
@@ -157,8 +157,8 @@ __device__ inline void gelu_of_half(float (&h)[kCount], float linear, float cubi
   for (int i = 0; i < kCount; ++i) h[i] = __fmaf_rn(h[i], t[i], h[i]);
 }
 
-// bf16: a quarter of what rounding moves a result near 1, an eighth of what it would move the
-// argument.
+// bf16: less than a third of what rounding moves a result near 1, an eighth of what rounding its
+// argument would.
 template <int kCount>
 __device__ inline void gelu_of_half(float (&h)[kCount], __nv_bfloat16) {
   gelu_of_half(h, kGeluLinear, kGeluCubic);

@@ -370,7 +370,8 @@ void ShortText::run(const Launch& launch, const std::int32_t* inputs, char* outp
 
 // NaN comes out of a GPU's arithmetic with its sign clear, so no result is kAbsent.
 bool ShortText::come(const char* outputs, std::int64_t texts) const {
-  const auto* words = reinterpret_cast<const volatile std::uint32_t*>(outputs + plan_->result_offset);
+  const auto* words =
+      reinterpret_cast<const volatile std::uint32_t*>(outputs + plan_->result_offset);
   for (std::int64_t text = texts - 1; text >= 0; --text) {
     for (std::int64_t i = plan_->args.result_width - 1; i >= 0; --i) {
       if (words[text * plan_->args.ld_result + i] == kAbsent) return false;

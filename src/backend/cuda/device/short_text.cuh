@@ -79,8 +79,8 @@ struct ShortArgs {
   std::int32_t cluster;              // blocks
   std::int32_t split, split_octets;  // blocks that share a unit of a product of the flow
   std::int32_t multiplying;  // warps that multiply those; the others bring what is multiplied
-  std::int32_t slots, flow_slots, x_stride, halves_at, x_at, tiles_at, pooled_at, ends_at,
-      flow_at, ring_at;  // of shared memory, in bytes
+  std::int32_t slots, flow_slots, x_stride, halves_at, x_at, tiles_at, pooled_at, ends_at, flow_at,
+      ring_at;  // of shared memory, in bytes
   std::int32_t result_width;
   ShortPool pool;
   bool normalize;

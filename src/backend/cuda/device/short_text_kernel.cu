@@ -66,10 +66,9 @@ __device__ inline void copy_ends(const ShortArgs& args, Ring* ends, const ShortH
     const bool flow = half.flow_bias != nullptr && unit >= 0;
     const int norm = args.hidden * 4;
     const int kUnitBytes = EndPlaces::kUnitBytes;
-    barrier_expect(full, (half.norm.weight != nullptr ? norm : 0) +
-                             (half.norm.bias != nullptr ? norm : 0) +
-                             (half.rows_bias != nullptr ? units * kUnitBytes : 0) +
-                             (flow ? kUnitBytes : 0));
+    barrier_expect(
+        full, (half.norm.weight != nullptr ? norm : 0) + (half.norm.bias != nullptr ? norm : 0) +
+                  (half.rows_bias != nullptr ? units * kUnitBytes : 0) + (flow ? kUnitBytes : 0));
     if (half.norm.weight != nullptr) copy_bytes(to, half.norm.weight, norm, full);
     if (half.norm.bias != nullptr) copy_bytes(to + at.norm_bias(), half.norm.bias, norm, full);
     for (int i = 0; i < units && half.rows_bias != nullptr; ++i) {
@@ -105,8 +104,7 @@ __device__ inline void copy_weights(const ShortArgs& args, const ShortHalf* halv
       const void* weight = flow != 0 ? half.flow_weight : half.rows_weight;
       const int depth = flow == 0 ? args.hidden : second ? args.middle : args.context;
       const int ld = flow == 0 ? args.ld_hidden : second ? args.ld_middle : args.ld_context;
-      const int units =
-          flow != 0 ? (of_flow < 0 ? 0 : 1) : rows_units;
+      const int units = flow != 0 ? (of_flow < 0 ? 0 : 1) : rows_units;
       copy_units<T>(&ring, weight, ld, depth, flow != 0 ? of_flow : block, units, lane);
     }
     // The next launch's flow, a piece at a time.
@@ -511,10 +509,9 @@ __global__ void __launch_bounds__(kThreads, 1)
   if (warp == kWarps) {
     copy_weights<T>(args, all_halves, ring, ends, lane);
   } else {
-    compute<T, kParts, kSize>(args, all_halves, ring, windows, ends, rows,
-                              reinterpret_cast<T*>(memory + args.tiles_at),
-                              reinterpret_cast<float*>(memory + args.pooled_at),
-                              memory + args.ends_at, warp, lane);
+    compute<T, kParts, kSize>(
+        args, all_halves, ring, windows, ends, rows, reinterpret_cast<T*>(memory + args.tiles_at),
+        reinterpret_cast<float*>(memory + args.pooled_at), memory + args.ends_at, warp, lane);
   }
 #endif
 }
