@@ -108,11 +108,17 @@ TEST(Html, NumbersHaveThreeDigits) {
   EXPECT_EQ(short_number(1234.5), "1234");
 }
 
-TEST(Grid, BestCellIsOfItsTaskAndDevice) {
-  const BenchReport report = some_report();
-  EXPECT_EQ(best_cell(report, "dense", "cpu")->batch, 8);
-  EXPECT_EQ(best_cell(report, "dense", "mlx"), nullptr);
-  EXPECT_EQ(best_cell(report, "sparse", "cpu"), nullptr);
+TEST(Grid, BestCellIsOfItsTaskDeviceAndDtype) {
+  BenchReport report = some_report();
+  EXPECT_EQ(best_cell(report, "dense", "cpu", "fp32")->batch, 8);
+  EXPECT_EQ(best_cell(report, "dense", "cpu", "int8"), nullptr);
+  EXPECT_EQ(best_cell(report, "dense", "mlx", "fp32"), nullptr);
+  EXPECT_EQ(best_cell(report, "sparse", "cpu", "fp32"), nullptr);
+  // Another dtype is another grid, quicker or not.
+  report.grid.push_back({"dense", "cpu", "int8", 1, 32, 100, 5, 6});
+  EXPECT_EQ(best_cell(report, "dense", "cpu", "fp32")->batch, 8);
+  ASSERT_EQ(grids_of(report).size(), 2U);
+  EXPECT_EQ(grids_of(report)[1].by_threads.size(), 1U);
 }
 
 // 12 texts of two values; `turn` moves every vector, `seconds` is what a pass takes.
