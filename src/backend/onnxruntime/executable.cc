@@ -36,8 +36,8 @@ class OrtExecutable final : public Executable {
     weights_ = graph_.weights.fill();
     const std::string_view block(weights_.as<char>(), weights_.bytes());
     if (setup_.compiles) {
-      sized_ = std::make_unique<SizedSessions>(program_, library_, setup_, block, options.threads,
-                                               own_cache());
+      sized_ = std::make_unique<SizedSessions>(program_, library_, setup_, block, maker_,
+                                               options.threads, own_cache());
     } else {
       session_ = std::make_unique<Session>(library_, setup_,
                                            SessionSpec{graph_.model, block, options_.threads});

@@ -68,14 +68,16 @@ padded::Cut compiled_cut(std::int64_t length, std::int64_t most) {
 }
 
 SizedSessions::SizedSessions(const Program& program, const Library& library, ProviderSetup setup,
-                             std::string_view weights, int threads, std::filesystem::path cache)
+                             std::string_view weights, const padded::InputMaker& maker, int threads,
+                             std::filesystem::path cache)
     : program_(program),
       library_(library),
       setup_(std::move(setup)),
       weights_(weights),
       threads_(threads),
       cache_(std::move(cache)),
-      key_(hash_bytes(weights, threads).hex()) {
+      key_(hash_bytes(weights, threads).hex()),
+      maker_(maker) {
   if (!cache_.empty()) trim_compiled(cache_);
 }
 
@@ -123,12 +125,11 @@ std::string SizedSessions::check_agreement(Session* session, const Graph& graph,
   }
   const PackedBatch batch{ids, {}, offsets, {}};
   const padded::Group all{members, texts, length};
-  padded::InputMaker maker(graph.inputs);
   std::vector<std::vector<float>> got;
-  run_group(session, &maker, graph.outputs, batch, all, &got);
+  run_group(session, &maker_, graph.outputs, batch, all, &got);
   Session cpu(library_, provider_setup(kCpuUnit, {}), {graph.model, weights_, threads_});
   std::vector<std::vector<float>> expected;
-  run_group(&cpu, &maker, graph.outputs, batch, all, &expected);
+  run_group(&cpu, &maker_, graph.outputs, batch, all, &expected);
   double least = 1;
   for (std::size_t i = 0; i < got.size(); ++i) {
     const auto width = static_cast<std::size_t>(graph.outputs[i].width);

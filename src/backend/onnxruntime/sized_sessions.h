@@ -30,10 +30,12 @@ padded::Cut compiled_cut(std::int64_t length, std::int64_t most);
 // Thread-safe.
 class SizedSessions {
  public:
-  // `program` and `weights`, the block that its graphs refer to, must outlive this. `cache`: the
-  // folder of compiled models that Inlay itself keeps small; empty: none.
+  // `program` and `weights`, the block that its graphs refer to, must outlive this; `maker` makes
+  // inputs of its graphs. `cache`: the folder of compiled models that Inlay itself keeps small;
+  // empty: none.
   SizedSessions(const Program& program, const Library& library, ProviderSetup setup,
-                std::string_view weights, int threads, std::filesystem::path cache);
+                std::string_view weights, const padded::InputMaker& maker, int threads,
+                std::filesystem::path cache);
 
   // The session of a size; null: it is not compiled yet.
   Session* find(std::int64_t texts, std::int64_t length) const;
@@ -53,7 +55,8 @@ class SizedSessions {
   const int threads_;
   const std::filesystem::path cache_;
   std::string key_;  // of the weights
-  std::mutex making_;
+  std::mutex making_;         // guards the next
+  padded::InputMaker maker_;  // of inputs for checks
   mutable std::mutex mutex_;  // guards what follows
   std::map<std::pair<std::int64_t, std::int64_t>, std::unique_ptr<Session>> sessions_;
   Placement placement_;
