@@ -182,7 +182,8 @@ OpenedLibrary open_first(const std::vector<std::string>& places, std::vector<std
     opened.handle = open(place, &opened.error);
     if (opened.handle != nullptr) return opened;
     notes->push_back(place + ": " + opened.error);
-    if (is_path(place)) return opened;  // of a name it is the loader's way to say that there is none
+    if (is_path(place))
+      return opened;  // of a name it is the loader's way to say that there is none
   }
   return {};
 }

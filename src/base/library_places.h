@@ -29,8 +29,9 @@ std::vector<std::string> find_library_places(const LibraryWish& wish,
 // in lib and lib64 beside that folder, then wherever the system's loader finds `file`.
 std::vector<std::string> own_library_places(const std::string& file);
 
-// Opens the first of `places` that exists, for good; `notes` gets what was wrong with those before. A path at which something lies that cannot be
-// opened ends the search: `error` then says why in the loader's words, and `path` which it was.
+// Opens the first of `places` that exists, for good; `notes` gets what was wrong with those before.
+// A path at which something lies that cannot be opened ends the search: `error` then says why in
+// the loader's words, and `path` which it was.
 struct OpenedLibrary {
   void* handle = nullptr;
   std::string path, error;

@@ -416,8 +416,8 @@ class Bench {
 
 }  // namespace
 
-const GridCell* best_cell(const BenchReport& report, std::string_view task,
-                          std::string_view device, std::string_view dtype) {
+const GridCell* best_cell(const BenchReport& report, std::string_view task, std::string_view device,
+                          std::string_view dtype) {
   const GridCell* best = nullptr;
   for (const GridCell& cell : report.grid) {
     if (cell.task != task || cell.device != device || cell.dtype != dtype) continue;

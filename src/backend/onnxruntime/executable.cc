@@ -52,7 +52,8 @@ class OrtExecutable final : public Executable {
     padded::check_batch("onnxruntime", batch, options_, outputs_, outs);
     std::span<const std::int32_t> left = order_.sort(batch);
     while (!left.empty()) {
-      const Group group = padded::next_group(batch, cut(padded::text_length(batch, left[0])), &left);
+      const Group group =
+          padded::next_group(batch, cut(padded::text_length(batch, left[0])), &left);
       padded::count_tokens(batch, group, &tokens_);
       Session& session = session_ ? *session_ : sized_->make(group.texts, group.length);
       run_group(&session, &maker_, graph_.outputs, batch, group, &results_);
@@ -65,7 +66,8 @@ class OrtExecutable final : public Executable {
     const PackedBatch batch{{}, {}, offsets, {}};
     std::span<const std::int32_t> left = order_.sort(batch);
     while (!left.empty()) {
-      const Group group = padded::next_group(batch, cut(padded::text_length(batch, left[0])), &left);
+      const Group group =
+          padded::next_group(batch, cut(padded::text_length(batch, left[0])), &left);
       if (sized_->find(group.texts, group.length) == nullptr) return false;
     }
     return true;
@@ -76,7 +78,8 @@ class OrtExecutable final : public Executable {
     padded::LengthOrder order(batch.texts());  // run() has the other
     std::span<const std::int32_t> left = order.sort(batch);
     while (!left.empty()) {
-      const Group group = padded::next_group(batch, cut(padded::text_length(batch, left[0])), &left);
+      const Group group =
+          padded::next_group(batch, cut(padded::text_length(batch, left[0])), &left);
       sized_->make(group.texts, group.length);
     }
   }
@@ -111,8 +114,8 @@ class OrtExecutable final : public Executable {
   const MemoryPlan memory_;
   Graph graph_;
   InputMaker maker_;
-  Buffer weights_;                     // of a provider that compiles: each graph needs them
-  std::unique_ptr<Session> session_;   // of any shape
+  Buffer weights_;                        // of a provider that compiles: each graph needs them
+  std::unique_ptr<Session> session_;      // of any shape
   std::unique_ptr<SizedSessions> sized_;  // or these
   padded::LengthOrder order_;
   const std::vector<padded::Output> outputs_;

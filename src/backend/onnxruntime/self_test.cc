@@ -189,9 +189,9 @@ class Check {
     const std::int64_t shape = 2;
     TensorHandle* in = nullptr;
     TensorHandle* out = nullptr;
-    std::string wrong = succeeds(
-        "CreateTensorWithDataAsOrtValue",
-        api_.create_tensor(library_.memory, x.data(), sizeof x, &shape, 1, kFloat, &in));
+    std::string wrong =
+        succeeds("CreateTensorWithDataAsOrtValue",
+                 api_.create_tensor(library_.memory, x.data(), sizeof x, &shape, 1, kFloat, &in));
     if (wrong.empty())
       wrong = succeeds(
           "CreateTensorWithDataAsOrtValue",
@@ -200,7 +200,8 @@ class Check {
     if (wrong.empty()) wrong = succeeds("BindOutput", api_.bind_output(binding, "y", out));
     if (wrong.empty())
       wrong = succeeds("RunWithBinding", api_.run_bound(session, nullptr, binding));
-    if (wrong.empty() && (y[0] != 13.0F || y[1] != 24.0F)) wrong = "RunWithBinding gave another sum";
+    if (wrong.empty() && (y[0] != 13.0F || y[1] != 24.0F))
+      wrong = "RunWithBinding gave another sum";
     if (wrong.empty())  // last: a binding that has failed once is of no more use
       wrong = fails("BindInput of another name", api_.bind_input(binding, "z", in));
     if (in != nullptr) api_.release_value(in);

@@ -42,7 +42,7 @@ class SizedSessions {
   // Compiles it if need be, one at a time. Throws kUnavailable when its results are not the CPU's.
   Session& make(std::int64_t texts, std::int64_t length);
 
-  Placement placement() const;              // of the last session made
+  Placement placement() const;             // of the last session made
   std::vector<std::string> notes() const;  // agreement with the CPU by size
  private:
   std::string check_agreement(Session* session, const Graph& graph, std::int64_t texts,
@@ -54,7 +54,7 @@ class SizedSessions {
   const std::string_view weights_;
   const int threads_;
   const std::filesystem::path cache_;
-  std::string key_;  // of the weights
+  std::string key_;           // of the weights
   std::mutex making_;         // guards the next
   padded::InputMaker maker_;  // of inputs for checks
   mutable std::mutex mutex_;  // guards what follows

@@ -46,8 +46,8 @@ std::string examine(void* handle, Library* library) {
 #undef INLAY_TORCH_TAKE
   shim.set_num_threads = reinterpret_cast<decltype(shim.set_num_threads)>(
       ::dlsym(handle, "_ZN2at15set_num_threadsEi"));
-  shim.global_context = reinterpret_cast<decltype(shim.global_context)>(
-      ::dlsym(handle, "_ZN2at13globalContextEv"));
+  shim.global_context =
+      reinterpret_cast<decltype(shim.global_context)>(::dlsym(handle, "_ZN2at13globalContextEv"));
   shim.set_cudnn_attention = reinterpret_cast<decltype(shim.set_cudnn_attention)>(
       ::dlsym(handle, "_ZN2at7Context14setSDPUseCuDNNEb"));
   const std::string wanted = ", and Inlay takes " + std::to_string(kMajor) + "." +
@@ -89,7 +89,7 @@ Library open_library(const std::vector<std::string>& places, std::vector<std::st
     const bool named = places.size() == 1 && places.front().find('/') != std::string::npos;
     library.reason = !search.worst.empty() ? search.worst
                      : named               ? "no LibTorch at " + printable(places.front())
-                             : "no LibTorch (libtorch_cpu) was found on this machine";
+                                           : "no LibTorch (libtorch_cpu) was found on this machine";
     library.remedy = kRemedy;
   }
   library.notes = std::move(notes);

@@ -146,7 +146,8 @@ TEST_F(StandIn, CoremlIsToldThePresetAndServesFromOnePartition) {
   EXPECT_EQ(stats.fallback_ops, 0);
   EXPECT_EQ(stats.device, "onnxruntime:coreml");
   EXPECT_THAT(stats.device_notes, Contains(HasSubstr("2 on CoreMLExecutionProvider")));
-  EXPECT_THAT(stats.device_notes, Contains(HasSubstr("agreement with the CPU on 1 text of 32 tokens: 1.0")));
+  EXPECT_THAT(stats.device_notes,
+              Contains(HasSubstr("agreement with the CPU on 1 text of 32 tokens: 1.0")));
   EXPECT_GT(stats.padded_share, 0.5);
 }
 

@@ -161,6 +161,16 @@ TEST(Judge, FasterSlowerWrongAndBroken) {
   EXPECT_EQ(judge("mlx", "auto", broken, &cpu).reason, "crashed");
 }
 
+TEST(Judge, RecommendsTheLargestBatchThatIsAsQuickAsTheQuickest) {
+  ChildOutcome cpu = outcome(0, 1);  // 12 texts, since time was short
+  cpu.timings = {{0, 12, 3, 1.02, 1, 1.1}, {32, 12, 3, 1.04, 1, 1.1}, {8, 12, 3, 1, 1, 1.1}};
+  EXPECT_EQ(judge("cpu", "fp32", cpu, nullptr).recommend.batch, 32);
+  cpu.timings[1].seconds = 1.06;  // beyond noise
+  EXPECT_EQ(judge("cpu", "fp32", cpu, nullptr).recommend.batch, 12);
+  cpu.timings[0].seconds = 2;
+  EXPECT_EQ(judge("cpu", "fp32", cpu, nullptr).recommend.batch, 8);
+}
+
 TEST(Judge, CoreMlThatFallsBackIsNotTaken) {
   const ChildOutcome cpu = outcome(0, 1.2);
   ChildOutcome coreml = outcome(0, 0.1);
