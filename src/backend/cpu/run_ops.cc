@@ -30,9 +30,9 @@ Index Runner::gemm_rows(Index rows, Index ld) const {
 
 void Runner::operator()(const EmbedOp& op) const {
   EmbedArgs args;
-  args.tokens = weight(op.tokens);
-  args.positions = weight(op.positions);
-  args.types = weight(op.types);
+  args.tokens = table(op.tokens);
+  args.positions = table(op.positions);
+  args.types = table(op.types);
   args.ids = run_.batch.ids.data() + token_begin_;
   args.type_ids = run_.batch.type_ids.empty() ? nullptr : run_.batch.type_ids.data() + token_begin_;
   if (op.positions != kNoWeight) {
