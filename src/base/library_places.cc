@@ -165,7 +165,7 @@ bool may_be_there(const std::string& place, std::vector<std::string>* notes) {
   return false;
 }
 
-void* open(const std::string& place, std::string* why) {
+void* open_shared(const std::string& place, std::string* why) {
   void* handle = ::dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle != nullptr) return handle;
   const char* words = ::dlerror();
@@ -179,7 +179,7 @@ OpenedLibrary open_first(const std::vector<std::string>& places, std::vector<std
   for (const std::string& place : places) {
     if (!may_be_there(place, notes)) continue;
     OpenedLibrary opened{nullptr, place, {}};
-    opened.handle = open(place, &opened.error);
+    opened.handle = open_shared(place, &opened.error);
     if (opened.handle != nullptr) return opened;
     notes->push_back(place + ": " + opened.error);
     if (is_path(place))
@@ -194,7 +194,7 @@ LibrarySearch open_usable(const std::vector<std::string>& places, std::vector<st
   for (const std::string& place : places) {
     if (!may_be_there(place, notes)) continue;
     std::string wrong;
-    void* handle = open(place, &wrong);
+    void* handle = open_shared(place, &wrong);
     if (handle != nullptr) wrong = examine(handle, place);
     search.found = handle != nullptr && wrong.empty();
     if (search.found) return search;

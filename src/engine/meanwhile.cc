@@ -15,7 +15,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double since(Clock::time_point begin) {
+double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
@@ -122,7 +122,7 @@ void Meanwhile::compile(Program* program) {
     {
       const std::lock_guard lock(mutex_);
       device_ = std::move(made);
-      seconds_ += since(begin);
+      seconds_ += seconds_since(begin);
     }
     compile_wanted();
   } catch (const std::exception& error) {
@@ -150,7 +150,7 @@ void Meanwhile::compile_wanted() {
     const auto begin = Clock::now();
     device_->prepare(offsets);
     const std::lock_guard lock(mutex_);
-    seconds_ += since(begin);
+    seconds_ += seconds_since(begin);
     wanted_.clear();
   }
 }
