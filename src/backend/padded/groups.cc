@@ -38,14 +38,21 @@ std::span<const std::int32_t> LengthOrder::sort(const PackedBatch& batch) {
   return order;
 }
 
-std::size_t group_size(const PackedBatch& batch, std::span<const std::int32_t> order,
-                       std::int64_t least, std::int64_t most) {
+Group next_group(const PackedBatch& batch, const Cut& cut, std::span<const std::int32_t>* left) {
   std::size_t count = 1;
-  while (count < order.size() && static_cast<std::int64_t>(count) < most &&
-         text_length(batch, order[count]) >= least) {
+  while (count < left->size() && static_cast<std::int64_t>(count) < cut.texts &&
+         text_length(batch, (*left)[count]) >= cut.least) {
     ++count;
   }
-  return count;
+  Group group{left->first(count), static_cast<std::int64_t>(count), cut.length};
+  if (cut.fixed && count > 1) group.texts = cut.texts;
+  *left = left->subspan(count);
+  return group;
+}
+
+void count_tokens(const PackedBatch& batch, const Group& group, TokenCounts* counts) {
+  for (const std::int32_t member : group.members) counts->real += text_length(batch, member);
+  counts->computed += group.texts * group.length;
 }
 
 void take_rows(const PackedBatch& batch, const Group& group, const Output& output,
