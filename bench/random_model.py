@@ -4,7 +4,7 @@ weights are not at hand. Vectors of such a model mean nothing; time and memory a
 
     bench/random_model.py SHAPE FOLDER --tokenizer MODEL_FOLDER
 
-SHAPE is one of bge-small, bge-base, bge-large, splade-base, bge-reranker-base. The tokenizer files come from
+SHAPE is one of bge-small, bge-base, bge-large, splade-base, bge-reranker-base, ms-marco-minilm. The tokenizer files come from
 MODEL_FOLDER; every shape keeps its own vocabulary's size, so that the tokenizer must not have more tokens than that.
 Needs numpy.
 """
@@ -21,6 +21,7 @@ import numpy as np
 BERT = {"model_type": "bert", "vocab_size": 30522, "max_position_embeddings": 512, "type_vocab_size": 2}
 XLM_R = {"model_type": "xlm-roberta", "vocab_size": 250002, "max_position_embeddings": 514, "type_vocab_size": 1}
 SMALL = {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 1536}
+MINILM = SMALL | {"num_hidden_layers": 6}
 BASE = {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
 LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
 SHAPES = {  # name -> body, sizes, class
@@ -29,6 +30,7 @@ SHAPES = {  # name -> body, sizes, class
     "bge-large": (BERT, LARGE, "BertModel"),
     "splade-base": (BERT, BASE, "BertForMaskedLM"),
     "bge-reranker-base": (XLM_R, BASE, "XLMRobertaForSequenceClassification"),
+    "ms-marco-minilm": (BERT, MINILM, "BertForSequenceClassification"),
 }
 DEVIATION = 0.02  # initializer_range of these models
 
@@ -44,7 +46,7 @@ def linear(name: str, outputs: int, inputs: int) -> list:
 def tensors(body: dict, sizes: dict, kind: str) -> list:
     """(name, shape, fill) of every tensor, in the layout of transformers' classes."""
     hidden, wide = sizes["hidden_size"], sizes["intermediate_size"]
-    prefix = {"BertModel": "", "BertForMaskedLM": "bert."}.get(kind, "roberta.")
+    prefix = "" if kind == "BertModel" else "bert." if body is BERT else "roberta."
     out = []
     for table, rows in [
         ("word", body["vocab_size"]),
@@ -66,6 +68,9 @@ def tensors(body: dict, sizes: dict, kind: str) -> list:
         out += linear("cls.predictions.transform.dense", hidden, hidden)
         out += norm("cls.predictions.transform.LayerNorm", hidden)
         out.append(("cls.predictions.bias", (body["vocab_size"],), "normal"))
+    if kind == "BertForSequenceClassification":
+        out += linear("bert.pooler.dense", hidden, hidden)
+        out += linear("classifier", 1, hidden)
     if kind == "XLMRobertaForSequenceClassification":
         out += linear("classifier.dense", hidden, hidden)
         out += linear("classifier.out_proj", 1, hidden)

@@ -102,6 +102,11 @@ struct INLAY_API EngineOptions {
   std::string onnxruntime_library{};
   // Options of the device's provider, KEY=VALUE with a comma between; they come after Inlay's own.
   std::string provider_options{};
+  // Who computes while the device compiles, in the background: "cpu", Inlay's own in fp32, or
+  // "nothing": loading, and requests of a size that is not compiled yet, wait. Empty: nothing; cpu
+  // where `auto` takes a device that compiles each size of batch (onnxruntime:coreml). Results then
+  // come from the one or the other: Stats::served.
+  std::string meanwhile{};
 };
 
 // Late chunking: a text goes through the model whole, or in overlapping windows where it is longer
@@ -282,6 +287,9 @@ struct INLAY_API Stats {
   std::vector<std::string> refusals;  // why devices before the chosen one were passed over
   // How the device's library runs the model: its version, what it took and what it left to the CPU.
   std::vector<std::string> device_notes;
+  // EngineOptions::meanwhile: who computed how many texts (of a chunked text, windows): the device,
+  // then the one that computed meanwhile. Empty: the device all of them.
+  std::vector<std::pair<std::string, std::int64_t>> served;
 };
 
 // -----------------------------------------------------------------------------------------------------

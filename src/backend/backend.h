@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/tensor.h"
@@ -90,6 +91,16 @@ class Executable {
   virtual std::int64_t partitions() const { return 1; }
   virtual std::int64_t fallback_ops() const { return 0; }
   virtual std::vector<std::string> notes() const { return {}; }  // Stats::device_notes
+  // Of a device that compiles each size of group (Backend::compiles_sizes): whether all is compiled
+  // that run() of texts with these offsets needs. Where one thread calls both, or none runs.
+  virtual bool prepared(std::span<const std::int32_t> offsets) {
+    static_cast<void>(offsets);
+    return true;
+  }
+  // Compiles what run() of such texts needs, as run() itself would. Beside run() in another thread.
+  virtual void prepare(std::span<const std::int32_t> offsets) { static_cast<void>(offsets); }
+  // Who computed how many texts, where it was not one device alone.
+  virtual std::vector<std::pair<std::string, std::int64_t>> served() const { return {}; }
 };
 
 class Backend {
@@ -108,6 +119,12 @@ class Backend {
   virtual std::vector<std::string> units() const { return {}; }
   // Whether `auto` never takes it: an oracle, or an engine that is slower than Inlay's own.
   virtual bool only_by_name() const { return false; }
+  // Whether run() on this part of the room, or on the room itself, must compile each size of group
+  // first, which takes seconds.
+  virtual bool compiles_sizes(std::string_view unit) const {
+    static_cast<void>(unit);
+    return false;
+  }
   // What --dtype auto means for this Program on a part of the room, or on the room itself.
   virtual std::string default_dtype(const Program&, std::string_view unit) const {
     static_cast<void>(unit);

@@ -71,7 +71,8 @@ void read_cpuid(CpuFeatures* features) {
 void read_arm(CpuFeatures* features) {
 #if defined(__linux__)
   features->neon_dotprod = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
-  features->neon_bf16 = (getauxval(AT_HWCAP2) & HWCAP2_BF16) != 0;
+  const unsigned long matrices = HWCAP2_BF16 | HWCAP2_I8MM;
+  features->neon_mmla = features->neon_dotprod && (getauxval(AT_HWCAP2) & matrices) == matrices;
 #elif defined(__APPLE__)
   const auto has = [](const char* name) {
     int value = 0;
@@ -79,7 +80,8 @@ void read_arm(CpuFeatures* features) {
     return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
   };
   features->neon_dotprod = has("hw.optional.arm.FEAT_DotProd");
-  features->neon_bf16 = has("hw.optional.arm.FEAT_BF16");
+  features->neon_mmla = features->neon_dotprod && has("hw.optional.arm.FEAT_BF16") &&
+                        has("hw.optional.arm.FEAT_I8MM");
 #endif
 }
 #endif

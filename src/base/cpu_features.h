@@ -13,7 +13,7 @@ struct CpuFeatures {
   bool amx = false;          // avx512_bf16 and AMX tiles, int8, bf16, granted to this process
   bool avx_vnni = false;     // avx2_fma and AVX-VNNI
   bool neon = false;         // aarch64's baseline vector unit
-  bool neon_dotprod = false, neon_bf16 = false;  // the above with DotProd, with BF16
+  bool neon_dotprod = false, neon_mmla = false;  // the above with DotProd; and BF16 and I8MM
   // Data caches in bytes: of one core, of one core, shared. A size the system does not tell is a
   // usual one.
   std::int64_t l1_bytes = 32 << 10, l2_bytes = 512 << 10, l3_bytes = 8 << 20;

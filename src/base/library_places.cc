@@ -1,4 +1,4 @@
-// Looking for shared libraries by folder; nothing is opened here.
+// Looking for shared libraries by folder.
 #include "base/library_places.h"
 
 #include <dlfcn.h>
@@ -107,13 +107,17 @@ std::vector<fs::path> python_prefixes() {
   return {};
 }
 
-fs::path own_folder() {
+bool is_path(const std::string& place) { return place.find('/') != std::string::npos; }
+
+// Beside the program or shared library that holds this code, and beside its folder.
+std::vector<fs::path> own_folders() {
   Dl_info info{};
-  if (::dladdr(reinterpret_cast<void*>(&own_folder), &info) == 0 || info.dli_fname == nullptr)
+  if (::dladdr(reinterpret_cast<void*>(&own_folders), &info) == 0 || info.dli_fname == nullptr)
     return {};
   std::error_code error;
-  const fs::path self = fs::canonical(info.dli_fname, error);
-  return error ? fs::path() : self.parent_path();
+  const fs::path own = fs::canonical(info.dli_fname, error).parent_path();
+  if (error) return {};
+  return {own, own.parent_path() / "lib", own.parent_path() / "lib64"};
 }
 
 }  // namespace
@@ -131,10 +135,7 @@ std::vector<std::string> find_library_places(const LibraryWish& wish,
     }
     return places.take();
   }
-  if (const fs::path own = own_folder(); !own.empty()) {
-    for (const fs::path& folder : {own, own.parent_path() / "lib", own.parent_path() / "lib64"})
-      places.add_folder(folder);
-  }
+  for (const fs::path& folder : own_folders()) places.add_folder(folder);
   for (const char* variable : {"VIRTUAL_ENV", "CONDA_PREFIX"}) {
     if (const std::string active = environment(variable); !active.empty())
       places.add_python(active);
@@ -145,6 +146,63 @@ std::vector<std::string> find_library_places(const LibraryWish& wish,
   places.add_python("/usr/local");  // where Debian's pip puts them
   for (const char* name : wish.system_names) places.add_file(name);
   return places.take();
+}
+
+std::vector<std::string> own_library_places(const std::string& file) {
+  std::vector<std::string> places;
+  for (const fs::path& folder : own_folders()) places.push_back((folder / file).string());
+  places.push_back(file);
+  return places;
+}
+
+namespace {
+
+// Whether there is a file, or a name that only the loader can answer for; else a note.
+bool may_be_there(const std::string& place, std::vector<std::string>* notes) {
+  std::error_code error;
+  if (!is_path(place) || fs::exists(place, error)) return true;
+  notes->push_back(place + ": not there");
+  return false;
+}
+
+void* open_shared(const std::string& place, std::string* why) {
+  void* handle = ::dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle != nullptr) return handle;
+  const char* words = ::dlerror();
+  *why = words != nullptr ? words : "it could not be opened";
+  return nullptr;
+}
+
+}  // namespace
+
+OpenedLibrary open_first(const std::vector<std::string>& places, std::vector<std::string>* notes) {
+  for (const std::string& place : places) {
+    if (!may_be_there(place, notes)) continue;
+    OpenedLibrary opened{nullptr, place, {}};
+    opened.handle = open_shared(place, &opened.error);
+    if (opened.handle != nullptr) return opened;
+    notes->push_back(place + ": " + opened.error);
+    if (is_path(place))
+      return opened;  // of a name it is the loader's way to say that there is none
+  }
+  return {};
+}
+
+LibrarySearch open_usable(const std::vector<std::string>& places, std::vector<std::string>* notes,
+                          const std::function<std::string(void*, const std::string&)>& examine) {
+  LibrarySearch search;
+  for (const std::string& place : places) {
+    if (!may_be_there(place, notes)) continue;
+    std::string wrong;
+    void* handle = open_shared(place, &wrong);
+    if (handle != nullptr) wrong = examine(handle, place);
+    search.found = handle != nullptr && wrong.empty();
+    if (search.found) return search;
+    notes->push_back(place + ": " + wrong);
+    if ((handle != nullptr || is_path(place)) && search.worst.empty())
+      search.worst = place + " cannot be used: " + wrong;
+  }
+  return search;
 }
 
 }  // namespace inlay

@@ -2,6 +2,7 @@
 // environment's packages, where the system's loader looks.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,5 +24,27 @@ struct LibraryWish {
 // `notes` gets the folders in which there was none. Thread-safe as getenv is.
 std::vector<std::string> find_library_places(const LibraryWish& wish,
                                              std::vector<std::string>* notes);
+
+// Where a library of Inlay's own lies: beside the program or shared library that holds this code,
+// in lib and lib64 beside that folder, then wherever the system's loader finds `file`.
+std::vector<std::string> own_library_places(const std::string& file);
+
+// Opens the first of `places` that exists, for good; `notes` gets what was wrong with those before.
+// A path at which something lies that cannot be opened ends the search: `error` then says why in
+// the loader's words, and `path` which it was.
+struct OpenedLibrary {
+  void* handle = nullptr;
+  std::string path, error;
+};
+OpenedLibrary open_first(const std::vector<std::string>& places, std::vector<std::string>* notes);
+
+// Opens `places` one after the other until `examine`, which is given the handle and the place, has
+// nothing against one. Those before it stay open: a library may not bear to be closed.
+struct LibrarySearch {
+  bool found = false;
+  std::string worst;  // of the first that lay there and was not taken: "PLACE cannot be used: ..."
+};
+LibrarySearch open_usable(const std::vector<std::string>& places, std::vector<std::string>* notes,
+                          const std::function<std::string(void*, const std::string&)>& examine);
 
 }  // namespace inlay

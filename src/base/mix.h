@@ -10,6 +10,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 
@@ -59,8 +60,18 @@ inline void unmix_row(float* row, std::int64_t width) {
   }
 }
 
+// The least float of 12 significant bits that is not below x, for x >= 0.
+inline float round_up_to_12_bits(float x) {
+  constexpr std::uint32_t kDropped = (1U << 12U) - 1;
+  return std::bit_cast<float>((std::bit_cast<std::uint32_t>(x) + kDropped) & ~kDropped);
+}
+
 // A row of weights as int8: mixes it in place, writes bytes of [-127, 127] and returns their scale,
 // its largest size / 127. What is not finite must show in the result: the scale is NaN then.
+//
+// The scale keeps 12 bits, rounded up: then bytes times it, unmixed (sums of 16 bytes: 12 bits),
+// are exact, and mixed once more give the same bytes and scale (the largest byte is 127 still). So
+// a folder that holds bytes computes what the floats they came from do.
 inline float mix_to_bytes(float* row, std::int64_t width, std::int8_t* bytes) {
   mix_row(row, width);
   float top = 0;
@@ -69,7 +80,7 @@ inline float mix_to_bytes(float* row, std::int64_t width, std::int8_t* bytes) {
     top = std::max(top, std::fabs(row[i]));
     finite = finite && std::isfinite(row[i]);
   }
-  const float scale = finite ? top / 127.0F : NAN;
+  const float scale = finite ? round_up_to_12_bits(top / 127.0F) : NAN;
   for (std::int64_t i = 0; i < width; ++i) {
     const float q = scale > 0 ? std::nearbyint(row[i] / scale) : 0.0F;
     bytes[i] = static_cast<std::int8_t>(std::clamp(q, -127.0F, 127.0F));

@@ -1,4 +1,5 @@
 // Model::convert: the folder's small files as they are, its checkpoint with other element types.
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <ostream>
@@ -23,26 +24,34 @@ namespace {
 
 constexpr const char* kWeightFile = "model.safetensors";
 
-// Names of the checkpoint's tensors that matrix products over tokens multiply with, and of those
-// that are looked up. Slices of a tensor ("name[0:384]") stand for the whole.
+// Names of the checkpoint's tensors by what is done with them: matrices of products over tokens,
+// tables that are looked up, and what computes in fp32 whatever the dtype (products of a text's one
+// row, keys of positions). Slices of a tensor ("name[0:384]") stand for the whole.
 struct Uses {
-  std::set<std::string, std::less<>> products, tables;
+  std::set<std::string, std::less<>> products, tables, exact;
 };
 Uses find_uses(const Program& program) {
   Uses uses;
   const auto whole = [](const WeightRef& ref) { return ref.name.substr(0, ref.name.find('[')); };
+  const auto multiply = [&](ValueId rows, const WeightRef& weight) {
+    (program.value(rows).rows == Rows::kTokens ? uses.products : uses.exact).insert(whole(weight));
+  };
   for (const Step& step : program.steps()) {
     if (const auto* linear = std::get_if<LinearStep>(&step.args)) {
-      for (const WeightRef& weight : linear->weights) uses.products.insert(whole(weight));
+      for (const WeightRef& weight : linear->weights) multiply(linear->input, weight);
     } else if (const auto* gated = std::get_if<GatedLinearStep>(&step.args)) {
-      uses.products.insert(whole(gated->gate));
-      uses.products.insert(whole(gated->up));
+      multiply(gated->input, gated->gate);
+      multiply(gated->input, gated->up);
+    } else if (const auto* vocabulary = std::get_if<VocabularyMaxStep>(&step.args)) {
+      multiply(vocabulary->input, vocabulary->weight);
     } else if (const auto* embed = std::get_if<EmbedStep>(&step.args)) {
       for (const WeightRef* table : {&embed->tokens, &embed->positions, &embed->types})
         uses.tables.insert(whole(*table));
+    } else if (const auto* attention = std::get_if<AttentionStep>(&step.args)) {
+      uses.exact.insert(whole(attention->disentangled.key));
+      uses.exact.insert(whole(attention->disentangled.query));
     }
   }
-  for (const std::string& table : uses.tables) uses.products.erase(table);  // tied
   return uses;
 }
 
@@ -52,9 +61,14 @@ Form form_of(const std::string& name, const TensorView& tensor, const Uses& uses
   const bool floats = tensor.dtype == DType::kF32 || tensor.dtype == DType::kF16 ||
                       tensor.dtype == DType::kBF16 || tensor.dtype == DType::kF64;
   if (!floats || tensor.shape.size() != 2) return Form::kAsIs;
-  if (!int8) return Form::kBf16;
-  if (uses.products.contains(name)) return Form::kBytes;
-  return uses.tables.contains(name) && tensor.dtype == DType::kF32 ? Form::kHalf : Form::kAsIs;
+  // What has two uses (a tied vocabulary) would show the one's rounding in the other.
+  const bool table = uses.tables.contains(name);
+  const bool product = uses.products.contains(name);
+  if (uses.exact.contains(name) || table == product) return Form::kAsIs;
+  if (table) {  // as the cpu room keeps it beside narrow products
+    return tensor.dtype == DType::kF32 || tensor.dtype == DType::kF64 ? Form::kHalf : Form::kAsIs;
+  }
+  return int8 ? Form::kBytes : Form::kBf16;
 }
 
 // Calls `write` with each row as floats.
@@ -76,17 +90,22 @@ void put(std::ostream& out, const void* data, std::size_t bytes) {
   out.write(static_cast<const char*>(data), static_cast<std::streamsize>(bytes));
 }
 
+// Throws kUnsupported for a value that is finite and no longer so in 16 bits.
 void put_halves(std::ostream& out, const TensorView& tensor, const std::string& name,
-                std::uint16_t (*half)(float)) {
+                std::uint16_t (*half)(float), float (*value)(std::uint16_t)) {
   std::vector<std::uint16_t> halves(static_cast<std::size_t>(tensor.shape[1]));
   each_row(tensor, name, [&](const float* row, std::int64_t k) {
-    for (std::int64_t i = 0; i < k; ++i) halves[static_cast<std::size_t>(i)] = half(row[i]);
+    for (std::int64_t i = 0; i < k; ++i) {
+      const std::uint16_t narrow = half(row[i]);
+      if (std::isfinite(row[i]) && !std::isfinite(value(narrow))) {
+        fail(ErrorCode::kUnsupported, name,
+             "expected values that 16 bits hold, got " + std::to_string(row[i]) + ".");
+      }
+      halves[static_cast<std::size_t>(i)] = narrow;
+    }
     put(out, halves.data(), halves.size() * sizeof(std::uint16_t));
   });
 }
-
-std::uint16_t to_half(float x) { return float_to_half(x); }
-std::uint16_t to_bf16(float x) { return float_to_bf16(x); }
 
 std::vector<files::TensorToWrite> converted(const Weights& weights, const Uses& uses, bool int8,
                                             std::int64_t* matrices) {
@@ -103,11 +122,15 @@ std::vector<files::TensorToWrite> converted(const Weights& weights, const Uses& 
         break;
       case Form::kHalf:
         write.dtype = DType::kF16;
-        write.fill = [&](std::ostream& to) { put_halves(to, tensor, name, to_half); };
+        write.fill = [&](std::ostream& to) {
+          put_halves(to, tensor, name, float_to_half, half_to_float);
+        };
         break;
       case Form::kBf16:
         write.dtype = DType::kBF16;
-        write.fill = [&](std::ostream& to) { put_halves(to, tensor, name, to_bf16); };
+        write.fill = [&](std::ostream& to) {
+          put_halves(to, tensor, name, float_to_bf16, bf16_to_float);
+        };
         break;
       case Form::kBytes: {
         write.dtype = DType::kI8;

@@ -65,6 +65,7 @@ Stats Engine::stats() const {
     stats.partitions = model.executable->partitions();
     stats.fallback_ops = model.executable->fallback_ops();
     stats.device_notes = model.executable->notes();
+    stats.served = model.executable->served();
   }
   stats.load_seconds = model.load_seconds;
   stats.tokenize_seconds = static_cast<double>(counters.tokenize_ns) * 1e-9;

@@ -14,6 +14,7 @@
 #include "base/options.h"
 #include "base/process.h"
 #include "base/threads.h"
+#include "engine/meanwhile.h"
 #include "engine/verdict.h"
 #include "files/locate.h"
 #include "files/places.h"
@@ -95,9 +96,49 @@ files::Located locate_model(const std::string& name, const TaskOptions& task) {
   return files::locate(defaults[0]);  // its refusal is the one to tell
 }
 
+// Which room computes while the chosen one compiles; null: none, requests wait.
+struct Meantime {
+  const backend::Backend* room = nullptr;
+  backend::CompileOptions limits{};
+  bool implied = false;  // by `auto`: done without where it cannot be
+};
+
+Meantime meantime_of(const EngineOptions& options, const backend::Choice& choice,
+                     const Program& program, const backend::CompileOptions& limits) {
+  const std::string& wish = options.meanwhile;
+  if (!wish.empty() && wish != "cpu" && wish != "nothing") {
+    fail(ErrorCode::kUsage, "--meanwhile",
+         "expected cpu or nothing, got \"" + printable(wish) + "\".");
+  }
+  // `auto` is to lose no time; who names a device may want its results alone.
+  const bool implied =
+      wish.empty() && options.device == "auto" && choice.backend->compiles_sizes(limits.unit);
+  if ((wish != "cpu" && !implied) || choice.backend->name() == "cpu") return {};
+  Meantime meantime{nullptr, limits, implied};
+  try {
+    meantime.room =
+        backend::select({"cpu", "fp32", options.disable}, program, &meantime.limits).backend;
+  } catch (const Error&) {
+    if (!implied) throw;
+  }
+  return meantime;
+}
+
 // The largest token budget whose plan fits the memory limit; kMemoryLimit when none does.
 void fit_memory(const EngineOptions& options, const backend::Backend& room, const Program& program,
-                std::int64_t weight_file_bytes, backend::CompileOptions* limits) {
+                std::int64_t weight_file_bytes, const Meantime& meantime,
+                backend::CompileOptions* limits) {
+  const auto plan_of_both = [&] {
+    backend::MemoryPlan plan = room.plan(program, *limits);
+    if (meantime.room == nullptr) return plan;
+    backend::CompileOptions beside = meantime.limits;
+    beside.max_tokens = limits->max_tokens;
+    beside.max_texts = limits->max_texts;
+    const backend::MemoryPlan other = meantime.room->plan(program, beside);
+    plan.packed += other.packed;
+    plan.arena += other.arena;
+    return plan;
+  };
   const std::int64_t smallest = std::max(kMinBatchTokens, limits->max_text_tokens);
   limits->max_tokens =
       std::max(options.batch_tokens != 0 ? options.batch_tokens : room.batch_tokens(),
@@ -107,7 +148,7 @@ void fit_memory(const EngineOptions& options, const backend::Backend& room, cons
   const std::int64_t base = resident_bytes() + kHeadroom;
   std::int64_t needed = 0;
   for (;;) {
-    const backend::MemoryPlan plan = room.plan(program, *limits);
+    const backend::MemoryPlan plan = plan_of_both();
     // While packing, the mapped file and the packed copy are both resident.
     needed = base + plan.packed +
              std::max(plan.arena + output_bytes(program, *limits), weight_file_bytes);
@@ -123,18 +164,19 @@ void fit_memory(const EngineOptions& options, const backend::Backend& room, cons
 }
 
 // A first run touches every page of weights and arena, so that no request pays for it.
-void warm_up(LoadedModel* model) {
+void warm_up(const std::vector<LoadedModel::Output>& outputs, std::int64_t max_length,
+             backend::Executable* executable) {
   const std::vector<std::int32_t> ids(
-      static_cast<std::size_t>(std::min<std::int64_t>(16, model->max_length)), 0);
+      static_cast<std::size_t>(std::min<std::int64_t>(16, max_length)), 0);
   const std::vector<std::int32_t> offsets{0, static_cast<std::int32_t>(ids.size())};
   std::vector<std::vector<float>> outs;
-  for (const LoadedModel::Output& output : model->outputs)
+  for (const LoadedModel::Output& output : outputs)
     outs.emplace_back((output.rows == Rows::kTokens  ? ids.size()
                        : output.rows == Rows::kTexts ? 1
                                                      : 0) *
                       static_cast<std::size_t>(output.width));
   const std::vector<std::span<float>> spans(outs.begin(), outs.end());
-  model->executable->run({ids, {}, offsets, {}}, spans);
+  executable->run({ids, {}, offsets, {}}, spans);
 }
 
 }  // namespace
@@ -322,14 +364,28 @@ void load_program(const EngineOptions& options, LoadedModel* model, TokenizerAhe
   if (wish.device == "auto") wish.preferred = preferred(options, *model);
   const backend::Choice choice = backend::select(wish, program, &limits);
   if (options.memory_limit != 0) tokenizer->take();  // it counts
-  fit_memory(options, *choice.backend, program, model->files.weight_bytes(), &limits);
-  limits.packed_cache = packed_cache(options, *model);
-  if (!options.allow_nonfinite && !choice.backend->knows_weights(program, limits))
+  Meantime meantime = meantime_of(options, choice, program, limits);
+  const auto fit = [&] {
+    fit_memory(options, *choice.backend, program, model->files.weight_bytes(), meantime, &limits);
+  };
+  try {
+    fit();
+  } catch (const Error&) {  // both do not fit
+    if (meantime.room == nullptr || !meantime.implied) throw;
+    meantime = {};
+    fit();
+  }
+  meantime.limits.max_tokens = limits.max_tokens;
+  meantime.limits.max_texts = limits.max_texts;
+  limits.packed_cache = meantime.limits.packed_cache = packed_cache(options, *model);
+  const backend::Backend& first = meantime.room != nullptr ? *meantime.room : *choice.backend;
+  const backend::CompileOptions& first_limits = meantime.room != nullptr ? meantime.limits : limits;
+  if (!options.allow_nonfinite && !first.knows_weights(program, first_limits))
     check_finite(program);
-  model->executable = choice.backend->compile(program, limits);
+  model->executable = first.compile(program, first_limits);
   model->device = choice.device;
   model->backend = choice.backend->name();
-  model->isa = model->executable->isa();
+  if (meantime.room == nullptr) model->isa = model->executable->isa();
   model->dtype = choice.dtype;
   model->refusals = choice.refusals;
   model->max_length = limits.max_text_tokens;
@@ -339,8 +395,17 @@ void load_program(const EngineOptions& options, LoadedModel* model, TokenizerAhe
     const Value& value = program.value(id);
     model->outputs.push_back({value.rows, value.width});
   }
-  program = Program();  // lets go of the file map: what the room needs it has packed
-  warm_up(model);
+  // Lets go of the file map: what the room needs it has packed.
+  if (meantime.room == nullptr) program = Program();
+  warm_up(model->outputs, model->max_length, model->executable.get());
+  if (meantime.room != nullptr) {
+    const auto warm = [outputs = model->outputs, length = model->max_length](auto* executable) {
+      warm_up(outputs, length, executable);
+    };
+    model->executable = compile_meanwhile(
+        std::move(program), std::move(model->executable),
+        {choice.device, choice.backend, limits, "cpu", options.device != "auto", warm});
+  }
   tokenizer->take();
   if (!tokenizer->token_types()) model->type_count = 0;
   model->task->set_limit(

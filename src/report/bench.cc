@@ -401,8 +401,8 @@ class Bench {
           device->recommend = before.recommend;
       }
     }
-    const GridCell* cell = best_cell(report_, task, device->device);
-    if (cell == nullptr || cell->dtype != device->dtype) return;
+    const GridCell* cell = best_cell(report_, task, device->device, device->dtype);
+    if (cell == nullptr) return;
     device->recommend = {cell->batch, cell->threads, cell->dtype, cell->ms_per_text};
   }
 
@@ -416,11 +416,11 @@ class Bench {
 
 }  // namespace
 
-const GridCell* best_cell(const BenchReport& report, std::string_view task,
-                          std::string_view device) {
+const GridCell* best_cell(const BenchReport& report, std::string_view task, std::string_view device,
+                          std::string_view dtype) {
   const GridCell* best = nullptr;
   for (const GridCell& cell : report.grid) {
-    if (cell.task != task || cell.device != device) continue;
+    if (cell.task != task || cell.device != device || cell.dtype != dtype) continue;
     if (best == nullptr || cell.ms_per_text < best->ms_per_text) best = &cell;
   }
   return best;
@@ -430,7 +430,8 @@ std::vector<Grid> grids_of(const BenchReport& report) {
   std::vector<Grid> grids;
   for (const GridCell& cell : report.grid) {
     auto grid = std::find_if(grids.begin(), grids.end(), [&](const Grid& g) {
-      return g.first().task == cell.task && g.first().device == cell.device;
+      return g.first().task == cell.task && g.first().device == cell.device &&
+             g.first().dtype == cell.dtype;
     });
     if (grid == grids.end()) grid = grids.insert(grids.end(), Grid{});
     auto row = std::find_if(grid->by_threads.begin(), grid->by_threads.end(),

@@ -73,12 +73,12 @@ std::string compare_table(const BenchReport& before, const BenchReport& now);
 // One page that needs nothing else; `before` null: no comparison.
 std::string bench_html(const BenchReport& report, const BenchReport* before);
 
-// The quickest cell of a task and device; null: there is none.
-const GridCell* best_cell(const BenchReport& report, std::string_view task,
-                          std::string_view device);
+// The quickest cell of a task, device and dtype; null: there is none.
+const GridCell* best_cell(const BenchReport& report, std::string_view task, std::string_view device,
+                          std::string_view dtype);
 
-// Cells of one task and device, in the report's order, under each number of threads in the order in
-// which the numbers first appear. They point into the report.
+// Cells of one task, device and dtype, in the report's order, under each number of threads in the
+// order in which the numbers first appear. They point into the report.
 struct Grid {
   std::vector<std::pair<int, std::vector<const GridCell*>>> by_threads;
   const GridCell& first() const { return *by_threads.front().second.front(); }

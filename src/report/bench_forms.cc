@@ -119,7 +119,7 @@ std::string grid_table(const BenchReport& report) {
           {"  " + std::to_string(count), cells[0], cells[1], cells[2], cells[3], cells[4]});
     }
     out += table.text();
-    if (const GridCell* best = best_cell(report, first.task, first.device)) {
+    if (const GridCell* best = best_cell(report, first.task, first.device, first.dtype)) {
       out += "  best: batch " + std::to_string(best->batch) + ", threads " +
              std::to_string(best->threads) + ": " + short_number(best->ms_per_text) + " ms/text\n";
     }

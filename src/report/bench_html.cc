@@ -117,7 +117,7 @@ std::string grids(const BenchReport& report) {
   std::string out;
   for (const Grid& grid : grids_of(report)) {
     const GridCell& first = grid.first();
-    const GridCell* best = best_cell(report, first.task, first.device);
+    const GridCell* best = best_cell(report, first.task, first.device, first.dtype);
     double worst = 0;
     for (const auto& [count, row] : grid.by_threads)
       for (const GridCell* cell : row) worst = std::max(worst, cell->ms_per_text);

@@ -229,7 +229,9 @@ EngineOptions engine_options(const EngineKeys& keys) {
   for (const auto& [name, value] : keys) {
     if (const OptionSpec* option = find_option(name)) values.set(*option, value, "--" + name);
   }
-  return values.engine_options();
+  EngineOptions options = values.engine_options();
+  options.meanwhile = "nothing";  // what is measured is the device alone
+  return options;
 }
 
 // Passes over the load with `batch` items a request until the time or the passes are used up.

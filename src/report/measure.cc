@@ -86,16 +86,18 @@ EngineKeys keys_for(const MeasureOptions& options, const std::string& locator,
   return keys;
 }
 
+// The largest batch that is as quick as the quickest: what differs by less than a device must gain
+// is noise, and a load that was cut short says nothing against more texts than it had.
 engine::Recommend recommend(const ChildOutcome& outcome) {
   engine::Recommend best;
   best.threads = outcome.stats.threads;
   best.dtype = outcome.stats.dtype;
-  double least = 0;
+  const double least = ms_per_item(outcome);
   for (const BatchTiming& timing : outcome.timings) {
-    const double each = timing.seconds / static_cast<double>(timing.items);
-    if (least != 0 && each >= least) continue;
-    least = each;
-    best.batch = static_cast<std::int64_t>(timing.batch == 0 ? timing.items : timing.batch);
+    const double each = timing.seconds * 1e3 / static_cast<double>(timing.items);
+    if (each > least * (1 + kLeastGain)) continue;
+    best.batch = std::max(
+        best.batch, static_cast<std::int64_t>(timing.batch == 0 ? timing.items : timing.batch));
   }
   return best;
 }

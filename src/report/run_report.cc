@@ -50,6 +50,15 @@ std::string run_report_json(const Stats& stats, double total_seconds) {
   add(out, "partitions", stats.partitions);
   add(out, "fallback_ops", stats.fallback_ops);
   if (!stats.device_notes.empty()) add(out, "device_notes", stats.device_notes);
+  if (!stats.served.empty()) {
+    out += ",\"served\":{";
+    for (const auto& [device, texts] : stats.served) {
+      if (out.back() != '{') out += ',';
+      json_append_string(out, device);
+      out += ":" + std::to_string(texts);
+    }
+    out += "}";
+  }
   out += ",\"seconds\":{\"load\":";
   json_append_double(out, stats.load_seconds);
   add(out, "tokenize", stats.tokenize_seconds);
@@ -69,6 +78,8 @@ std::string run_summary(const Stats& stats, double total_seconds) {
   for (const std::string& part : {stats.isa, stats.dtype}) {
     if (!part.empty()) out += ", " + part;
   }
+  for (const auto& [device, texts] : stats.served)
+    out += "; " + std::to_string(texts) + " by " + device;
   return out;
 }
 

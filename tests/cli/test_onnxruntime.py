@@ -159,6 +159,19 @@ def test_coreml_is_told_what_the_user_says(stand_in, tiny, tmp_path):
     expect(run_inlay(*on, "--provider-options", "MLComputeUnits=ANE", **env), 2, "CPUAndNeuralEngine")
 
 
+def test_the_report_says_who_computed_while_a_device_compiled(stand_in, tiny, tmp_path):
+    env = {"INLAY_ONNXRUNTIME_LIBRARY": stand_in, "INLAY_HOME": str(tmp_path / "home")}
+    on = ["embed", "a", "b", "-m", tiny, "--device", "onnxruntime:coreml", "--report", str(tmp_path / "r.json")]
+    result = run_inlay(*on, "--meanwhile", "cpu", **env)
+    served = json.loads((tmp_path / "r.json").read_text())["served"]
+    assert list(served) == ["onnxruntime:coreml", "cpu"] and sum(served.values()) == 2
+    assert f"; {served['cpu']} by cpu" in result.err
+    for more, variables in (([], {}), (["--meanwhile", "nothing"], {"INLAY_MEANWHILE": "cpu"})):
+        assert run_inlay(*on, *more, **env, **variables).code == 0
+        assert "served" not in json.loads((tmp_path / "r.json").read_text())
+    expect(run_inlay(*on, "--meanwhile", "torch", **env), 2, "cpu|nothing")
+
+
 def test_disabled_means_not_called(stand_in, tiny, tmp_path):
     record = tmp_path / "record"
     env = {"INLAY_ONNXRUNTIME_LIBRARY": stand_in, "INLAY_STAND_IN_RECORD": str(record)}

@@ -12,6 +12,7 @@
 #include "backend/cpu/run_ops.h"
 #include "base/cpu_features.h"
 #include "base/error.h"
+#include "batch/check_batch.h"
 
 namespace inlay::backend::cpu {
 namespace {
@@ -95,24 +96,6 @@ class CpuExecutable final : public Executable {
   const std::function<void(int)> task_;
 };
 
-[[noreturn]] void bad_batch(const std::string& message) {
-  fail(ErrorCode::kInternal, "cpu", message);
-}
-
-void check_spans(const PackedBatch& batch, std::size_t text) {
-  const std::int32_t first = batch.span_offsets[text];
-  const std::int32_t end = batch.span_offsets[text + 1];
-  const std::int32_t begin_row = batch.offsets[text];
-  const std::int32_t end_row = batch.offsets[text + 1];
-  bool fits =
-      first >= 0 && end >= first && end - first <= end_row - begin_row && end <= batch.span_count();
-  for (std::int32_t s = first; fits && s < end; ++s) {
-    const auto& [begin, behind] = batch.spans[static_cast<std::size_t>(s)];
-    fits = begin >= begin_row && begin < behind && behind <= end_row;
-  }
-  if (!fits) bad_batch("expected spans inside their texts, no more than they have tokens.");
-}
-
 void CpuExecutable::check(const PackedBatch& batch, std::span<const std::span<float>> outs) const {
   const std::int64_t tokens = batch.tokens();
   const std::int64_t texts = std::max<std::int64_t>(batch.texts(), 0);
@@ -124,45 +107,13 @@ void CpuExecutable::check(const PackedBatch& batch, std::span<const std::span<fl
                                                    : batch.span_count();
     fits = static_cast<Index>(outs[i].size()) == rows * slot.width;
   }
-  if (!fits) bad_batch("expected outputs of [texts, tokens or spans, width].");
-  if (tokens > options_.max_tokens || texts > options_.max_texts ||
-      static_cast<std::int64_t>(batch.ids.size()) < tokens ||
-      (!batch.type_ids.empty() && static_cast<std::int64_t>(batch.type_ids.size()) < tokens) ||
-      (!batch.spans.empty() && static_cast<std::int64_t>(batch.span_offsets.size()) <= texts) ||
-      (!batch.pool_begin.empty() && static_cast<std::int64_t>(batch.pool_begin.size()) < texts)) {
-    bad_batch("expected a batch within the compiled limits, got " + std::to_string(texts) +
-              " texts of " + std::to_string(tokens) + " tokens.");
-  }
-  if (texts > 0 && batch.offsets[0] != 0) bad_batch("expected offsets from 0.");
-  Index longest = options_.max_text_tokens;
-  if (plan_.max_positions >= 0) longest = std::min(longest, plan_.max_positions);
-  for (std::int64_t t = 0; t < texts; ++t) {
-    const auto i = static_cast<std::size_t>(t);
-    const Index length = Index{batch.offsets[i + 1]} - batch.offsets[i];
-    if (length < 1 || length > longest) {
-      bad_batch("expected texts of 1 to " + std::to_string(longest) + " tokens, got " +
-                std::to_string(length) + ".");
-    }
-    if (!batch.spans.empty()) check_spans(batch, i);
-    if (!batch.pool_begin.empty() && batch.pool_begin[i] < 0)
-      bad_batch("expected pool_begin of at least 0.");
-    if (!batch.key_counts.empty() &&
-        (batch.key_counts[i] < 1 || batch.key_counts[i] > batch.offsets[i + 1] - batch.offsets[i]))
-      bad_batch("expected key_counts of 1 to the text's tokens.");
-  }
-  // Every table read stays inside its table, whoever made the batch.
-  std::uint32_t largest_id = 0;
-  for (std::int64_t i = 0; i < tokens; ++i)
-    largest_id =
-        std::max(largest_id, static_cast<std::uint32_t>(batch.ids[static_cast<std::size_t>(i)]));
-  std::uint32_t largest_type = 0;
-  for (const std::int32_t type : batch.type_ids)
-    largest_type = std::max(largest_type, static_cast<std::uint32_t>(type));
-  const auto past = [](std::uint32_t largest, std::int64_t limit) {
-    return limit >= 0 && std::int64_t{largest} >= limit;
-  };
-  if (tokens > 0 && (past(largest_id, plan_.vocab_size) || past(largest_type, plan_.type_count)))
-    bad_batch("expected ids in the vocabulary and types in the type table.");
+  if (!fits)
+    fail(ErrorCode::kInternal, "cpu", "expected outputs of [texts, tokens or spans, width].");
+  BatchLimits limits{options_.max_tokens, options_.max_texts, options_.max_text_tokens,
+                     plan_.vocab_size, plan_.type_count};
+  if (plan_.max_positions >= 0)
+    limits.text_tokens = std::min(limits.text_tokens, plan_.max_positions);
+  check_batch("cpu", batch, limits);
 }
 
 void CpuExecutable::number_positions(const PackedBatch& batch) {

@@ -249,12 +249,21 @@ static void bf16_kernel(const float* a, Index lda, const float* b, Index words, 
   }
 }
 
+#if defined(INLAY_NEON_MMLA)
+#include "backend/cpu/neon_mmla.inl"
+#endif
+
 using TileKernel = void (*)(const float*, Index, const float*, Index, float*, Index);
 template <bool kFetch, int... kRows>
 struct TileTable {
   static constexpr TileKernel kKernels[] = {nullptr, tile_kernel<kRows, kFetch>...};
+#if defined(INLAY_NEON_MMLA)
+  static constexpr TileKernel kBf16[] = {nullptr, mmla_kernel<Element::kBf16, kRows, kFetch>...};
+  static constexpr TileKernel kInt8[] = {nullptr, mmla_kernel<Element::kInt8, kRows, kFetch>...};
+#else
   static constexpr TileKernel kBf16[] = {nullptr, bf16_kernel<kRows, kFetch>...};
   static constexpr TileKernel kInt8[] = {nullptr, int8_kernel<kRows, kFetch>...};
+#endif
 #if !defined(INLAY_BYTE_PLANES)
   static constexpr TileKernel kSteps[] = {nullptr, steps_kernel<kRows>...};
 #elif !defined(INLAY_AMX)

@@ -33,14 +33,14 @@ constexpr const Kernels* kAvxVnni = nullptr;
 constexpr const Kernels* kAvx2 = nullptr;
 #endif
 #if defined(__aarch64__)
-extern const Kernels kNeonBf16Kernels;
+extern const Kernels kNeonMmlaKernels;
 extern const Kernels kNeonDotprodKernels;
 extern const Kernels kNeonKernels;
-constexpr const Kernels* kNeonBf16 = &kNeonBf16Kernels;
+constexpr const Kernels* kNeonMmla = &kNeonMmlaKernels;
 constexpr const Kernels* kNeonDotprod = &kNeonDotprodKernels;
 constexpr const Kernels* kNeon = &kNeonKernels;
 #else
-constexpr const Kernels* kNeonBf16 = nullptr;
+constexpr const Kernels* kNeonMmla = nullptr;
 constexpr const Kernels* kNeonDotprod = nullptr;
 constexpr const Kernels* kNeon = nullptr;
 #endif
@@ -73,10 +73,10 @@ std::span<const IsaEntry> isa_table() {
        "an x86-64 processor with AVX2 and FMA, enabled by the system",
        [] { return cpu_features().avx2_fma; },
        {kAvx2, kAvx2, kAvx2}},
-      {"neon_bf16",
-       "an arm64 processor with BF16 (Armv8.6)",
-       [] { return cpu_features().neon_bf16; },
-       {nullptr, kNeonBf16, nullptr}},
+      {"neon_mmla",
+       "an arm64 processor with BF16 and I8MM (Armv8.6)",
+       [] { return cpu_features().neon_mmla; },
+       {nullptr, kNeonMmla, kNeonMmla}},
       {"neon_dotprod",
        "an arm64 processor with DotProd (Armv8.2)",
        [] { return cpu_features().neon_dotprod; },
@@ -121,7 +121,7 @@ const Kernels& choose_isa(std::string_view wish, Element element) {
     if (reached && usable(entry) && entry.of(element) != nullptr) return *entry.of(element);
   }
   fail(ErrorCode::kUsage, "INLAY_CPU_ISA",
-       "expected amx, avx512_bf16, avx512_vnni, avx512, avx_vnni, avx2, neon_bf16, neon_dotprod, "
+       "expected amx, avx512_bf16, avx512_vnni, avx512, avx_vnni, avx2, neon_mmla, neon_dotprod, "
        "neon or generic, got \"" +
            printable(wish) + "\".");
 }

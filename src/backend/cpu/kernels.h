@@ -88,11 +88,17 @@ struct NormArgs {
   float* scratch = nullptr;  // for a copy in int8: width floats, rounded up to kLanes
 };
 
+// A table of rows, looked up. Rows of 16 bits widen to fp32 without rounding.
+enum class TableElement : std::uint8_t { kFp32, kFp16, kBf16 };
+struct Table {
+  const void* rows = nullptr;  // null: no table
+  TableElement element = TableElement::kFp32;
+};
+
 // out = scale * tokens[id] + types[type] + positions[position], then the norm when it has a weight.
 struct EmbedArgs {
-  const float* tokens = nullptr;     // [vocab, width]
-  const float* positions = nullptr;  // or null
-  const float* types = nullptr;      // or null
+  Table tokens;            // [vocab, width]
+  Table positions, types;  // or none
   const std::int32_t* ids = nullptr;
   const std::int32_t* type_ids = nullptr;  // or null: all zero
   const std::int32_t* position_ids = nullptr;

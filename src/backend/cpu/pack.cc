@@ -7,6 +7,7 @@
 #include <cstring>
 #include <vector>
 
+#include "base/error.h"
 #include "base/half.h"
 
 namespace inlay::backend::cpu {
@@ -170,8 +171,32 @@ void pack_padded(const WeightSpec& spec, float* out) {
   }
 }
 
+// A finite value beyond half precision has no place in such a table.
+std::uint16_t checked_half(float value, const std::string& name) {
+  const std::uint16_t half = float_to_half(value);
+  if (std::isfinite(value) && !std::isfinite(half_to_float(half))) {
+    fail(ErrorCode::kUnsupported, name,
+         "expected values of at most 65504, which half precision holds, got " +
+             std::to_string(value) + ". Use --dtype fp32.");
+  }
+  return half;
+}
+
 void pack_table(const WeightSpec& spec, float* out) {
-  to_float(spec.parts[0].tensor, out, spec.parts[0].name);
+  const WeightRef& part = spec.parts[0];
+  if (spec.table == TableElement::kFp32) return to_float(part.tensor, out, part.name);
+  auto* halves = reinterpret_cast<std::uint16_t*>(out);
+  if (part.tensor.dtype == DType::kF16 || part.tensor.dtype == DType::kBF16) {
+    std::memcpy(halves, part.tensor.data, part.tensor.bytes());
+    return;
+  }
+  std::vector<float> rows(static_cast<std::size_t>(kRowsAtOnce * spec.k));
+  for (Index begin = 0; begin < spec.n; begin += kRowsAtOnce) {
+    const Index count = std::min(kRowsAtOnce, spec.n - begin) * spec.k;
+    read_rows(part, spec.k, begin, count / spec.k, rows.data());
+    for (Index i = 0; i < count; ++i, ++halves)
+      *halves = checked_half(rows[static_cast<std::size_t>(i)], part.name);
+  }
 }
 
 }  // namespace
@@ -180,6 +205,8 @@ Buffer pack_weights(const Plan& plan, const Kernels& kernels) {
   Buffer block(static_cast<std::size_t>(plan.weight_floats) * sizeof(float));
   for (const WeightSpec& spec : plan.weights) {
     float* out = block.as<float>() + spec.offset;
+    // Up to the next weight, and beside an odd last half: the block is also written to files.
+    std::fill(out + std::max<Index>(spec.floats - 1, 0), out + round_up(spec.floats, kLanes), 0.0F);
     switch (spec.kind) {
       case WeightSpec::Kind::kPanels:
       case WeightSpec::Kind::kPairs:

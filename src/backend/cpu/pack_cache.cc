@@ -134,6 +134,7 @@ std::string spec_text(const Plan& plan, const Kernels& kernels) {
     append(out, spec.kind);
     for (const Index number : {spec.n, spec.k, spec.floats, spec.offset}) append(out, number);
     append(out, spec.element);
+    append(out, spec.table);
     append(out, spec.factor);
     append(out, spec.fill);
     append(out, spec.rope.factor);

@@ -167,6 +167,7 @@ struct WeightSpec {
   std::vector<WeightRef> parts;
   Index n = 0, k = 0;
   Element element = Element::kFp32;  // of kPanels and kPairs
+  TableElement table = TableElement::kFp32;  // of kTable
   float factor = 1;
   Rope rope;         // kTurns
   float fill = 0;    // kPadded: where a part is absent

@@ -19,6 +19,7 @@ void lower(std::int64_t* limit, std::int64_t to) {
 WeightId Planner::weight(WeightSpec spec) {
   std::string key = std::to_string(static_cast<int>(spec.kind)) + "/" +
                     std::to_string(static_cast<int>(spec.element)) + "/" +
+                    std::to_string(static_cast<int>(spec.table)) + "/" +
                     std::to_string(spec.fill) + "/" + std::to_string(spec.factor);
   if (spec.kind == WeightSpec::Kind::kTurns) {
     key += "/" + std::to_string(spec.rope.factor) + "/" + std::to_string(spec.k);
@@ -43,7 +44,13 @@ WeightId Planner::table(const WeightRef& ref) {
   spec.parts = {ref};
   spec.n = ref.tensor.shape[0];
   spec.k = ref.tensor.shape[1];
-  spec.floats = spec.n * spec.k;
+  const DType dtype = ref.tensor.dtype;
+  if (dtype == DType::kBF16) {
+    spec.table = TableElement::kBf16;
+  } else if (dtype == DType::kF16 || element_ != Element::kFp32) {
+    spec.table = TableElement::kFp16;
+  }
+  spec.floats = spec.table == TableElement::kFp32 ? spec.n * spec.k : (spec.n * spec.k + 1) / 2;
   return weight(std::move(spec));
 }
 

@@ -180,16 +180,49 @@ struct SumTables {  // null tables add nothing
   }
 };
 
+// A half's exponent and mantissa, read as a float's, are 2^-112 of its value, subnormal or not; an
+// infinity or NaN keeps its exponent of ones.
+static inline void widen_halves(const std::uint16_t* from, Index count, float* to) {
+  for (Index i = 0; i < count; ++i) {
+    const std::uint32_t magnitude = (from[i] & 0x7FFFU) << 13U;
+    const float value = __builtin_bit_cast(float, magnitude) * 0x1.0p112F;
+    const std::uint32_t not_finite = magnitude >= 0x0F800000U ? 0x7F800000U : 0U;
+    to[i] = __builtin_bit_cast(
+        float, __builtin_bit_cast(std::uint32_t, value) | not_finite | (from[i] & 0x8000U) << 16U);
+  }
+}
+
+static inline void widen_bf16(const std::uint16_t* from, Index count, float* to) {
+  for (Index i = 0; i < count; ++i)
+    to[i] = __builtin_bit_cast(float, static_cast<std::uint32_t>(from[i]) << 16U);
+}
+
+// Columns of a table's row as floats: where they lie, or widened into `room`.
+static inline const float* table_row(const Table& table, Index at, Index count, float* room) {
+  if (table.rows == nullptr) return nullptr;
+  if (table.element == TableElement::kFp32) return static_cast<const float*>(table.rows) + at;
+  const auto* from = static_cast<const std::uint16_t*>(table.rows) + at;
+  if (table.element == TableElement::kFp16) widen_halves(from, count, room);
+  if (table.element == TableElement::kBf16) widen_bf16(from, count, room);
+  return room;
+}
+
 static void embed(const EmbedArgs& args, Index row_begin, Index row_end) {
+  constexpr Index kRun = 512;  // columns at once: three rooms of 2 KiB stay in the first cache
+  float rooms[3][kRun];
   const Index width = args.norm.width;
   for (Index r = row_begin; r < row_end; ++r) {
     float* out = args.norm.out + r * args.norm.ldo;
-    SumTables sum{args.tokens + args.ids[r] * width, nullptr, nullptr, out,
-                  Row16::set1(args.scale)};
-    if (args.types != nullptr)
-      sum.type = args.types + (args.type_ids == nullptr ? 0 : args.type_ids[r]) * width;
-    if (args.positions != nullptr) sum.position = args.positions + args.position_ids[r] * width;
-    for_each_16(width, sum);
+    const Index type = args.type_ids == nullptr ? 0 : args.type_ids[r];
+    const Index position = args.positions.rows == nullptr ? 0 : args.position_ids[r];
+    for (Index begin = 0; begin < width; begin += kRun) {
+      const Index n = width - begin < kRun ? width - begin : kRun;
+      SumTables sum{table_row(args.tokens, args.ids[r] * width + begin, n, rooms[0]),
+                    table_row(args.types, type * width + begin, n, rooms[1]),
+                    table_row(args.positions, position * width + begin, n, rooms[2]), out + begin,
+                    Row16::set1(args.scale)};
+      for_each_16(n, sum);
+    }
     if (args.norm.weight != nullptr) norm_row(args.norm, out, out);
     copy_row(args.norm, r);
   }

@@ -58,9 +58,9 @@ void Runner::multiply_by_tiles(GemmArgs args) const {
 
 void Runner::operator()(const EmbedOp& op) const {
   EmbedArgs args;
-  args.tokens = weight(op.tokens);
-  args.positions = weight(op.positions);
-  args.types = weight(op.types);
+  args.tokens = table(op.tokens);
+  args.positions = table(op.positions);
+  args.types = table(op.types);
   args.ids = run_.batch.ids.data() + token_begin_;
   args.type_ids = run_.batch.type_ids.empty() ? nullptr : run_.batch.type_ids.data() + token_begin_;
   if (op.positions != kNoWeight) {

@@ -1,5 +1,4 @@
-// 4 floats in a register. Included with INLAY_NEON_DOTPROD and INLAY_NEON_BF16 for the tables that
-// have them.
+// 4 floats in a register. Included with INLAY_NEON_DOTPROD for the tables that have it.
 struct V {
   using Reg = float32x4_t;
   static constexpr int kWidth = 4;
@@ -76,16 +75,24 @@ struct V {
     sum = vaddq_s32(sum, vpaddq_s32(low, high));
   }
 #endif
-  // bf16: registers of words of two.
-  using Halves = Reg;
-#if defined(INLAY_NEON_BF16)
-  static constexpr int kHalfSteps = 1;
-  static inline Halves half_of(Reg words, int /*half*/) { return words; }
-  static inline void dot_halves(Reg& sum, const Halves& a, const Halves& w) {
-    asm("bfdot %0.4s, %1.8h, %2.8h" : "+w"(sum) : "w"(a), "w"(w));
+  // For neon_mmla.inl: two words of two rows; of each two columns (a word of each in a line).
+  static inline Int two_words(const float* first, const float* second) {
+    return vreinterpretq_s32_f32(vcombine_f32(vld1_f32(first), vld1_f32(second)));
   }
-#else
-  // A step multiplies the second (1) or the first (0) of each.
+  static inline void zip_words(const float* line, const float* next, Int (&columns)[2]) {
+    const Int words = vreinterpretq_s32_f32(load(line));
+    const Int behind = vreinterpretq_s32_f32(load(next));
+    columns[0] = vzip1q_s32(words, behind);
+    columns[1] = vzip2q_s32(words, behind);
+  }
+  // The first or second row of two 2 x 2 squares side by side.
+  static inline Int row_of_squares(Int left, Int right, int row) {
+    return row == 0 ? vcombine_s32(vget_low_s32(left), vget_low_s32(right))
+                    : vcombine_s32(vget_high_s32(left), vget_high_s32(right));
+  }
+  static inline Reg as_floats(Int bits) { return vreinterpretq_f32_s32(bits); }
+  // bf16: registers of words of two; a step multiplies the second (1) or the first (0) of each.
+  using Halves = Reg;
   static constexpr int kHalfSteps = 2;
   static inline Halves half_of(Reg words, int half) {
     const uint32x4_t bits = vreinterpretq_u32_f32(words);
@@ -94,7 +101,6 @@ struct V {
   static inline void dot_halves(Reg& sum, const Halves& a, const Halves& w) {
     sum = fma(a, w, sum);
   }
-#endif
   static inline uint32x4_t high_half(uint32x4_t bits) {
     return vandq_u32(bits, vdupq_n_u32(0xFFFF0000U));
   }

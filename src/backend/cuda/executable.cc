@@ -14,13 +14,10 @@
 #include <utility>
 
 #include "base/error.h"
+#include "batch/check_batch.h"
 
 namespace inlay::backend::cuda {
 namespace {
-
-[[noreturn]] void bad_batch(const std::string& message) {
-  fail(ErrorCode::kInternal, "cuda", message);
-}
 
 void check(Status status, const Message& message) {
   if (status == Status::kOk) return;
@@ -348,21 +345,6 @@ void CudaExecutable::place_e4m3(const WeightSpec& spec) {
         message);
 }
 
-void check_spans(const PackedBatch& batch, std::size_t text) {
-  const std::int32_t first = batch.span_offsets[text];
-  const std::int32_t end = batch.span_offsets[text + 1];
-  const std::int32_t begin_row = batch.offsets[text];
-  const std::int32_t end_row = batch.offsets[text + 1];
-  bool fits =
-      first >= 0 && end >= first && end - first <= end_row - begin_row && end <= batch.span_count();
-  for (std::int32_t s = first; fits && s < end; ++s) {
-    const auto& [begin, behind] = batch.spans[static_cast<std::size_t>(s)];
-    fits = begin >= begin_row && begin < behind && behind <= end_row;
-  }
-  if (!fits) bad_batch("expected spans inside their texts, no more than they have tokens.");
-}
-
-// Every read on the device stays inside its array, whoever made the batch.
 void CudaExecutable::check_batch(const PackedBatch& batch,
                                  std::span<const std::span<float>> outs) const {
   const std::int64_t tokens = batch.tokens();
@@ -375,41 +357,13 @@ void CudaExecutable::check_batch(const PackedBatch& batch,
                                                                : batch.span_count();
     fits = static_cast<std::int64_t>(outs[i].size()) == rows * output.width;
   }
-  if (!fits) bad_batch("expected outputs of [texts, tokens or spans, width].");
-  if (tokens > options_.max_tokens || texts > options_.max_texts ||
-      static_cast<std::int64_t>(batch.ids.size()) < tokens ||
-      (!batch.type_ids.empty() && static_cast<std::int64_t>(batch.type_ids.size()) < tokens) ||
-      (!batch.spans.empty() && static_cast<std::int64_t>(batch.span_offsets.size()) <= texts) ||
-      (!batch.pool_begin.empty() && static_cast<std::int64_t>(batch.pool_begin.size()) < texts) ||
-      (!batch.key_counts.empty() && static_cast<std::int64_t>(batch.key_counts.size()) < texts)) {
-    bad_batch("expected a batch within the compiled limits, got " + std::to_string(texts) +
-              " texts of " + std::to_string(tokens) + " tokens.");
-  }
-  if (texts > 0 && batch.offsets[0] != 0) bad_batch("expected offsets from 0.");
-  std::int64_t longest = plan_.capacity.text_tokens;
-  if (plan_.max_positions >= 0) longest = std::min(longest, plan_.max_positions);
-  for (std::int64_t t = 0; t < texts; ++t) {
-    const auto i = static_cast<std::size_t>(t);
-    const std::int64_t length = std::int64_t{batch.offsets[i + 1]} - batch.offsets[i];
-    if (length < 1 || length > longest) {
-      bad_batch("expected texts of 1 to " + std::to_string(longest) + " tokens, got " +
-                std::to_string(length) + ".");
-    }
-    if (!batch.spans.empty()) check_spans(batch, i);
-    if (!batch.pool_begin.empty() && batch.pool_begin[i] < 0)
-      bad_batch("expected pool_begin of at least 0.");
-    if (!batch.key_counts.empty() && (batch.key_counts[i] < 1 || batch.key_counts[i] > length))
-      bad_batch("expected key_counts of 1 to the text's tokens.");
-  }
-  const auto past = [](std::span<const std::int32_t> values, std::int64_t limit) {
-    std::uint32_t largest = 0;
-    for (const std::int32_t value : values)
-      largest = std::max(largest, static_cast<std::uint32_t>(value));
-    return limit >= 0 && !values.empty() && std::int64_t{largest} >= limit;
-  };
-  if (past(batch.ids.first(static_cast<std::size_t>(tokens)), plan_.vocab_size) ||
-      past(batch.type_ids, plan_.type_count))
-    bad_batch("expected ids in the vocabulary and types in the type table.");
+  if (!fits)
+    fail(ErrorCode::kInternal, "cuda", "expected outputs of [texts, tokens or spans, width].");
+  BatchLimits limits{options_.max_tokens, options_.max_texts, plan_.capacity.text_tokens,
+                     plan_.vocab_size, plan_.type_count};
+  if (plan_.max_positions >= 0)
+    limits.text_tokens = std::min(limits.text_tokens, plan_.max_positions);
+  inlay::check_batch("cuda", batch, limits);
 }
 
 // Whole texts from `text` on, as many as a submission holds.

@@ -5,7 +5,6 @@
 #include <dlfcn.h>
 
 #include <cstring>
-#include <filesystem>
 #include <utility>
 
 #include "base/library_places.h"
@@ -48,55 +47,23 @@ std::string open_mlx(std::vector<std::string>* notes) {
 
 }  // namespace
 
-std::vector<std::string> library_places() {
-  std::vector<std::string> places;
-  Dl_info info{};
-  if (::dladdr(reinterpret_cast<void*>(&library_places), &info) != 0 && info.dli_fname != nullptr) {
-    std::error_code error;
-    const auto self = std::filesystem::canonical(info.dli_fname, error);
-    if (!error) {
-      const std::filesystem::path folder = self.parent_path();
-      places.push_back((folder / kFile).string());
-      places.push_back((folder.parent_path() / "lib" / kFile).string());
-      places.push_back((folder.parent_path() / "lib64" / kFile).string());
-    }
-  }
-  places.emplace_back(kFile);
-  return places;
-}
+std::vector<std::string> library_places() { return own_library_places(kFile); }
 
 Library open_library(const std::vector<std::string>& places) {
   const std::string install = "install the Python package " + std::string(kPackage) +
                               " that Inlay was built with, or name its libmlx in "
                               "INLAY_MLX_LIBRARY; or use --device cpu";
   Library library;
-  void* handle = nullptr;
-  for (const std::string& place : places) {
-    const bool is_path = place.find('/') != std::string::npos;
-    std::error_code error;
-    if (is_path && !std::filesystem::exists(place, error)) {
-      library.notes.push_back(place + ": not there");
-      continue;
-    }
-    handle = ::dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
-    std::string why = handle == nullptr ? last_error() : "";
-    if (handle == nullptr && is_path) {
-      library.mlx = open_mlx(&library.notes);
-      if (!library.mlx.empty()) {
-        handle = ::dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
-        if (handle == nullptr) why = last_error();
-      }
-    }
-    if (handle != nullptr) {
-      library.path = place;
-      break;
-    }
-    library.notes.push_back(place + ": " + why);
-    if (is_path) {
-      return refused(std::move(library), "the MLX library could not be opened: " + why, install);
-    }
+  OpenedLibrary opened = open_first(places, &library.notes);
+  if (!opened.error.empty()) {  // it lacks libmlx, most likely
+    library.mlx = open_mlx(&library.notes);
+    if (!library.mlx.empty()) opened = open_first({opened.path}, &library.notes);
   }
-  if (handle == nullptr) {
+  if (!opened.error.empty()) {
+    return refused(std::move(library), "the MLX library could not be opened: " + opened.error,
+                   install);
+  }
+  if (opened.handle == nullptr) {
     return refused(std::move(library),
                    "the MLX library " + std::string(kFile) +
                        " is not beside Inlay, so this installation runs without MLX",
@@ -104,8 +71,9 @@ Library open_library(const std::vector<std::string>& places) {
                    "package " +
                        std::string(kPackage) + "); or use --device cpu");
   }
+  library.path = opened.path;
   using Entry = const Api* (*)();
-  const auto entry = reinterpret_cast<Entry>(::dlsym(handle, kEntry));
+  const auto entry = reinterpret_cast<Entry>(::dlsym(opened.handle, kEntry));
   const Api* api = entry != nullptr ? entry() : nullptr;
   if (api == nullptr || api->interface != kInterface || std::strcmp(api->version, version()) != 0) {
     const std::string got = api == nullptr ? "no Inlay library"

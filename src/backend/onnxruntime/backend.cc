@@ -81,6 +81,10 @@ class OnnxruntimeBackend final : public Backend {
 
   bool only_by_name() const override { return true; }
 
+  bool compiles_sizes(std::string_view unit) const override {
+    return unit == onnxruntime::kCoremlUnit;
+  }
+
   std::vector<std::string> supports(const Program& program,
                                     const CompileOptions& options) const override {
     std::vector<std::string> reasons;

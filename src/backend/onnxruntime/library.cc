@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
 #include <utility>
 
 #include "base/error.h"
@@ -14,8 +13,6 @@
 
 namespace inlay::backend::onnxruntime {
 namespace {
-
-namespace fs = std::filesystem;
 
 #ifdef __APPLE__
 constexpr const char* kSystemNames[] = {"libonnxruntime.dylib"};
@@ -132,44 +129,26 @@ std::vector<std::string> library_places(const std::string& wish, std::vector<std
 }
 
 Library open_library(const std::vector<std::string>& places, std::vector<std::string> notes) {
-  std::string worst;  // of what was there and could not be used
-  for (const std::string& place : places) {
-    const bool is_path = place.find('/') != std::string::npos;
-    std::error_code error;
-    if (is_path && !fs::exists(place, error)) {
-      notes.push_back(place + ": not there");
-      continue;
-    }
-    Library library;
-    std::string wrong;
-    if (void* handle = ::dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL)) {
-      library.path = place;
-      wrong = examine(handle, &library);
-    } else {
-      const char* why = ::dlerror();
-      wrong = why != nullptr ? why : "could not be opened";
-      if (!is_path) {  // the loader's way to say that there is none
-        notes.push_back(place + ": " + wrong);
-        continue;
-      }
-    }
-    if (wrong.empty()) {
-      library.usable = true;
-      notes.push_back(place + ": opened, version " + library.version);
-      library.notes = std::move(notes);
-      return library;
-    }
-    notes.push_back(place + ": " + wrong);
-    if (worst.empty()) worst = place + " cannot be used: " + wrong;
+  Library library;
+  const LibrarySearch search =
+      open_usable(places, &notes, [&](void* handle, const std::string& place) {
+        library = {};
+        library.path = place;
+        return examine(handle, &library);
+      });
+  library.usable = search.found;
+  if (search.found) {
+    notes.push_back(library.path + ": opened, version " + library.version);
+  } else {
+    library = {};
+    library.reason = !search.worst.empty() ? search.worst
+                     : places.size() == 1
+                         ? "no library ONNX Runtime at " + printable(places.front())
+                         : "no library ONNX Runtime (libonnxruntime) was found on this machine";
+    library.remedy = kRemedy;
   }
-  Library none;
-  none.reason = !worst.empty() ? worst
-                : places.size() == 1
-                    ? "no library ONNX Runtime at " + printable(places.front())
-                    : "no library ONNX Runtime (libonnxruntime) was found on this machine";
-  none.remedy = kRemedy;
-  none.notes = std::move(notes);
-  return none;
+  library.notes = std::move(notes);
+  return library;
 }
 
 const Library& library(const std::string& wish) {

@@ -19,6 +19,7 @@ struct RunOptions;
 struct TensorHandle;
 struct MemoryInfo;
 struct CudaOptions;
+struct IoBinding;
 struct Subgraph;
 struct AssignedNode;
 
@@ -67,6 +68,11 @@ inline constexpr const char* kEntry = "OrtGetApiBase";
   F(125, 2, providers, Status*(char*** names, int* count)) \
   F(126, 2, release_providers, Status*(char** names, int count)) \
   F(130, 3, add_config, Status*(Options*, const char* key, const char* value)) \
+  F(133, 3, run_bound, Status*(SessionHandle*, const RunOptions*, const IoBinding*)) \
+  F(134, 3, create_binding, Status*(SessionHandle*, IoBinding**)) \
+  F(135, 3, release_binding, void(IoBinding*)) \
+  F(136, 3, bind_input, Status*(IoBinding*, const char* name, const TensorHandle*)) \
+  F(137, 3, bind_output, Status*(IoBinding*, const char* name, const TensorHandle*)) \
   F(204, 11, append_cuda, Status*(Options*, const CudaOptions*)) \
   F(205, 11, create_cuda_options, Status*(CudaOptions**)) \
   F(206, 11, update_cuda_options, Status*(CudaOptions*, const char* const* keys, const char* const* values, std::size_t)) \

@@ -33,11 +33,12 @@ class Check {
 
  private:
   using Group = std::string (Check::*)();
-  static std::array<std::pair<const char*, Group>, 6> groups() {
+  static std::array<std::pair<const char*, Group>, 7> groups() {
     return {{{"status", &Check::status},
              {"tensors", &Check::tensors},
              {"options", &Check::options},
              {"sessions", &Check::sessions},
+             {"bindings", &Check::bindings},
              {"assignments", &Check::assignments},
              {"providers", &Check::providers}}};
   }
@@ -163,6 +164,48 @@ class Check {
       wrong = fails("Run with another input", run_session(session, "z", x.data(), y.data()),
                     kInvalidArgument);
     api_.release_session(session);
+    return wrong;
+  }
+
+  std::string bindings() {
+    const std::string model = add_model();
+    SessionHandle* session = nullptr;
+    std::string wrong =
+        succeeds("CreateSessionFromArray", make_session(model, true, false, &session));
+    if (!wrong.empty()) return wrong;
+    IoBinding* binding = nullptr;
+    wrong = succeeds("CreateIoBinding", api_.create_binding(session, &binding));
+    if (wrong.empty()) {
+      wrong = run_bound(session, binding);
+      api_.release_binding(binding);
+    }
+    api_.release_session(session);
+    return wrong;
+  }
+
+  std::string run_bound(SessionHandle* session, IoBinding* binding) {
+    std::array<float, 2> x{3.0F, 4.0F};
+    std::array<float, 2> y{};
+    const std::int64_t shape = 2;
+    TensorHandle* in = nullptr;
+    TensorHandle* out = nullptr;
+    std::string wrong =
+        succeeds("CreateTensorWithDataAsOrtValue",
+                 api_.create_tensor(library_.memory, x.data(), sizeof x, &shape, 1, kFloat, &in));
+    if (wrong.empty())
+      wrong = succeeds(
+          "CreateTensorWithDataAsOrtValue",
+          api_.create_tensor(library_.memory, y.data(), sizeof y, &shape, 1, kFloat, &out));
+    if (wrong.empty()) wrong = succeeds("BindInput", api_.bind_input(binding, "x", in));
+    if (wrong.empty()) wrong = succeeds("BindOutput", api_.bind_output(binding, "y", out));
+    if (wrong.empty())
+      wrong = succeeds("RunWithBinding", api_.run_bound(session, nullptr, binding));
+    if (wrong.empty() && (y[0] != 13.0F || y[1] != 24.0F))
+      wrong = "RunWithBinding gave another sum";
+    if (wrong.empty())  // last: a binding that has failed once is of no more use
+      wrong = fails("BindInput of another name", api_.bind_input(binding, "z", in));
+    if (in != nullptr) api_.release_value(in);
+    if (out != nullptr) api_.release_value(out);
     return wrong;
   }
 

@@ -102,6 +102,7 @@ Session::Session(const Library& library, const ProviderSetup& setup, const Sessi
   must(status);
   try {
     placement_ = read_placement(library, setup, handle_, log);
+    if (setup.unit == kCudaUnit) must(api.create_binding(handle_, &binding_));
   } catch (...) {
     api.release_session(handle_);
     throw;
@@ -110,12 +111,14 @@ Session::Session(const Library& library, const ProviderSetup& setup, const Sessi
 
 Session::~Session() {
   const AutoreleasePool pool;
+  if (binding_ != nullptr) library_.api.release_binding(binding_);
   library_.api.release_session(handle_);
 }
 
 void Session::run(std::span<const padded::TensorView32> inputs,
                   std::span<const padded::TensorView32> outputs) {
   const AutoreleasePool pool;
+  const Api& api = library_.api;
   std::vector<Owned<TensorHandle>> owned;
   std::vector<const char*> names;
   std::vector<const TensorHandle*> values;
@@ -131,10 +134,19 @@ void Session::run(std::span<const padded::TensorView32> inputs,
     result_names.push_back(output.name);
     results.push_back(owned.back().get());
   }
-  check(library_.api,
-        library_.api.run(handle_, nullptr, names.data(), values.data(), values.size(),
-                         result_names.data(), results.size(), results.data()),
-        ErrorCode::kInternal, "expected a run");
+  const auto must = [&](Status* status) {
+    check(api, status, ErrorCode::kInternal, "expected a run");
+  };
+  if (binding_ == nullptr) {
+    must(api.run(handle_, nullptr, names.data(), values.data(), values.size(), result_names.data(),
+                 results.size(), results.data()));
+    return;
+  }
+  for (std::size_t i = 0; i < names.size(); ++i)
+    must(api.bind_input(binding_, names[i], values[i]));
+  for (std::size_t i = 0; i < results.size(); ++i)
+    must(api.bind_output(binding_, result_names[i], results[i]));
+  must(api.run_bound(handle_, nullptr, binding_));
 }
 
 }  // namespace inlay::backend::onnxruntime

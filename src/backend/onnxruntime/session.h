@@ -26,7 +26,8 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Writes the outputs into their memory. One thread at a time.
+  // Writes the outputs into their memory. One thread at a time. On a device with memory of its own
+  // inputs and outputs are bound: copied as they are bound, and as the run ends.
   void run(std::span<const padded::TensorView32> inputs,
            std::span<const padded::TensorView32> outputs);
   const Placement& placement() const { return placement_; }
@@ -34,6 +35,7 @@ class Session {
  private:
   const Library& library_;
   SessionHandle* handle_ = nullptr;
+  IoBinding* binding_ = nullptr;  // null: runs are given their tensors
   Placement placement_;
 };
 

@@ -82,31 +82,16 @@ class PaddedExecutable final : public Executable {
     begin();
     std::span<const std::int32_t> left = order_.sort(batch);
     while (!left.empty()) {
-      Group group;
-      group.length = text_length(batch, left[0]);
-      std::int64_t least = least_of_group(group.length);
-      if (setup_.round_lengths) {  // all that are rounded to the same
-        least = least_rounded(group.length);
-        group.length = rounded_length(group.length, options_.max_text_tokens);
-      }
-      const std::size_t count = group_size(batch, left, least, group_texts(group.length));
-      group.members = left.first(count);
-      group.texts = static_cast<std::int64_t>(count);
-      for (const std::int32_t member : group.members) real_tokens_ += text_length(batch, member);
-      computed_tokens_ += group.texts * group.length;
+      const Group group = next_group(batch, cut(text_length(batch, left[0])), &left);
+      count_tokens(batch, group, &tokens_);
       play(batch, group);
       for (std::size_t i = 0; i < outs.size(); ++i)
         take_rows(batch, group, outputs_[i], results_[i].data(), outs[i]);
-      left = left.subspan(count);
     }
   }
 
   MemoryPlan memory() const override { return memory_; }
-  double padded_share() const override {
-    return computed_tokens_ == 0 ? 0
-                                 : static_cast<double>(computed_tokens_ - real_tokens_) /
-                                       static_cast<double>(computed_tokens_);
-  }
+  double padded_share() const override { return tokens_.padded_share(); }
   std::vector<std::string> notes() const override;
 
  private:
@@ -117,6 +102,11 @@ class PaddedExecutable final : public Executable {
   [[noreturn]] void refused(const std::string& what, const Message& message) const {
     fail(ErrorCode::kInternal, setup_.room,
          "expected " + what + ", got: " + printable(message.text, sizeof message.text) + ".");
+  }
+  Cut cut(std::int64_t length) const {
+    if (!setup_.round_lengths) return {length, least_of_group(length), group_texts(length)};
+    const std::int64_t rounded = rounded_length(length, options_.max_text_tokens);
+    return {rounded, least_rounded(length), group_texts(rounded)};  // all rounded to the same
   }
   Tensor upload(const void* data, Role role, const std::vector<std::int64_t>& shape) const;
   void upload_weight(const TapeWeight& weight);
@@ -136,7 +126,8 @@ class PaddedExecutable final : public Executable {
   std::vector<std::vector<float>> results_;  // of a group, by output
   std::unique_ptr<SessionHandle, Release> session_;
   std::vector<Tensor> registers_;  // weights stay, the rest lives while a group runs
-  std::int64_t weight_bytes_ = 0, real_tokens_ = 0, computed_tokens_ = 0;
+  std::int64_t weight_bytes_ = 0;
+  TokenCounts tokens_;
 };
 
 Tensor PaddedExecutable::upload(const void* data, Role role,

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "batch/check_batch.h"
 
 namespace inlay::backend::padded {
 std::vector<Output> outputs_of(const Program& program) {
@@ -25,27 +26,7 @@ void check_batch(const char* room, const PackedBatch& batch, const CompileOption
     fits = static_cast<std::int64_t>(outs[i].size()) == rows * outputs[i].width;
   }
   if (!fits) fail(ErrorCode::kInternal, room, "expected outputs of [texts or tokens, width].");
-  if (tokens > limits.max_tokens || texts > limits.max_texts ||
-      static_cast<std::int64_t>(batch.ids.size()) < tokens ||
-      (!batch.type_ids.empty() && static_cast<std::int64_t>(batch.type_ids.size()) < tokens) ||
-      (!batch.pool_begin.empty() && static_cast<std::int64_t>(batch.pool_begin.size()) < texts) ||
-      (!batch.key_counts.empty() && static_cast<std::int64_t>(batch.key_counts.size()) < texts)) {
-    fail(ErrorCode::kInternal, room,
-         "expected a batch within the compiled limits, got " + std::to_string(texts) +
-             " texts of " + std::to_string(tokens) + " tokens.");
-  }
-  for (std::int64_t t = 0; t < texts; ++t) {
-    const std::int64_t length = text_length(batch, static_cast<std::int32_t>(t));
-    if (length < 1 || length > limits.max_text_tokens) {
-      fail(ErrorCode::kInternal, room,
-           "expected texts of 1 to " + std::to_string(limits.max_text_tokens) + " tokens, got " +
-               std::to_string(length) + ".");
-    }
-    if (batch.key_counts.empty()) continue;
-    const std::int64_t keys = batch.key_counts[static_cast<std::size_t>(t)];
-    if (keys < 1 || keys > length)
-      fail(ErrorCode::kInternal, room, "expected keys from 1 to the tokens of a text.");
-  }
+  inlay::check_batch(room, batch, {limits.max_tokens, limits.max_texts, limits.max_text_tokens});
 }
 
 std::span<const std::int32_t> LengthOrder::sort(const PackedBatch& batch) {
@@ -57,14 +38,21 @@ std::span<const std::int32_t> LengthOrder::sort(const PackedBatch& batch) {
   return order;
 }
 
-std::size_t group_size(const PackedBatch& batch, std::span<const std::int32_t> order,
-                       std::int64_t least, std::int64_t most) {
+Group next_group(const PackedBatch& batch, const Cut& cut, std::span<const std::int32_t>* left) {
   std::size_t count = 1;
-  while (count < order.size() && static_cast<std::int64_t>(count) < most &&
-         text_length(batch, order[count]) >= least) {
+  while (count < left->size() && static_cast<std::int64_t>(count) < cut.texts &&
+         text_length(batch, (*left)[count]) >= cut.least) {
     ++count;
   }
-  return count;
+  Group group{left->first(count), static_cast<std::int64_t>(count), cut.length};
+  if (cut.fixed && count > 1) group.texts = cut.texts;
+  *left = left->subspan(count);
+  return group;
+}
+
+void count_tokens(const PackedBatch& batch, const Group& group, TokenCounts* counts) {
+  for (const std::int32_t member : group.members) counts->real += text_length(batch, member);
+  counts->computed += group.texts * group.length;
 }
 
 void take_rows(const PackedBatch& batch, const Group& group, const Output& output,

@@ -30,6 +30,22 @@ inline std::int64_t group_texts(std::int64_t length) {
 void check_batch(const char* room, const PackedBatch& batch, const CompileOptions& limits,
                  std::span<const Output> outputs, std::span<const std::span<float>> outs);
 
+// How the group of a text of some length is made, the longest of its texts.
+struct Cut {
+  std::int64_t length = 0;  // that its texts are padded to
+  std::int64_t least = 1;   // tokens of the shortest text that may join
+  std::int64_t texts = 1;   // that may be in it
+  bool fixed = false;       // more than one text takes `texts` places, filled or not
+};
+
+// Tokens so far, without padding and with it.
+struct TokenCounts {
+  std::int64_t real = 0, computed = 0;
+  double padded_share() const {
+    return computed == 0 ? 0 : static_cast<double>(computed - real) / static_cast<double>(computed);
+  }
+};
+
 // Indices of a batch's texts, longest first, in memory that is kept from batch to batch.
 class LengthOrder {
  public:
@@ -45,10 +61,9 @@ inline std::int64_t text_length(const PackedBatch& batch, std::int32_t text) {
   return std::int64_t{batch.offsets[t + 1]} - batch.offsets[t];
 }
 
-// How many of `order`, from the first on, make a group of that length: at most `most`, none of them
-// shorter than `least`.
-std::size_t group_size(const PackedBatch& batch, std::span<const std::int32_t> order,
-                       std::int64_t least, std::int64_t most);
+// Takes the next group from the beginning of `left`, which is not empty and longest first.
+Group next_group(const PackedBatch& batch, const Cut& cut, std::span<const std::int32_t>* left);
+void count_tokens(const PackedBatch& batch, const Group& group, TokenCounts* counts);
 // 7/8 of a length: where a group's texts are shorter, padding costs more than a run of its own.
 inline std::int64_t least_of_group(std::int64_t length) { return (length * 7 + 7) / 8; }
 

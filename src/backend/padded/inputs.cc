@@ -174,9 +174,10 @@ InputMaker::InputMaker(const std::vector<HostInput>& inputs) {
 }
 
 const std::vector<float>& InputMaker::table(const WeightRef& weight) {
-  const auto found = tables_.find(weight.name);
-  if (found != tables_.end()) return found->second;
-  return tables_.emplace(weight.name, to_float(weight.tensor, weight.name)).first->second;
+  std::shared_ptr<const std::vector<float>>& found = tables_[weight.name];
+  if (!found)
+    found = std::make_shared<const std::vector<float>>(to_float(weight.tensor, weight.name));
+  return *found;
 }
 
 std::span<const TensorView32> InputMaker::make(const PackedBatch& batch, const Group& group) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -87,7 +88,7 @@ struct Group {
   std::int64_t length = 0;  // at least that of the longest member
 };
 
-// Not thread-safe.
+// Not thread-safe; a copy, which shares the tables, may be used by another thread.
 class InputMaker {
  public:
   // Reads the tables that the host needs from the Program that `inputs` refer to, which must
@@ -116,7 +117,7 @@ class InputMaker {
   const std::vector<float>& table(const WeightRef& weight);
 
   std::vector<Slot> slots_;
-  std::map<std::string, std::vector<float>> tables_;
+  std::map<std::string, std::shared_ptr<const std::vector<float>>> tables_;
   std::vector<Text> texts_;  // of the group
   std::vector<TensorView32> tensors_;
 };

@@ -30,6 +30,7 @@ struct Held {
 struct Session {
   Tensors tensors;
   int threads = 1;
+  bool cuda = false;
   std::string notes{};
 };
 
@@ -179,7 +180,8 @@ SessionHandle* open_session(const padded::SessionOptions* options, Message* mess
     const Library& opened = library();
     std::string refusal = opened.usable ? device_refusal(opened, options->unit) : opened.reason;
     if (!refusal.empty()) throw TorchError(refusal);
-    auto* made = new Session{Tensors(opened.shim, options->unit, options->dtype), options->threads};
+    auto* made = new Session{Tensors(opened.shim, options->unit, options->dtype), options->threads,
+                             std::string(options->unit) == kCudaUnit};
     return reinterpret_cast<SessionHandle*>(made);
   });
 }
@@ -191,6 +193,10 @@ bool begin(SessionHandle* handle, Message*) {
   const Shim& shim = opened->tensors.shim();
   shim.aoti_torch_grad_mode_set_enabled(false);
   if (shim.set_num_threads != nullptr) shim.set_num_threads(opened->threads);
+  // cuDNN's attention, which LibTorch prefers in fp16, compiles for every shape that it meets:
+  // groups of texts have hundreds, and the other fused attention takes any.
+  if (opened->cuda && shim.global_context != nullptr && shim.set_cudnn_attention != nullptr)
+    shim.set_cudnn_attention(shim.global_context(), false);
   return true;
 }
 

@@ -46,6 +46,10 @@ std::string examine(void* handle, Library* library) {
 #undef INLAY_TORCH_TAKE
   shim.set_num_threads = reinterpret_cast<decltype(shim.set_num_threads)>(
       ::dlsym(handle, "_ZN2at15set_num_threadsEi"));
+  shim.global_context =
+      reinterpret_cast<decltype(shim.global_context)>(::dlsym(handle, "_ZN2at13globalContextEv"));
+  shim.set_cudnn_attention = reinterpret_cast<decltype(shim.set_cudnn_attention)>(
+      ::dlsym(handle, "_ZN2at7Context14setSDPUseCuDNNEb"));
   const std::string wanted = ", and Inlay takes " + std::to_string(kMajor) + "." +
                              std::to_string(kLeastMinor) + " and later of " +
                              std::to_string(kMajor);
@@ -70,43 +74,26 @@ std::vector<std::string> library_places(std::vector<std::string>* notes) {
 }
 
 Library open_library(const std::vector<std::string>& places, std::vector<std::string> notes) {
-  std::string worst;  // of what was there and could not be used
-  for (const std::string& place : places) {
-    const bool is_path = place.find('/') != std::string::npos;
-    std::error_code error;
-    if (is_path && !fs::exists(place, error)) {
-      notes.push_back(place + ": not there");
-      continue;
-    }
-    Library library;
-    std::string wrong;
-    if (void* handle = ::dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL)) {
-      library.path = place;
-      wrong = examine(handle, &library);
-    } else {
-      wrong = last_error();
-      if (!is_path) {  // the loader's way to say that there is none
-        notes.push_back(place + ": " + wrong);
-        continue;
-      }
-    }
-    if (wrong.empty()) {
-      library.usable = true;
-      notes.push_back(place + ": opened, version " + library.version);
-      library.notes = std::move(notes);
-      return library;
-    }
-    notes.push_back(place + ": " + wrong);
-    if (worst.empty()) worst = place + " cannot be used: " + wrong;
+  Library library;
+  const LibrarySearch search =
+      open_usable(places, &notes, [&](void* handle, const std::string& place) {
+        library = {};
+        library.path = place;
+        return examine(handle, &library);
+      });
+  library.usable = search.found;
+  if (search.found) {
+    notes.push_back(library.path + ": opened, version " + library.version);
+  } else {
+    library = {};
+    const bool named = places.size() == 1 && places.front().find('/') != std::string::npos;
+    library.reason = !search.worst.empty() ? search.worst
+                     : named               ? "no LibTorch at " + printable(places.front())
+                                           : "no LibTorch (libtorch_cpu) was found on this machine";
+    library.remedy = kRemedy;
   }
-  Library none;
-  const bool named = places.size() == 1 && places.front().find('/') != std::string::npos;
-  none.reason = !worst.empty() ? worst
-                : named        ? "no LibTorch at " + printable(places.front())
-                               : "no LibTorch (libtorch_cpu) was found on this machine";
-  none.remedy = kRemedy;
-  none.notes = std::move(notes);
-  return none;
+  library.notes = std::move(notes);
+  return library;
 }
 
 const Library& library() {

@@ -55,8 +55,11 @@ struct Shim {
 #define INLAY_TORCH_MEMBER(name, needed, result, ...) result (*name)(__VA_ARGS__) = nullptr;
   INLAY_TORCH_FUNCTIONS(INLAY_TORCH_MEMBER)
 #undef INLAY_TORCH_MEMBER
-  // at::set_num_threads(int), of the C++ interface, under its name there; may be missing.
+  // Of the C++ interface, under their names there; may be missing. at::set_num_threads(int),
+  // at::globalContext() and at::Context::setSDPUseCuDNN(bool), whose `this` comes first.
   void (*set_num_threads)(int) = nullptr;
+  void* (*global_context)() = nullptr;
+  void (*set_cudnn_attention)(void* context, bool) = nullptr;
 };
 
 // torch_call_dispatcher exists from 2.10 on; newer libraries are told that calls are as they were

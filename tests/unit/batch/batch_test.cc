@@ -1,8 +1,11 @@
 // Packing, and the queue's three promises: budget, priority, no deadlock.
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <thread>
 
+#include "base/error.h"
+#include "batch/check_batch.h"
 #include "batch/pack.h"
 #include "batch/ready_queue.h"
 
@@ -107,6 +110,63 @@ TEST(ReadyQueue, BoundsWhatIsHeld) {
   }
   producer.join();
   EXPECT_EQ(seen, static_cast<std::size_t>(kTexts));
+}
+
+// A batch of two texts, of three and four tokens, and what may be wrong with it.
+struct Arrays {
+  std::vector<std::int32_t> ids{1, 2, 3, 4, 5, 6, 9}, types{0, 0, 0, 1, 1, 1, 1}, offsets{0, 3, 7},
+      pool_begin{0, 4}, key_counts{1, 4}, span_offsets{0, 1, 3};
+  std::vector<std::pair<std::int32_t, std::int32_t>> spans{{0, 3}, {3, 4}, {3, 7}};
+};
+
+TEST(CheckBatch, NamesWhatIsWrong) {
+  const auto said = [](const std::function<void(Arrays&)>& spoil) -> std::string {
+    Arrays a;
+    spoil(a);
+    try {
+      check_batch("room",
+                  {a.ids, a.types, a.offsets, a.pool_begin, a.key_counts, a.spans, a.span_offsets},
+                  {7, 2, 4, 10, 2});
+      return "";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kInternal);
+      return error.what();
+    }
+  };
+  struct Case {
+    const char* message;
+    std::function<void(Arrays&)> spoil;
+  };
+  // clang-format off
+  const std::vector<Case> cases = {
+      {"within the compiled limits", [](Arrays& a) { a.offsets = {0, 3, 6, 7}; }},
+      {"within the compiled limits", [](Arrays& a) { a.offsets = {0, 3, 8}; }},
+      {"within the compiled limits", [](Arrays& a) { a.ids.pop_back(); }},
+      {"within the compiled limits", [](Arrays& a) { a.types.pop_back(); }},
+      {"within the compiled limits", [](Arrays& a) { a.pool_begin.pop_back(); }},
+      {"within the compiled limits", [](Arrays& a) { a.key_counts.pop_back(); }},
+      {"within the compiled limits", [](Arrays& a) { a.span_offsets.pop_back(); }},
+      {"offsets from 0", [](Arrays& a) { a.offsets = {1, 3, 7}; }},
+      {"texts of 1 to 4 tokens", [](Arrays& a) { a.spans.clear(), a.offsets = {0, 2, 7}; }},
+      {"texts of 1 to 4 tokens", [](Arrays& a) { a.offsets = {0, 3, 3}; }},
+      {"texts of 1 to 4 tokens", [](Arrays& a) { a.offsets = {0, 4, 3}; }},
+      {"spans inside", [](Arrays& a) { a.spans[0].second = 4; }},
+      {"spans inside", [](Arrays& a) { a.spans[1] = {2, 4}; }},
+      {"spans inside", [](Arrays& a) { a.spans[2] = {5, 5}; }},
+      {"spans inside", [](Arrays& a) { a.span_offsets[2] = 4; }},
+      {"spans inside", [](Arrays& a) { a.span_offsets[0] = -1; }},
+      {"pool_begin", [](Arrays& a) { a.pool_begin[1] = -1; }},
+      {"key_counts", [](Arrays& a) { a.key_counts[0] = 0; }},
+      {"key_counts", [](Arrays& a) { a.key_counts[0] = 4; }},
+      {"ids in the vocabulary", [](Arrays& a) { a.ids[3] = 10; }},
+      {"ids in the vocabulary", [](Arrays& a) { a.ids[3] = -1; }},
+      {"ids in the vocabulary", [](Arrays& a) { a.types[6] = 2; }},
+  };
+  // clang-format on
+  EXPECT_EQ(said([](Arrays&) {}), "");
+  for (std::size_t i = 0; i < cases.size(); ++i)
+    EXPECT_NE(said(cases[i].spoil).find(cases[i].message), std::string::npos)
+        << "case " << i << ": " << said(cases[i].spoil);
 }
 
 }  // namespace

@@ -11,6 +11,8 @@
 #include "backend/backend.h"
 #include "backend/cpu/executable.h"
 #include "backend/cpu/pack.h"
+#include "base/error.h"
+#include "base/mix.h"
 #include "encoder.h"
 #include "isa_table.h"
 
@@ -111,6 +113,45 @@ TEST_P(Int8, MixingFlattens) {
   }
 }
 
+// What `inlay model convert` leans on: bytes, written as floats again, give the same bytes.
+TEST(Int8Weights, RestoredRowsRoundToTheSameBytesAndScale) {
+  for (const Index width : {1, 7, 12, 36, 64, 384, 1536}) {
+    for (unsigned seed = 0; seed < 200; ++seed) {
+      std::vector<float> row = random_floats(width, seed, std::ldexp(1.0F, int(seed % 60) - 30));
+      row[seed % row.size()] *= 50;  // one outweighs the others
+      std::vector<std::int8_t> bytes(row.size()), again(row.size());
+      const float scale = mix_to_bytes(row.data(), width, bytes.data());
+      for (std::size_t i = 0; i < row.size(); ++i) row[i] = static_cast<float>(bytes[i]) * scale;
+      unmix_row(row.data(), width);
+      ASSERT_EQ(mix_to_bytes(row.data(), width, again.data()), scale) << width << " " << seed;
+      ASSERT_EQ(again, bytes) << width << " " << seed;
+    }
+  }
+}
+
+// Tables are halves beside narrow products: what they cannot hold is refused, not changed.
+TEST(Int8Weights, TablesBeyondHalfPrecisionAreRefused) {
+  Encoder encoder(EncoderShape{});
+  const Kernels& kernels = *isa_table().back().of(Element::kInt8);
+  for (const Element element : {Element::kFp32, Element::kInt8}) {
+    const Plan plan = make_plan(encoder.program, kernels, 512, true, element);
+    auto* table = static_cast<float*>(const_cast<void*>(plan.weights[0].parts[0].tensor.data));
+    const float before = table[5];
+    table[5] = 70000;
+    if (element == Element::kFp32) {
+      EXPECT_NO_THROW(pack_weights(plan, kernels));
+    } else {
+      try {
+        pack_weights(plan, kernels);
+        FAIL();
+      } catch (const Error& refused) {
+        EXPECT_NE(std::string(refused.what()).find("--dtype fp32"), std::string::npos);
+      }
+    }
+    table[5] = before;
+  }
+}
+
 TEST_P(Int8, ZerosAndWhatIsNotFinite) {
   for (const std::size_t width : {37, 36, 48, 384}) {
     const auto ints = static_cast<Index>(width);
@@ -178,7 +219,7 @@ TEST_P(Int8, ProductsAreExact) {
             const std::vector<float> column = mixed_in_floats(w.data() + j * k, k);
             float top = 0;
             for (const float x : column) top = std::max(top, std::fabs(x));
-            const float scale = top / 127.0F;
+            const float scale = round_up_to_12_bits(top / 127.0F);
             std::int64_t sum = 0;
             for (Index i = 0; i < k; ++i) {
               const auto byte = static_cast<std::int8_t>(bytes[i] - kernels().int8_offset);

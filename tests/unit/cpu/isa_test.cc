@@ -44,12 +44,13 @@ TEST(Isa, ChoosesTheFastestThatIsThere) {
   EXPECT_STREQ(choose_isa().name, expected);
   EXPECT_STREQ(choose_isa(Element::kBf16).name, features.amx           ? "amx"
                                                 : features.avx512_bf16 ? "avx512_bf16"
-                                                : features.neon_bf16   ? "neon_bf16"
+                                                : features.neon_mmla   ? "neon_mmla"
                                                                        : expected);
   const bool vnni = features.avx_vnni && !features.avx512;
   EXPECT_STREQ(choose_isa(Element::kInt8).name, features.amx            ? "amx"
                                                 : features.avx512_vnni  ? "avx512_vnni"
                                                 : vnni                  ? "avx_vnni"
+                                                : features.neon_mmla    ? "neon_mmla"
                                                 : features.neon_dotprod ? "neon_dotprod"
                                                                         : expected);
   EXPECT_EQ(cpu_backend().probe().isa, expected);

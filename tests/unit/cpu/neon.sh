@@ -18,7 +18,7 @@ flags="-std=c++20 -O2 -Wall -Wextra -Werror -Wno-restrict -ffp-contract=off -pth
 joined=$build/joined.cc
 for file in "$source"/src/base/threads.cc "$source"/src/base/cpu_features.cc "$source"/src/base/error.cc \
   "$source"/src/base/hash.cc "$source"/src/base/mapped_file.cc "$source"/src/base/tensor.cc \
-  "$source"/src/program/*.cc "$source"/src/backend/ref/*.cc "$source"/src/backend/cpu/*.cc; do
+  "$source"/src/batch/check_batch.cc "$source"/src/program/*.cc "$source"/src/backend/ref/*.cc "$source"/src/backend/cpu/*.cc; do
   case $file in */isa_neon* | */isa_generic*) continue ;; esac
   echo "#include \"$file\""
 done >"$joined.new"

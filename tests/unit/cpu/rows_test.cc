@@ -7,6 +7,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/half.h"
 #include "isa_table.h"
 
 namespace inlay::backend::cpu {
@@ -182,6 +183,54 @@ TEST_P(Rows16, PooledSumsAreTheSameEverywhere) {
                               PoolMode::kMeanSqrtLen, PoolMode::kLastToken}) {
     EXPECT_EQ(pooled(kernels(), mode), pooled(*isa_table().back().of(Element::kFp32), mode));
   }
+}
+
+std::vector<float> embedded(const Kernels& kernels, const std::vector<Table>& tables, Index rows,
+                            Index width) {
+  std::vector<std::int32_t> ids(static_cast<std::size_t>(rows));
+  for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<std::int32_t>(i);
+  std::vector<float> out(static_cast<std::size_t>(rows * width));
+  EmbedArgs args;
+  args.tokens = tables[0];
+  args.positions = tables[1];
+  args.types = tables[2];
+  args.ids = args.type_ids = args.position_ids = ids.data();
+  args.norm.width = width;
+  args.norm.out = out.data();
+  args.norm.ldo = width;
+  kernels.embed(args, 0, rows);
+  return out;
+}
+
+// All 65,536 of each, in rows longer than what is widened at once.
+TEST_P(Rows16, TablesOf16BitsWidenExactly) {
+  const Index width = 521;
+  const Index rows = 126;
+  std::vector<std::uint16_t> bits(static_cast<std::size_t>(rows * width));
+  for (std::size_t i = 0; i < bits.size(); ++i) bits[i] = static_cast<std::uint16_t>(i);
+  std::vector<float> halves, bf16;
+  for (const std::uint16_t b : bits) {
+    halves.push_back(half_to_float(b));
+    bf16.push_back(bf16_to_float(b));
+  }
+  const auto same = [](float a, float b) {
+    return std::isnan(b) ? std::isnan(a) : std::bit_cast<int>(a) == std::bit_cast<int>(b);
+  };
+  const Table fp16_table{bits.data(), TableElement::kFp16};
+  const Table bf16_table{bits.data(), TableElement::kBf16};
+  const std::vector<float> of_halves = embedded(kernels(), {fp16_table, {}, {}}, rows, width);
+  const std::vector<float> of_bf16 = embedded(kernels(), {bf16_table, {}, {}}, rows, width);
+  for (std::size_t i = 0; i < bits.size(); ++i) {
+    ASSERT_TRUE(same(of_halves[i], halves[i])) << i << " " << of_halves[i];
+    ASSERT_TRUE(same(of_bf16[i], bf16[i])) << i << " " << of_bf16[i];
+  }
+  const std::vector<float> random = random_floats(rows * width, 8);
+  const Table floats{random.data(), TableElement::kFp32};
+  const std::vector<float> mixed =
+      embedded(kernels(), {floats, bf16_table, fp16_table}, rows, width);
+  const std::vector<float> plain =
+      embedded(kernels(), {floats, {bf16.data()}, {halves.data()}}, rows, width);
+  for (std::size_t i = 0; i < bits.size(); ++i) ASSERT_TRUE(same(mixed[i], plain[i])) << i;
 }
 
 INSTANTIATE_TEST_SUITE_P(Isa, Rows16, testing::ValuesIn(runnable()), isa_name);

@@ -126,8 +126,10 @@ TEST(OrtLibrary, ATableInAnotherOrderIsFoundOut) {
 
 TEST(OrtLibrary, TheOneOnThisMachinePassesItsSelfTest) {
   if (INLAY_SANITIZED) GTEST_SKIP() << "a library that was built without the sanitizer";
-  const Library& found = library(wheel());
-  if (!found.usable) GTEST_SKIP() << found.reason;
+  const std::string file = wheel();
+  if (file.empty()) GTEST_SKIP() << "no ONNX Runtime in .venv";
+  const Library& found = library(file);
+  ASSERT_TRUE(found.usable) << found.reason;
   EXPECT_EQ(self_test(found), "");
   EXPECT_TRUE(found.has_provider("CPUExecutionProvider"));
 }

@@ -5,12 +5,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "backend/select.h"
 #include "base/error.h"
 #include "engine/loader.h"
+#include "engine/verdict.h"
 #include "environment.h"
 
 namespace inlay::backend::onnxruntime {
@@ -142,7 +146,8 @@ TEST_F(StandIn, CoremlIsToldThePresetAndServesFromOnePartition) {
   EXPECT_EQ(stats.fallback_ops, 0);
   EXPECT_EQ(stats.device, "onnxruntime:coreml");
   EXPECT_THAT(stats.device_notes, Contains(HasSubstr("2 on CoreMLExecutionProvider")));
-  EXPECT_THAT(stats.device_notes, Contains(HasSubstr("agreement with the CPU at 1 x 32: 1.0")));
+  EXPECT_THAT(stats.device_notes,
+              Contains(HasSubstr("agreement with the CPU on 1 text of 32 tokens: 1.0")));
   EXPECT_GT(stats.padded_share, 0.5);
 }
 
@@ -200,6 +205,11 @@ TEST_F(StandIn, CudaIsToldItsOptionsThroughV2) {
             "arena_extend_strategy=kSameAsRequested gpu_mem_limit=1000000000");
   EXPECT_EQ(stats.fallback_ops, 1);
   EXPECT_EQ(stats.partitions, 2);
+  EXPECT_THAT(record(), Contains("BindInput ids_0"));
+  EXPECT_THAT(record(), Contains("BindOutput output_0"));
+  const std::vector<std::string> calls = record();
+  EXPECT_EQ(std::count(calls.begin(), calls.end(), "RunWithBinding"),
+            std::count(calls.begin(), calls.end(), "Run CUDA"));
   o.provider_options = "bogus=1";
   EXPECT_THROW(run(o), Error);
 }
@@ -264,6 +274,160 @@ TEST_F(StandIn, TheLibrarysRefusalReachesTheUser) {
     EXPECT_THAT(error.what(), HasSubstr("not supported in this build"));
     EXPECT_THAT(error.what(), HasSubstr("Remedy"));
   }
+}
+
+// What takes long to compile, with the CPU beside it. The stand-in's vectors are not the CPU's.
+class Meanwhile : public StandIn {
+ protected:
+  void SetUp() override {
+    StandIn::SetUp();
+    gate_ = record_.string() + "_gate";
+    fs::remove(gate_);
+    environment_.set("INLAY_STAND_IN_GATE", gate_.string());
+    expected_ = Engine(options("cpu")).run({{"a fox"}}).vectors;
+  }
+  void TearDown() override {
+    fs::remove(gate_);
+    StandIn::TearDown();
+  }
+  EngineOptions beside_the_cpu(const std::string& device) const {
+    EngineOptions o = options(device);
+    o.meanwhile = "cpu";
+    return o;
+  }
+  bool by_cpu(Engine* engine) const { return engine->run({{"a fox"}}).vectors == expected_; }
+  // Until `done` says so; false: it never did.
+  template <typename Done>
+  static bool wait(Done done) {
+    for (int tries = 0; tries < 2000; ++tries) {
+      if (done()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return false;
+  }
+  // `auto` takes coreml for the model.
+  void prefer_coreml() {
+    const engine::ModelTasks model = engine::model_tasks(options("auto").model);
+    engine::Verdict verdict;
+    verdict.key = engine::verdict_key(model, "dense");
+    for (const char* device : {"cpu", "onnxruntime:coreml"}) {
+      engine::DeviceVerdict& one = verdict.devices.emplace_back();
+      one.device = device;
+      one.dtype = "fp32";
+      one.state = "ok";
+      one.ms_per_text = *device == 'c' ? 10 : 1;
+      if (*device != 'c') one.version = "1.30.0";
+    }
+    ASSERT_EQ(engine::write_verdict(verdict), "");
+  }
+  fs::path gate_;
+  std::vector<float> expected_;
+};
+
+TEST_F(Meanwhile, TheCpuServesUntilCoremlIsCompiled) {
+  Engine engine(beside_the_cpu("onnxruntime:coreml"));
+  EXPECT_TRUE(by_cpu(&engine));
+  EXPECT_TRUE(by_cpu(&engine));
+  Stats stats = engine.stats();
+  EXPECT_EQ(stats.device, "onnxruntime:coreml");
+  EXPECT_THAT(stats.served, ElementsAre(Pair("onnxruntime:coreml", 0), Pair("cpu", 2)));
+  EXPECT_THAT(stats.device_notes, Contains(HasSubstr("is being compiled")));
+  EXPECT_THAT(record(), testing::Not(Contains("Run CoreML")));
+  std::ofstream(gate_) << "open";
+  EXPECT_TRUE(wait([&] { return !by_cpu(&engine); }));
+  stats = engine.stats();
+  EXPECT_EQ(stats.served[0].second, 1);
+  EXPECT_EQ(stats.served[0].second + stats.served[1].second, stats.texts);
+  EXPECT_THAT(stats.device_notes, Contains(HasSubstr("to compile, in the background")));
+  EXPECT_THAT(stats.device_notes, Contains(HasSubstr("on 1 text of 32 tokens: 1.0")));
+  EXPECT_EQ(stats.partitions, 1);
+  EXPECT_GT(stats.padded_share, 0);
+  // Eight texts are another size: the CPU serves while that is compiled.
+  const std::vector<std::string> eight(8, "a fox");
+  EXPECT_EQ(std::vector<float>(engine.run({eight}).vectors), [&] {
+    std::vector<float> all;
+    for (int i = 0; i < 8; ++i) all.insert(all.end(), expected_.begin(), expected_.end());
+    return all;
+  }());
+  EXPECT_TRUE(wait([&] {
+    engine.run({eight});
+    return engine.stats().served[0].second == 9;
+  }));
+  EXPECT_THAT(engine.stats().device_notes, Contains(HasSubstr("on 8 texts of 32 tokens: 1.0")));
+}
+
+TEST_F(Meanwhile, AnotherDeviceIsTakenAsAWhole) {
+  Engine engine(beside_the_cpu("onnxruntime:cuda"));
+  EXPECT_TRUE(by_cpu(&engine));
+  EXPECT_THAT(engine.stats().device_notes, ElementsAre(HasSubstr("is being compiled")));
+  std::ofstream(gate_) << "open";
+  EXPECT_TRUE(wait([&] { return !by_cpu(&engine); }));
+  EXPECT_EQ(engine.stats().served[0].second, 1);
+}
+
+TEST_F(Meanwhile, ANamedDeviceThatDisagreesFailsWhatComesAfter) {
+  std::ofstream(gate_) << "open";
+  environment_.set("INLAY_STAND_IN_CODE", "wrong");
+  Engine engine(beside_the_cpu("onnxruntime:coreml"));
+  std::string why;
+  EXPECT_TRUE(wait([&] {
+    try {
+      EXPECT_TRUE(by_cpu(&engine));
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::kUnavailable);
+      why = error.what();
+    }
+    return !why.empty();
+  }));
+  EXPECT_THAT(why, HasSubstr("agree with the CPU"));
+  EXPECT_THAT(engine.stats().device_notes, Contains(HasSubstr("is not used")));
+}
+
+TEST_F(Meanwhile, AutoGoesOnWithTheCpuWhereItDisagrees) {
+  std::ofstream(gate_) << "open";
+  environment_.set("INLAY_STAND_IN_CODE", "wrong");
+  const fs::path home = fs::path(testing::TempDir()) / "ort_meanwhile_home";
+  environment_.set("INLAY_HOME", home.string());
+  prefer_coreml();
+  {
+    Engine engine(options("auto"));
+    EXPECT_EQ(engine.stats().device, "onnxruntime:coreml");
+    EXPECT_TRUE(by_cpu(&engine));  // coreml compiles each size: nobody waits for it
+    EXPECT_TRUE(wait([&] {
+      const std::vector<std::string> notes = engine.stats().device_notes;
+      return std::any_of(notes.begin(), notes.end(), [](const std::string& note) {
+        return note.find("is not used") != std::string::npos;
+      });
+    }));
+    EXPECT_TRUE(by_cpu(&engine));
+    EXPECT_THAT(engine.stats().served, ElementsAre(Pair("onnxruntime:coreml", 0), Pair("cpu", 2)));
+  }
+  environment_.set("INLAY_STAND_IN_CODE", "");
+  EngineOptions waits = options("auto");
+  waits.meanwhile = "nothing";
+  const Stats stats = run(waits);
+  EXPECT_THAT(stats.served, IsEmpty());
+  EXPECT_EQ(stats.device, "onnxruntime:coreml");
+  fs::remove_all(home);
+}
+
+TEST_F(Meanwhile, IsObeyedOrRefused) {
+  std::ofstream(gate_) << "open";
+  const auto code_of = [&](EngineOptions o) {
+    try {
+      run(o);
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return ErrorCode{};
+  };
+  EngineOptions o = options("onnxruntime:coreml");
+  o.meanwhile = "torch";
+  EXPECT_EQ(code_of(o), ErrorCode::kUsage);
+  o.meanwhile = "cpu";
+  o.disable = "cpu";
+  EXPECT_EQ(code_of(o), ErrorCode::kUnavailable);
+  EXPECT_THAT(run(beside_the_cpu("cpu")).served, IsEmpty());  // nothing to wait for
 }
 
 }  // namespace

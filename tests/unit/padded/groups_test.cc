@@ -26,9 +26,32 @@ TEST(Groups, TextsOfLikeLengthRunTogether) {
   LengthOrder order(8);
   std::span<const std::int32_t> left = order.sort(batch);
   EXPECT_THAT(left, ElementsAre(1, 3, 0, 2));
-  EXPECT_EQ(group_size(batch, left, least_of_group(10), 8), 2U);  // 9 tokens are 7/8 of 10
-  EXPECT_EQ(group_size(batch, left, least_of_group(10), 1), 1U);
-  EXPECT_EQ(group_size(batch, left.subspan(2), least_of_group(3), 8), 1U);
+  const Cut like{10, least_of_group(10), 8};  // 9 tokens are 7/8 of 10
+  Group group = next_group(batch, like, &left);
+  EXPECT_THAT(group.members, ElementsAre(1, 3));
+  EXPECT_EQ(group.texts, 2);
+  EXPECT_EQ(group.length, 10);
+  TokenCounts counts;
+  count_tokens(batch, group, &counts);
+  EXPECT_EQ(counts.padded_share(), 1.0 / 20);
+  group = next_group(batch, {3, least_of_group(3), 8}, &left);
+  EXPECT_THAT(group.members, ElementsAre(0));
+  EXPECT_THAT(left, ElementsAre(2));
+  left = order.sort(batch);
+  EXPECT_THAT(next_group(batch, {10, least_of_group(10), 1}, &left).members, ElementsAre(1));
+}
+
+TEST(Groups, PlacesOfAFixedSizeAreComputedFilledOrNot) {
+  const std::vector<std::int32_t> ids(24, 1);
+  const PackedBatch batch = batch_of(ids);
+  LengthOrder order(8);
+  std::span<const std::int32_t> left = order.sort(batch);
+  const Group three = next_group(batch, {32, 1, 3, true}, &left);
+  EXPECT_THAT(three.members, ElementsAre(1, 3, 0));
+  EXPECT_EQ(three.texts, 3);
+  const Group one = next_group(batch, {32, 1, 3, true}, &left);
+  EXPECT_EQ(one.texts, 1);  // alone it takes no other's place
+  EXPECT_TRUE(left.empty());
 }
 
 TEST(Groups, RowsComeBackInTheBatchsOrder) {

@@ -108,11 +108,17 @@ TEST(Html, NumbersHaveThreeDigits) {
   EXPECT_EQ(short_number(1234.5), "1234");
 }
 
-TEST(Grid, BestCellIsOfItsTaskAndDevice) {
-  const BenchReport report = some_report();
-  EXPECT_EQ(best_cell(report, "dense", "cpu")->batch, 8);
-  EXPECT_EQ(best_cell(report, "dense", "mlx"), nullptr);
-  EXPECT_EQ(best_cell(report, "sparse", "cpu"), nullptr);
+TEST(Grid, BestCellIsOfItsTaskDeviceAndDtype) {
+  BenchReport report = some_report();
+  EXPECT_EQ(best_cell(report, "dense", "cpu", "fp32")->batch, 8);
+  EXPECT_EQ(best_cell(report, "dense", "cpu", "int8"), nullptr);
+  EXPECT_EQ(best_cell(report, "dense", "mlx", "fp32"), nullptr);
+  EXPECT_EQ(best_cell(report, "sparse", "cpu", "fp32"), nullptr);
+  // Another dtype is another grid, quicker or not.
+  report.grid.push_back({"dense", "cpu", "int8", 1, 32, 100, 5, 6});
+  EXPECT_EQ(best_cell(report, "dense", "cpu", "fp32")->batch, 8);
+  ASSERT_EQ(grids_of(report).size(), 2U);
+  EXPECT_EQ(grids_of(report)[1].by_threads.size(), 1U);
 }
 
 // 12 texts of two values; `turn` moves every vector, `seconds` is what a pass takes.
@@ -153,6 +159,16 @@ TEST(Judge, FasterSlowerWrongAndBroken) {
   broken.failure = "crashed";
   EXPECT_EQ(judge("mlx", "auto", broken, &cpu).state, "failed");
   EXPECT_EQ(judge("mlx", "auto", broken, &cpu).reason, "crashed");
+}
+
+TEST(Judge, RecommendsTheLargestBatchThatIsAsQuickAsTheQuickest) {
+  ChildOutcome cpu = outcome(0, 1);  // 12 texts, since time was short
+  cpu.timings = {{0, 12, 3, 1.02, 1, 1.1}, {32, 12, 3, 1.04, 1, 1.1}, {8, 12, 3, 1, 1, 1.1}};
+  EXPECT_EQ(judge("cpu", "fp32", cpu, nullptr).recommend.batch, 32);
+  cpu.timings[1].seconds = 1.06;  // beyond noise
+  EXPECT_EQ(judge("cpu", "fp32", cpu, nullptr).recommend.batch, 12);
+  cpu.timings[0].seconds = 2;
+  EXPECT_EQ(judge("cpu", "fp32", cpu, nullptr).recommend.batch, 8);
 }
 
 TEST(Judge, CoreMlThatFallsBackIsNotTaken) {

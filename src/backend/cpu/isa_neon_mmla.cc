@@ -1,21 +1,22 @@
-// NEON with dot products of bf16 (Armv8.6 BF16): bf16 by them; all else is NEON, compiled once
-// more.
+// NEON with matrix products (Armv8.6 BF16 and I8MM): bf16 and int8 by them; all else is NEON with
+// DotProd, compiled once more.
 #if defined(__aarch64__)
 #include <arm_neon.h>
 
 #include "backend/cpu/kernels.h"
 
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("bf16"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("bf16,i8mm,dotprod"))), apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC target("arch=armv8.2-a+bf16")
+#pragma GCC target("arch=armv8.2-a+bf16+i8mm+dotprod")
 #endif
 
 namespace inlay::backend::cpu {
 namespace {
 
-#define INLAY_NEON_BF16 1
+#define INLAY_NEON_DOTPROD 1
+#define INLAY_NEON_MMLA 1
 #define INLAY_BYTE_PLANES 1
 #include "backend/cpu/vector_neon.inl"
 constexpr int kTileRows = 6;
@@ -25,8 +26,8 @@ constexpr int kTileRegs = 4;
 
 }  // namespace
 
-extern const Kernels kNeonBf16Kernels;
-const Kernels kNeonBf16Kernels = INLAY_KERNELS("neon_bf16");
+extern const Kernels kNeonMmlaKernels;
+const Kernels kNeonMmlaKernels = INLAY_KERNELS("neon_mmla");
 
 }  // namespace inlay::backend::cpu
 
