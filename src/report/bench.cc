@@ -419,9 +419,17 @@ class Bench {
 const GridCell* best_cell(const BenchReport& report, std::string_view task, std::string_view device,
                           std::string_view dtype) {
   const GridCell* best = nullptr;
-  for (const GridCell& cell : report.grid) {
-    if (cell.task != task || cell.device != device || cell.dtype != dtype) continue;
-    if (best == nullptr || cell.ms_per_text < best->ms_per_text) best = &cell;
+  for (const Grid& grid : grids_of(report)) {
+    const GridCell& first = grid.first();
+    if (first.task != task || first.device != device || first.dtype != dtype) continue;
+    std::size_t whole = 0;
+    for (const auto& [threads, row] : grid.by_threads) whole = std::max(whole, row.size());
+    for (const auto& [threads, row] : grid.by_threads) {
+      if (row.size() < whole) continue;
+      for (const GridCell* cell : row) {
+        if (best == nullptr || cell->ms_per_text < best->ms_per_text) best = cell;
+      }
+    }
   }
   return best;
 }

@@ -73,7 +73,8 @@ std::string compare_table(const BenchReport& before, const BenchReport& now);
 // One page that needs nothing else; `before` null: no comparison.
 std::string bench_html(const BenchReport& report, const BenchReport* before);
 
-// The quickest cell of a task, device and dtype; null: there is none.
+// The quickest cell of a task, device and dtype; null: there is none. A number of threads for which
+// batch sizes are missing, since time ran out, does not count beside one that has more.
 const GridCell* best_cell(const BenchReport& report, std::string_view task, std::string_view device,
                           std::string_view dtype);
 

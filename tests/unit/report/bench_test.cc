@@ -114,6 +114,12 @@ TEST(Grid, BestCellIsOfItsTaskDeviceAndDtype) {
   EXPECT_EQ(best_cell(report, "dense", "cpu", "int8"), nullptr);
   EXPECT_EQ(best_cell(report, "dense", "mlx", "fp32"), nullptr);
   EXPECT_EQ(best_cell(report, "sparse", "cpu", "fp32"), nullptr);
+  // Two threads were broken off after their first batch size.
+  report.grid[2].ms_per_text = 11;
+  EXPECT_EQ(best_cell(report, "dense", "cpu", "fp32")->threads, 1);
+  report.grid.push_back({"dense", "cpu", "fp32", 2, 8, 100, 13, 14});
+  EXPECT_EQ(best_cell(report, "dense", "cpu", "fp32")->threads, 2);
+  report.grid.pop_back();
   // Another dtype is another grid, quicker or not.
   report.grid.push_back({"dense", "cpu", "int8", 1, 32, 100, 5, 6});
   EXPECT_EQ(best_cell(report, "dense", "cpu", "fp32")->batch, 8);
