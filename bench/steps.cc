@@ -7,7 +7,11 @@
 // Shares of peak are of fp32 alone; bench_peak has the ceilings of bf16 and int8.
 //
 //   bench_steps [--threads N] [--tries N] [--clock wall|cpu] [--element fp32|bf16|int8]
-//               [--only gemm|activation|attention|stack|latency]
+//               [--only gemm|activation|attention|stack|latency|ops] [--hidden 384|768]
+//
+// "ops" runs the stacks of bge-small's and bge-base's shape over `mixed` and says where their time
+// goes: a line a kind of operation with the microseconds of a thread a token and its operations a
+// second, from the fastest of --tries runs; --hidden leaves one of the two.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -15,6 +19,7 @@
 #include <cstring>
 #include <ctime>
 #include <functional>
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
@@ -35,6 +40,7 @@ struct Settings {
   int threads = available_threads();
   int tries = 20;
   std::string only;
+  Index hidden = 0;  // of "ops"; 0: both
   cpu::Element element = cpu::Element::kFp32;
 };
 
@@ -68,6 +74,7 @@ class Bench {
   void gemm(Index m, Index n, Index k, int threads);
   void activation(Activation activation);
   void attention(Index keys, Index head_size);
+  void ops(int layers, Index hidden, Index heads, int threads);
   void stack(const char* name, const std::vector<Index>& lengths, int layers, Index hidden,
              Index heads, int threads);
   const Settings& settings() const { return settings_; }
@@ -292,22 +299,52 @@ struct Encoder {
   }
 };
 
+// 100 log-normal lengths, mean some 123 and E[S^2]/E[S] some 193, longest first.
+std::vector<Index> mixed_lengths() {
+  std::mt19937 random(7);
+  std::vector<Index> lengths;
+  for (int i = 0; i < 100; ++i) {
+    double normal = -6;  // the sum of 12 uniform numbers less 6
+    for (int j = 0; j < 12; ++j) normal += static_cast<double>(random()) / 4294967296.0;
+    lengths.push_back(std::clamp<Index>(std::lround(std::exp(4.587 + 0.671 * normal)), 3, 512));
+  }
+  std::sort(lengths.rbegin(), lengths.rend());
+  return lengths;
+}
+
+// Texts of these lengths as a packed batch.
+struct Texts {
+  std::vector<std::int32_t> ids;
+  std::vector<std::int32_t> offsets{0};
+  double squares = 0;  // sum of squared lengths
+
+  explicit Texts(const std::vector<Index>& lengths) {
+    for (const Index length : lengths) {
+      for (Index i = 0; i < length; ++i)
+        ids.push_back(static_cast<std::int32_t>((i * 7919) % 1000));
+      offsets.push_back(static_cast<std::int32_t>(ids.size()));
+      squares += static_cast<double>(length * length);
+    }
+  }
+  std::size_t count() const { return offsets.size() - 1; }
+  double tokens() const { return static_cast<double>(ids.size()); }
+  PackedBatch batch() const { return {ids, {}, offsets, {}}; }
+  CompileOptions options(int threads) const {
+    CompileOptions options;
+    options.threads = threads;
+    options.max_tokens = std::max<std::int64_t>(static_cast<std::int64_t>(ids.size()), 16384);
+    options.max_text_tokens = 512;
+    return options;
+  }
+};
+
 void Bench::stack(const char* name, const std::vector<Index>& lengths, int layers, Index hidden,
                   Index heads, int threads) {
   const Encoder encoder(layers, hidden, heads);
-  std::vector<std::int32_t> ids;
-  std::vector<std::int32_t> offsets{0};
-  double squares = 0;
-  for (const Index length : lengths) {
-    for (Index i = 0; i < length; ++i) ids.push_back(static_cast<std::int32_t>((i * 7919) % 1000));
-    offsets.push_back(static_cast<std::int32_t>(ids.size()));
-    squares += static_cast<double>(length * length);
-  }
-  const auto tokens = static_cast<double>(ids.size());
-  CompileOptions options;
-  options.threads = threads;
-  options.max_tokens = std::max<std::int64_t>(static_cast<std::int64_t>(ids.size()), 16384);
-  options.max_text_tokens = 512;
+  const Texts texts(lengths);
+  const double tokens = texts.tokens();
+  const double squares = texts.squares;
+  const CompileOptions options = texts.options(threads);
   const auto executable = cpu::make_executable(
       make_plan(encoder.program, kernels_, options.max_text_tokens, true, settings_.element),
       kernels_, options);
@@ -320,22 +357,79 @@ void Bench::stack(const char* name, const std::vector<Index>& lengths, int layer
                 "\"mean_tokens\":%.1f,\"weighted_tokens\":%.1f",
                 name, layers, static_cast<int>(hidden), static_cast<int>(lengths.size()),
                 tokens / static_cast<double>(lengths.size()), squares / tokens);
-  measure(fields, threads, flops, 1e6 * static_cast<double>(lengths.size()), "ms_per_text", [&] {
-    executable->run({ids, {}, offsets, {}}, out);
-  });
+  measure(fields, threads, flops, 1e6 * static_cast<double>(lengths.size()), "ms_per_text",
+          [&] { executable->run(texts.batch(), out); });
 }
 
-// 100 log-normal lengths, mean some 123 and E[S^2]/E[S] some 193, longest first.
-std::vector<Index> mixed_lengths() {
-  std::mt19937 random(7);
-  std::vector<Index> lengths;
-  for (int i = 0; i < 100; ++i) {
-    double normal = -6;  // the sum of 12 uniform numbers less 6
-    for (int j = 0; j < 12; ++j) normal += static_cast<double>(random()) / 4294967296.0;
-    lengths.push_back(std::clamp<Index>(std::lround(std::exp(4.587 + 0.671 * normal)), 3, 512));
+// What an operation is called in the lines of `ops`, and its floating-point operations a token.
+struct OpKind {
+  std::string name;
+  double flops = 0;
+};
+OpKind kind_of(const cpu::Op& op, double weighted_tokens) {
+  if (const auto* gemm = std::get_if<cpu::GemmOp>(&op)) {
+    const double n = static_cast<double>(gemm->n);
+    const double k = static_cast<double>(gemm->k);
+    return {"linear " + std::to_string(gemm->n) + "x" + std::to_string(gemm->k), 2 * n * k};
   }
-  std::sort(lengths.rbegin(), lengths.rend());
-  return lengths;
+  if (const auto* attention = std::get_if<cpu::AttentionOp>(&op)) {
+    return {"attention",
+            4 * weighted_tokens * static_cast<double>(attention->heads * attention->head_size)};
+  }
+  if (const auto* narrow = std::get_if<cpu::NarrowOp>(&op))
+    return {"narrow " + std::to_string(narrow->width), 0};
+  if (std::holds_alternative<cpu::NormOp>(op)) return {"norm", 0};
+  if (std::holds_alternative<cpu::EmbedOp>(op)) return {"embed", 0};
+  return {"other", 0};
+}
+
+void Bench::ops(int layers, Index hidden, Index heads, int threads) {
+  const Encoder encoder(layers, hidden, heads);
+  // Enough texts that threads end together.
+  std::vector<Index> lengths;
+  for (const Index length : mixed_lengths())
+    lengths.insert(lengths.end(), static_cast<std::size_t>(1 + threads / 2), length);
+  const Texts texts(lengths);
+  const CompileOptions options = texts.options(threads);
+  cpu::Plan plan =
+      make_plan(encoder.program, kernels_, options.max_text_tokens, true, settings_.element);
+  std::vector<OpKind> kinds;
+  for (const cpu::Op& op : plan.ops) kinds.push_back(kind_of(op, texts.squares / texts.tokens()));
+  cpu::OpTimes times;
+  const auto executable = cpu::make_executable(std::move(plan), kernels_, options, &times);
+  std::vector<float> out(texts.count() * static_cast<std::size_t>(hidden));
+  double best = 1e30;
+  std::vector<std::vector<double>> fastest;
+  executable->run(texts.batch(), out);
+  for (int i = 0; i < settings_.tries; ++i) {
+    for (auto& thread : times.seconds) std::fill(thread.begin(), thread.end(), 0.0);
+    const double begin = seconds_now();
+    executable->run(texts.batch(), out);
+    const double took = elapsed(begin, threads);
+    if (took >= best) continue;
+    best = took;
+    fastest = times.seconds;
+  }
+  std::map<std::string, std::pair<double, double>> sums;  // seconds of all threads; operations
+  double total = 0;
+  for (std::size_t i = 0; i < kinds.size(); ++i) {
+    auto& [seconds, flops] = sums[kinds[i].name];
+    for (const auto& thread : fastest) seconds += thread[i];
+    for (const auto& thread : fastest) total += thread[i];
+    flops += kinds[i].flops * texts.tokens();
+  }
+  std::printf(
+      "{\"kind\":\"ops\",\"isa\":\"%s\",\"threads\":%d,\"layers\":%d,\"hidden\":%d,"
+      "\"ms_per_text\":%.4g}\n",
+      kernels_.name, threads, layers, static_cast<int>(hidden),
+      1e3 * best / static_cast<double>(texts.count()));
+  for (const auto& [name, sum] : sums) {
+    std::printf("{\"kind\":\"op\",\"name\":\"%s\",\"us_per_token\":%.4g,\"share\":%.3f",
+                name.c_str(), 1e6 * sum.first / texts.tokens(), sum.first / total);
+    if (sum.second > 0) std::printf(",\"gflops_a_thread\":%.1f", 1e-9 * sum.second / sum.first);
+    std::printf("}\n");
+  }
+  std::fflush(stdout);
 }
 
 void run_all(Bench* bench) {
@@ -371,6 +465,11 @@ void run_all(Bench* bench) {
     bench->stack("long", std::vector<Index>(8, 487), 6, 384, 12, t);
     bench->stack("mixed", mixed_lengths(), 12, 768, 12, t);
   }
+  if (s.only == "ops") {
+    for (const Index hidden : {384, 768}) {
+      if (s.hidden == 0 || s.hidden == hidden) bench->ops(12, hidden, 12, s.threads);
+    }
+  }
   for (const int t : threads) {
     if (!wanted("latency")) break;
     for (const Index tokens : {8, 14, 32, 64}) {
@@ -389,6 +488,7 @@ int main(int argc, char** argv) {
     if (name == "--tries") settings.tries = std::max(std::atoi(argv[i + 1]), 1);
     if (name == "--clock") use_cpu_clock = std::strcmp(argv[i + 1], "cpu") == 0;
     if (name == "--only") settings.only = argv[i + 1];
+    if (name == "--hidden") settings.hidden = std::atoi(argv[i + 1]);
     if (name == "--element" && std::strcmp(argv[i + 1], "bf16") == 0)
       settings.element = cpu::Element::kBf16;
     if (name == "--element" && std::strcmp(argv[i + 1], "int8") == 0)

@@ -45,12 +45,25 @@ struct TileSession {
   TileSession& operator=(const TileSession&) = delete;
 };
 
-// c[rows][32] = a b in fp32 sums of bf16, or in 32-bit sums of bytes.
-template <Element kElement, bool kBoth, bool kFetch>
+// What a product does beside its multiplications, which leave the vector units idle: nothing, or
+// fetching the panel kFetchAhead floats ahead.
+template <bool kFetch>
+struct PanelFetch {
+  const float* b;
+  inline void step() {
+    if constexpr (!kFetch) return;
+    for (Index line = 0; line < 16 * 32; line += 16) __builtin_prefetch(b + kFetchAhead + line);
+    b += 16 * 32;
+  }
+};
+
+// c[rows][32] = a b in fp32 sums of bf16, or in 32-bit sums of bytes; work->step() after each step.
+template <Element kElement, bool kBoth, typename Work>
 static inline void multiply_tiles(const float* a, Index lda, const float* b, Index words, float* c,
-                                  Index ldc) {
+                                  Index ldc, Work* work) {
   const Index row_bytes = lda * Index{sizeof(float)};
   constexpr Index kLineBytes = 32 * Index{sizeof(float)};
+  asm volatile("" ::: "memory");  // tile loads do not tell the compiler that they read
   _tile_zero(0);
   _tile_zero(1);
   if constexpr (kBoth) {
@@ -61,9 +74,6 @@ static inline void multiply_tiles(const float* a, Index lda, const float* b, Ind
     _tile_loadd(4, a + i, row_bytes);
     _tile_loadd(6, b, kLineBytes);
     _tile_loadd(7, b + 16, kLineBytes);
-    if constexpr (kFetch) {
-      for (Index line = 0; line < 16 * 32; line += 16) __builtin_prefetch(b + kFetchAhead + line);
-    }
     if constexpr (kElement == Element::kBf16) {
       _tile_dpbf16ps(0, 4, 6);
       _tile_dpbf16ps(1, 4, 7);
@@ -81,6 +91,7 @@ static inline void multiply_tiles(const float* a, Index lda, const float* b, Ind
         _tile_dpbssd(3, 5, 7);
       }
     }
+    work->step();
   }
   const Index out_bytes = ldc * Index{sizeof(float)};
   _tile_stored(0, c, out_bytes);
@@ -91,25 +102,22 @@ static inline void multiply_tiles(const float* a, Index lda, const float* b, Ind
   }
 }
 
-// In int8, kScaled false leaves the sums as they are, in floats.
-template <Element kElement, bool kFetch, bool kScaled = true>
+// What becomes of 32-bit sums of bytes: they stay, or the roundings of int8_kernel.
+enum class Sums { kStay, kScaled };
+
+// kWhole: a and c have kTileRows rows.
+template <Element kElement, bool kFetch, Sums kSums = Sums::kScaled, bool kWhole = false>
 static inline void amx_product(Index rows, const float* a, Index lda, const float* b, Index words,
                                float* c, Index ldc) {
-  if (rows < kTileRows) _tile_loadconfig(&kTileConfigs.of[rows]);
+  if (!kWhole && rows < kTileRows) _tile_loadconfig(&kTileConfigs.of[rows]);
+  PanelFetch<kFetch> fetch{b};
   if (rows > 16) {
-    multiply_tiles<kElement, true, kFetch>(a, lda, b, words, c, ldc);
+    multiply_tiles<kElement, true>(a, lda, b, words, c, ldc, &fetch);
   } else {
-    multiply_tiles<kElement, false, kFetch>(a, lda, b, words, c, ldc);
+    multiply_tiles<kElement, false>(a, lda, b, words, c, ldc, &fetch);
   }
-  if (rows < kTileRows) _tile_loadconfig(&kTileConfigs.of[kTileRows]);
-  if constexpr (kElement == Element::kInt8 && !kScaled) {
-    for (Index r = 0; r < rows; ++r) {
-      for (int v = 0; v < 2; ++v) {
-        float* at = c + r * ldc + v * V::kWidth;
-        V::store(at, V::to_float(V::load_int(reinterpret_cast<const std::int32_t*>(at))));
-      }
-    }
-  } else if constexpr (kElement == Element::kInt8) {  // the roundings of int8_kernel
+  if (!kWhole && rows < kTileRows) _tile_loadconfig(&kTileConfigs.of[kTileRows]);
+  if constexpr (kElement == Element::kInt8 && kSums == Sums::kScaled) {
     const Reg scales[2] = {V::load(b + words * 32), V::load(b + words * 32 + 16)};
     for (Index r = 0; r < rows; ++r) {
       const Reg scale = V::set1(a[r * lda + words]);

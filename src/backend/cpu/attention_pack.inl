@@ -19,6 +19,7 @@ struct AttentionBuffers {
   float* total;            // [kQueryBlock]
   float* query_positions;  // [kTileRows][ldp]: a tile's queries against every relative position
   float* key_positions;    // [block][ldp]: a block's keys likewise
+  float* key_scales;       // [block]: in int8, those of its keys, as they stand in the panels
   Index lds, ldp;
   Index padded;
 };
@@ -56,7 +57,8 @@ static inline AttentionBuffers attention_buffers(const AttentionArgs& args) {
   b.sums = b.narrow + kTileRows * b.lds;
   b.largest = b.sums + kQueryBlock * b.padded;
   b.total = b.largest + kQueryBlock;
-  b.query_positions = b.total + kQueryBlock;
+  b.key_scales = b.total + kQueryBlock;
+  b.query_positions = b.key_scales + round_up(block, kPanel);
   b.ldp = round_up(args.positions, kPanel) + kLanes;
   b.key_positions = b.query_positions + kTileRows * b.ldp;
   return b;
@@ -106,29 +108,104 @@ static void pack_keys(const AttentionArgs& args, const AttentionBuffers& b, Inde
   }
 }
 
-static void pack_keys_bf16(const AttentionArgs& args, const AttentionBuffers& b, Index begin,
-                           Index count) {
+#if defined(INLAY_AMX)
+#include "backend/cpu/amx_attention.inl"
+#endif
+
+// A key in bf16, times scale and log2(e).
+struct RoundKey {
+  const float* x;
+  std::uint16_t* out;
+  Row16 factor;
+  inline void apply(const Row16& v, std::uint16_t* to) const {
+    RoundRow::apply(mul(v, factor), to);
+  }
+  inline void whole(Index i) { apply(Row16::load(x + i), out + i); }
+  inline void rest(Index i, Index n) {
+    alignas(64) std::uint16_t halves[kLanes];
+    apply(Row16::load_some(x + i, n), halves);
+    for (Index j = 0; j < n; ++j) out[i + j] = halves[j];
+  }
+};
+
+// What a column's sum starts from: what kOffset and kComplements take off (kernels.h).
+static inline std::int32_t start_of(const float* row, Index width) {
+  std::int32_t start = 0;
+  const auto* bytes = reinterpret_cast<const std::int8_t*>(row);
+  if (V::kComplements) {
+    for (Index i = 0; i < width; ++i) start += bytes[i] < 0 ? -bytes[i] : 0;
+  } else if (V::kOffset != 0) {
+    for (Index i = 0; i < width; ++i) start -= V::kOffset * bytes[i];
+  }
+  return start;
+}
+
+// A head's columns are followed by the next one's, which comes to the caches meanwhile: columns of
+// rows are no stream that a processor would see.
+static inline void fetch_next_head([[maybe_unused]] const float* row,
+                                   [[maybe_unused]] Index head_size) {
+#if defined(INLAY_AMX)
+  for (Index i = 0; i < head_size; i += 16) __builtin_prefetch(row + head_size + i, 0, 2);
+#endif
+}
+
+// Keys as a product's weights, a square of words at a time: rows are rounded, then turned. In int8
+// a column's scale (times scale and log2(e)) and start follow its words.
+template <Element kElement>
+static void pack_keys_narrow(const AttentionArgs& args, const AttentionBuffers& b, Index begin,
+                             Index count) {
+  constexpr bool kBytes = kElement == Element::kInt8;
   const float factor = args.scale * kLog2E;
-  const Index words = element_words(Element::kBf16, args.head_size);
+  const Index d = args.head_size;
+  const Index words = kBytes ? byte_words(d) : element_words(Element::kBf16, d);
+  static_assert(V::kWidth <= 2 * kTileRows);
+  float* rounded = b.scores;  // and what lies behind them, `narrow`: neither holds anything yet
+  alignas(64) float scales[V::kWidth];
+  alignas(64) float starts[V::kWidth];
   for (Index panel = 0; panel * kPanel < count; ++panel) {
-    float* out = b.keys + panel * words * kPanel;
-    const float* k = args.k + (begin + panel * kPanel) * args.ldk;
+    float* out = b.keys + panel * (words + (kBytes ? 2 : 0)) * kPanel;
     for (Index c = 0; c < kPanel; c += V::kWidth) {
-      const Index rows = count - panel * kPanel - c;
-      for (Index j = 0; j < 2 * words; j += V::kWidth) {
-        const Index width = args.head_size - j;
-        alignas(64) float turned[V::kWidth * V::kWidth];
-        if (rows >= V::kWidth && width >= V::kWidth) {
-          V::transpose_scaled(k + c * args.ldk + j, args.ldk, turned, V::kWidth, factor);
+      const Index first = panel * kPanel + c;
+      Index at_once = 0;  // rows that are rounded already
+#if defined(INLAY_AMX)
+      if (kBytes && d % kLanes == 0) {
+        at_once = count - first < V::kWidth ? count - first : Index{V::kWidth};
+        at_once = at_once < 0 ? 0 : at_once;
+        for (Index i = 0; i < at_once; ++i)
+          fetch_next_head(args.k + (begin + first + i) * args.ldk, d);
+        round_rows(args.k + (begin + first) * args.ldk, args.ldk, at_once, d, rounded, b.lds,
+                   scales);
+        for (Index i = 0; i < at_once; ++i) scales[i] *= factor;
+        V::store(starts, V::zero());
+      }
+#endif
+      for (Index i = at_once; i < V::kWidth; ++i) {
+        float* row = rounded + i * b.lds;
+        scales[i] = starts[i] = 0;
+        if (first + i >= count) {
+          clear_tail(row, 0, 4 * words);
+          continue;
+        }
+        const float* key = args.k + (begin + first + i) * args.ldk;
+        if constexpr (kBytes) {
+          scales[i] = factor * round_to_bytes<0>(key, d, row, words);
+          const std::int32_t start = start_of(row, d);
+          __builtin_memcpy(starts + i, &start, sizeof start);
         } else {
-          transpose_some(k + c * args.ldk + j, args.ldk, rows,
-                         width < V::kWidth ? width : Index{V::kWidth}, turned, factor);
+          fetch_next_head(key, d);
+          RoundKey halves{key, reinterpret_cast<std::uint16_t*>(row), Row16::set1(factor)};
+          for_each_16(d, halves);
+          clear_tail(row, 2 * d, 4 * words);
         }
-        float* to = out + j / 2 * kPanel + c;
-        for (Index i = 0; i < V::kWidth; i += 2, to += kPanel) {
-          V::store(to, V::pair_halves(V::load(turned + i * V::kWidth),
-                                      V::load(turned + (i + 1) * V::kWidth)));
-        }
+      }
+      // Lines past the last word, where a square has them, are written again: by what follows here,
+      // or by the next panel.
+      for (Index j = 0; j < words; j += V::kWidth)
+        V::template transpose_scaled<false>(rounded + j, b.lds, out + j * kPanel + c, kPanel, 1);
+      if constexpr (kBytes) {
+        V::store(out + words * kPanel + c, V::load(scales));
+        V::store(b.key_scales + first, V::load(scales));
+        V::store(out + (words + 1) * kPanel + c, V::load(starts));
       }
     }
   }
@@ -169,6 +246,7 @@ static void pack_values_bf16(const AttentionArgs& args, const AttentionBuffers& 
         const Index key = 2 * i + half;
         const float* v = args.v + (begin + key) * args.ldv + column;
         pair[half] = v;
+        if (column == 0 && key < count) fetch_next_head(v, args.head_size);
         if (key < count && columns == kPanel) continue;
         for (Index j = 0; j < kPanel; ++j)
           lines[half][j] = key < count && j < columns ? v[j] : 0.0F;
@@ -181,42 +259,8 @@ static void pack_values_bf16(const AttentionArgs& args, const AttentionBuffers& 
   }
 }
 
-constexpr float kProbabilitySteps = 16383.0F;
-
-// Keys as a product's weights: words of a column, its scale (times scale and log2(e)), the sum to
-// start from.
-static void pack_keys_int8(const AttentionArgs& args, const AttentionBuffers& b, Index begin,
-                           Index count) {
-  const float factor = args.scale * kLog2E;
-  const Index words = byte_words(args.head_size);
-  for (Index panel = 0; panel * kPanel < count; ++panel) {
-    float* out = b.keys + panel * (words + 2) * kPanel;
-    const Index columns = count - panel * kPanel < kPanel ? count - panel * kPanel : Index{kPanel};
-    for (Index c = 0; c < kPanel; ++c) {
-      float* column = out + c;
-      if (c >= columns) {
-        for (Index i = 0; i < words + 2; ++i) column[i * kPanel] = 0;
-        continue;
-      }
-      float* row = b.narrow;
-      column[words * kPanel] =
-          factor * round_to_bytes<0>(args.k + (begin + panel * kPanel + c) * args.ldk,
-                                     args.head_size, row, words);
-      for (Index i = 0; i < words; ++i) column[i * kPanel] = row[i];
-      std::int32_t start = 0;  // what kOffset and kComplements take off (kernels.h)
-      const auto* bytes = reinterpret_cast<const std::int8_t*>(row);
-      if (V::kComplements) {
-        for (Index i = 0; i < args.head_size; ++i) start += bytes[i] < 0 ? -bytes[i] : 0;
-      } else if (V::kOffset != 0) {
-        for (Index i = 0; i < args.head_size; ++i) start -= V::kOffset * bytes[i];
-      }
-      __builtin_memcpy(column + (words + 1) * kPanel, &start, sizeof start);
-    }
-  }
-}
-
-// The scales that turn columns of values into bytes, and (times what a probability's step is) those
-// that turn sums back; NaN where a value is not finite.
+// The scales that turn columns of values into bytes, and those that turn sums back; NaN where a
+// value is not finite.
 static inline void value_scales(const AttentionArgs& args, Index begin, Index count, Index column,
                                 Index columns, float* inverse, float* scales) {
   for (Index j = 0; j < kPanel; ++j) inverse[j] = scales[j] = 0;
@@ -243,7 +287,7 @@ static inline void value_scales(const AttentionArgs& args, Index begin, Index co
     const float top = inverse[j];
     const bool some = top > 1e-35F;  // as round_to_bytes has it
     inverse[j] = some ? 127.0F / top : 0.0F;
-    scales[j] += some ? top / 127.0F / kProbabilitySteps : 0.0F;
+    scales[j] += some ? top / 127.0F : 0.0F;
   }
 }
 
@@ -270,6 +314,7 @@ static void pack_values_int8(const AttentionArgs& args, const AttentionBuffers& 
       for (Index q = 0; q < kKeys; ++q) {
         const Index key = kKeys * i + q;
         rows[q] = args.v + (begin + key) * args.ldv + column;
+        if (column == 0 && key < count) fetch_next_head(rows[q], args.head_size);
         if (key < count && columns == kPanel) continue;
         for (Index j = 0; j < kPanel; ++j)
           lines[q][j] = key < count && j < columns ? rows[q][j] : 0.0F;
@@ -292,41 +337,13 @@ static void pack_values_int8(const AttentionArgs& args, const AttentionBuffers& 
   }
 }
 
-// `count` probabilities as steps; in planes, the upper bits to `out` and the lower ones to `low`.
-// Zeros follow up to the last word's end.
-static inline void step_probabilities(const float* p, Index count, float* out,
-                                      [[maybe_unused]] float* low) {
-  const Row16 steps = Row16::set1(kProbabilitySteps);
-  const Row16 magic = Row16::set1(kRoundMagic);
-  Index i = 0;
-  for (; i < count; i += kLanes) {
-    const bool whole = i + kLanes <= count;
-    const Row16 x =
-        add(mul(whole ? Row16::load(p + i) : Row16::load_some(p + i, count - i), steps), magic);
-#pragma GCC unroll 4
-    for (int r = 0; r < Row16::kRegs; ++r) {
-      const Index at = i + r * V::kWidth;
-#if defined(INLAY_BYTE_PLANES)
-      V::store_planes(reinterpret_cast<std::uint8_t*>(out) + at,
-                      reinterpret_cast<std::uint8_t*>(low) + at, x.reg[r]);
-#else
-      V::store_steps(reinterpret_cast<std::uint16_t*>(out) + at, x.reg[r]);
-#endif
-    }
-  }
-#if defined(INLAY_BYTE_PLANES)
-  clear_tail(out, i, 4 * step_words(count));
-  clear_tail(low, i, 4 * step_words(count));
-#endif
-}
-
 static void pack_block(const AttentionArgs& args, const AttentionBuffers& b, Index begin,
                        Index count) {
   if (args.element == Element::kBf16) {
-    pack_keys_bf16(args, b, begin, count);
+    pack_keys_narrow<Element::kBf16>(args, b, begin, count);
     pack_values_bf16(args, b, begin, count);
   } else if (args.element == Element::kInt8) {
-    pack_keys_int8(args, b, begin, count);
+    pack_keys_narrow<Element::kInt8>(args, b, begin, count);
     pack_values_int8(args, b, begin, count);
   } else {
     pack_keys(args, b, begin, count);

@@ -33,7 +33,7 @@ Index slots_size(const Plan& plan, Index tokens, Index texts) {
 
 class CpuExecutable final : public Executable {
  public:
-  CpuExecutable(Plan plan, const Kernels& kernels, const CompileOptions& options)
+  CpuExecutable(Plan plan, const Kernels& kernels, const CompileOptions& options, OpTimes* times)
       : plan_(std::move(plan)),
         kernels_(kernels),
         options_(options),
@@ -44,10 +44,14 @@ class CpuExecutable final : public Executable {
         positions_(plan_.position_rules.size() * static_cast<std::size_t>(options.max_tokens)),
         chunks_(static_cast<std::size_t>(options.max_texts)),
         barrier_(options.threads),
+        times_(times),
         pool_(options.threads),
         task_([this](int rank) { work(rank); }) {
     for (const Distances& d : plan_.distances) distances_.push_back(distance_table(d));
     for (WeightSpec& spec : plan_.weights) spec.parts.clear();  // the checkpoint may go now
+    if (times_ != nullptr)
+      times_->seconds.assign(static_cast<std::size_t>(options.threads),
+                             std::vector<double>(plan_.ops.size()));
   }
 
   using Executable::run;
@@ -87,6 +91,7 @@ class CpuExecutable final : public Executable {
   const PackedBatch* batch_ = nullptr;
   std::span<const std::span<float>> outs_;
   Barrier barrier_;
+  OpTimes* times_;
   ThreadPool pool_;
   const std::function<void(int)> task_;
 };
@@ -194,6 +199,7 @@ void CpuExecutable::work(int rank) {
                rank,
                options_.threads,
                &barrier_};
+  if (times_ != nullptr) run.op_seconds = times_->seconds[static_cast<std::size_t>(rank)].data();
   for (Index i = 0; i < team_chunks_; ++i) {
     run.chunk = chunks_[static_cast<std::size_t>(i)];
     run_ops(run);
@@ -241,8 +247,8 @@ Sizes plan_sizes(const Plan& plan, const CompileOptions& options) {
 }
 
 std::unique_ptr<Executable> make_executable(Plan plan, const Kernels& kernels,
-                                            const CompileOptions& options) {
-  return std::make_unique<CpuExecutable>(std::move(plan), kernels, options);
+                                            const CompileOptions& options, OpTimes* times) {
+  return std::make_unique<CpuExecutable>(std::move(plan), kernels, options, times);
 }
 
 }  // namespace inlay::backend::cpu

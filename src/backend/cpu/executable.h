@@ -26,7 +26,15 @@ struct Sizes {
 };
 Sizes plan_sizes(const Plan& plan, const CompileOptions& options);
 
+// Where time goes, for benchmarks: seconds of each thread in each operation of the plan, waiting
+// for a team included, added up over runs. Read and reset between runs alone.
+struct OpTimes {
+  std::vector<std::vector<double>> seconds;  // [threads][operations]
+};
+
+// `times`: null, or filled by every run and outliving the executable.
 std::unique_ptr<Executable> make_executable(Plan plan, const Kernels& kernels,
-                                            const CompileOptions& options);
+                                            const CompileOptions& options,
+                                            OpTimes* times = nullptr);
 
 }  // namespace inlay::backend::cpu

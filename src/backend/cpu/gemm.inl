@@ -280,8 +280,10 @@ struct MakeTileTable<kFetch, 0, kRows...> : TileTable<kFetch, kRows...> {};
 constexpr int kVectorRows = 11;
 #include "backend/cpu/amx.inl"
 using KernelSession = TileSession;
+constexpr bool kKeepsWeights = true;
 #else
 constexpr int kVectorRows = kTileRows;
+constexpr bool kKeepsWeights = false;
 struct KernelSession {
   KernelSession() {}  // holds nothing, for as long as a kernel runs
 };
@@ -314,15 +316,32 @@ static inline void element_product(Element element, Index rows, const float* a, 
 #endif
 }
 
+// The same where, in narrow elements, `a` and `c` have kTileRows rows: those past `rows` may hold
+// and get anything, which spares AMX another shape of its tiles.
+static inline void whole_product(Element element, Index rows, const float* a, Index lda,
+                                 const float* b, Index words, float* c, Index ldc) {
+#if defined(INLAY_AMX)
+  if (element == Element::kInt8)
+    return amx_product<Element::kInt8, false, Sums::kScaled, true>(rows, a, lda, b, words, c, ldc);
+  if (element == Element::kBf16)
+    return amx_product<Element::kBf16, false, Sums::kStay, true>(rows, a, lda, b, words, c, ldc);
+#endif
+  element_product(element, rows, a, lda, b, words, c, ldc);
+}
+
+#if defined(INLAY_AMX)
+// Likewise in bytes: c is 32-bit sums.
+static inline void whole_sums(Index rows, const float* a, Index lda, const float* b, Index words,
+                              float* c, Index ldc) {
+  amx_product<Element::kInt8, false, Sums::kStay, true>(rows, a, lda, b, words, c, ldc);
+}
+#else
 // The sums of attention's probabilities times values (attention_pack.inl), over one panel.
 static inline void steps_product(Index rows, const float* a, Index lda, const float* b, Index words,
                                  float* c, Index ldc) {
-#if defined(INLAY_AMX)
-  amx_product<Element::kInt8, false, false>(rows, a, lda, b, words, c, ldc);
-#else
   MakeTileTable<false, kVectorRows>::kSteps[rows](a, lda, b, words, c, ldc);
-#endif
 }
+#endif
 
 // One panel's product as `args` (GemmArgs or VocabularyArgs) says.
 template <bool kFetch, typename Args>
@@ -461,8 +480,15 @@ static void gemm_gated(const GemmArgs& args, Index begin, Index end) {
   }
 }
 
+#if defined(INLAY_AMX)
+#include "backend/cpu/amx_gemm.inl"
+#endif
+
 static void gemm(const GemmArgs& args, Index begin, Index end) {
   [[maybe_unused]] const KernelSession session;
+#if defined(INLAY_AMX)
+  if (amx_gemm(args, begin, end)) return;
+#endif
   if (args.gated) return gemm_gated(args, begin, end);
   using A = VectorActivation;
   const Index panels = args.panels(kPanel);
@@ -486,7 +512,11 @@ static void gemm(const GemmArgs& args, Index begin, Index end) {
           finish_tile<A::kNone>(args, tile, row, rows, column, columns);
           break;
         case Activation::kGelu:
-          finish_tile<A::kGelu>(args, tile, row, rows, column, columns);
+          if (args.element == Element::kFp32) {
+            finish_tile<A::kGelu>(args, tile, row, rows, column, columns);
+          } else {
+            finish_tile<A::kGeluShort>(args, tile, row, rows, column, columns);
+          }
           break;
         case Activation::kGeluTanh:
           finish_tile<A::kGeluTanh>(args, tile, row, rows, column, columns);

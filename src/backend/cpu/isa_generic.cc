@@ -21,7 +21,7 @@ Index attention_scratch(const Kernels& kernels, Index head_size, Index positions
   const Index line = (positions + kernels.panel - 1) / kernels.panel * kernels.panel;
   return keys * attention_key_lines(head_size) + block * padded +
          2 * kernels.tile_rows * (block + kLanes) + kQueryBlock * padded +
-         2 * ((kQueryBlock + kLanes - 1) / kLanes * kLanes) +
+         2 * ((kQueryBlock + kLanes - 1) / kLanes * kLanes) + keys +
          (kernels.tile_rows + block) * (line + kLanes);
 }
 

@@ -205,6 +205,9 @@ struct Kernels {
   int int8_offset;
   // A negative weight w meets -x - 1 instead of x: sums start with the sizes of those weights.
   bool int8_complements;
+  // Narrow products go fastest tile of rows by tile of rows, each through all the weights that stay
+  // in the L2 cache meanwhile; else panel by panel, each through many rows.
+  bool keeps_weights;
   // Fused multiply-adds on registers alone, `rounds` of them in a row of independent ones; returns
   // the floating-point operations done. The ceiling that benchmarks compare with. `sink` holds 64
   // floats, all different.

@@ -12,8 +12,8 @@
 #include "backend/cpu/attention.inl"
 // clang-format on
 
-#define INLAY_KERNELS(name)                                                               \
-  {                                                                                       \
-    name, kTileRows, kPanel, gemm, norm, embed, prepare, attention, vocabulary_max, pool, \
-        normalize, add_rows, activate, narrow, V::kOffset, V::kComplements, peak          \
+#define INLAY_KERNELS(name)                                                                     \
+  {                                                                                             \
+    name, kTileRows, kPanel, gemm, norm, embed, prepare, attention, vocabulary_max, pool,       \
+        normalize, add_rows, activate, narrow, V::kOffset, V::kComplements, kKeepsWeights, peak \
   }

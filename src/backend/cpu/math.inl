@@ -9,16 +9,31 @@ using Reg = V::Reg;
 constexpr float kRoundMagic = 12582912.0F;
 constexpr float kLog2E = 1.44269504F;
 
-// 2^x for x in [-126, 126]; relative error below 2.5e-7.
+// What attention in int8 rounds probabilities to: so many steps make one.
+constexpr float kProbabilitySteps = 16383.0F;
+
+// 2^x for x in [-126, 126]; relative error below 2.5e-7, or, with fewer terms, 8e-5: what follows
+// then is a rounding to bf16 (half a step is 2e-3) or to kProbabilitySteps.
+struct ExactPower {
+  static constexpr int kDegree = 5;
+  static constexpr float kTerms[6] = {1.00000007F,   0.693146967F,   0.240221197F,
+                                      0.0555071327F, 0.00967554133F, 0.00132764715F};
+};
+struct ShortPower {
+  static constexpr int kDegree = 3;
+  static constexpr float kTerms[4] = {0.999928072F, 0.693260987F, 0.24261114F, 0.0551716707F};
+};
+struct StepsPower {  // ShortPower times kProbabilitySteps
+  static constexpr int kDegree = 3;
+  static constexpr float kTerms[4] = {16381.8216F, 11357.6948F, 3974.69831F, 903.877481F};
+};
+template <typename Power = ExactPower>
 static inline Reg exp2_of(Reg x) {
   const Reg shifted = V::add(x, V::set1(kRoundMagic));
   const Reg f = V::sub(x, V::sub(shifted, V::set1(kRoundMagic)));
-  Reg p = V::set1(0.00132764715F);
-  p = V::fma(p, f, V::set1(0.00967554133F));
-  p = V::fma(p, f, V::set1(0.0555071327F));
-  p = V::fma(p, f, V::set1(0.240221197F));
-  p = V::fma(p, f, V::set1(0.693146967F));
-  p = V::fma(p, f, V::set1(1.00000007F));
+  Reg p = V::set1(Power::kTerms[Power::kDegree]);
+#pragma GCC unroll 5
+  for (int i = Power::kDegree - 1; i >= 0; --i) p = V::fma(p, f, V::set1(Power::kTerms[i]));
   return V::scale_by(p, shifted);
 }
 
@@ -40,6 +55,20 @@ static inline Reg gelu_of(Reg x) {
   return V::sub(V::max(V::zero(), x), V::mul(t, q));
 }
 
+// The same where the result is rounded to bf16 or bytes next, by a polynomial of degree 9 on
+// [0, 4.5]: absolute error below 6e-5, relative below 1.2e-4 for positive x (bf16's half step is
+// 2e-3). 13 instructions instead of 21.
+static inline Reg gelu_short_of(Reg x) {
+  static constexpr float kMinusQ[] = {
+      -0.499941111F, 0.398957014F,   -0.00416097185F, -0.0492546111F,   -0.030247448F,
+      0.0384296849F, -0.0151429018F, 0.00301414123F,  -0.000309309835F, 1.30724675e-05F};
+  const Reg t = V::min(V::set1(4.5F), V::abs(x));
+  Reg q = V::set1(kMinusQ[9]);
+#pragma GCC unroll 9
+  for (int i = 8; i >= 0; --i) q = V::fma(q, t, V::set1(kMinusQ[i]));
+  return V::fma(t, q, V::max(V::zero(), x));
+}
+
 // x / (1 + e^-z). e^-z is the square of e^(-z/2), so that it reaches infinity and the result zero.
 static inline Reg sigmoid_times(Reg x, Reg z) {
   Reg half = V::mul(z, V::set1(-0.5F * kLog2E));
@@ -54,11 +83,12 @@ static inline Reg gelu_tanh_of(Reg x) {  // 1 + tanh(u) = 2 sigmoid(2 u)
   return sigmoid_times(x, V::mul(u, V::set1(1.59576912F)));
 }
 
-enum class VectorActivation { kNone, kGelu, kGeluTanh, kGeluQuick, kSilu, kRelu };
+enum class VectorActivation { kNone, kGelu, kGeluShort, kGeluTanh, kGeluQuick, kSilu, kRelu };
 
 template <VectorActivation kActivation>
 static inline Reg activate_reg(Reg x) {
   if constexpr (kActivation == VectorActivation::kGelu) return gelu_of(x);
+  if constexpr (kActivation == VectorActivation::kGeluShort) return gelu_short_of(x);
   if constexpr (kActivation == VectorActivation::kGeluTanh) return gelu_tanh_of(x);
   if constexpr (kActivation == VectorActivation::kGeluQuick)
     return sigmoid_times(x, V::mul(x, V::set1(1.702F)));

@@ -85,7 +85,68 @@ static inline void copy_row(const NormArgs& args, Index r) {
          args.scratch);
 }
 
+// norm_row of so many rows at once: a row's sums are chains of dependent additions, of which one
+// alone leaves most of a processor idle. Widths are multiples of 16.
+template <int kRows>
+static inline void norm_rows(const NormArgs& args, Index first) {
+  const float width = static_cast<float>(args.width);
+  const float* x[kRows];
+  float* out[kRows];
+  Row16 sum[kRows];
+#pragma GCC unroll 4
+  for (int q = 0; q < kRows; ++q) {
+    x[q] = args.input + (first + q) * args.ldi;
+    out[q] = args.out + (first + q) * args.ldo;
+    sum[q] = Row16::set1(0);
+  }
+  if (args.residual != nullptr) {
+    for (Index i = 0; i < args.width; i += kLanes) {
+#pragma GCC unroll 4
+      for (int q = 0; q < kRows; ++q) {
+        const Row16 v =
+            add(Row16::load(x[q] + i), Row16::load(args.residual + (first + q) * args.ldr + i));
+        v.store(out[q] + i);
+        sum[q] = add(sum[q], v);
+      }
+    }
+#pragma GCC unroll 4
+    for (int q = 0; q < kRows; ++q) x[q] = out[q];
+  } else if (!args.rms) {
+    for (Index i = 0; i < args.width; i += kLanes) {
+#pragma GCC unroll 4
+      for (int q = 0; q < kRows; ++q) sum[q] = add(sum[q], Row16::load(x[q] + i));
+    }
+  }
+  Row16 mean[kRows];
+  Row16 squares[kRows];
+#pragma GCC unroll 4
+  for (int q = 0; q < kRows; ++q) {
+    mean[q] = Row16::set1(args.rms ? 0 : sum_of(sum[q]) / width);
+    squares[q] = Row16::set1(0);
+  }
+  for (Index i = 0; i < args.width; i += kLanes) {
+#pragma GCC unroll 4
+    for (int q = 0; q < kRows; ++q) {
+      const Row16 d = sub(Row16::load(x[q] + i), mean[q]);
+      squares[q] = fma(d, d, squares[q]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int q = 0; q < kRows; ++q) {
+    const float scale = 1.0F / __builtin_sqrtf(sum_of(squares[q]) / width + args.eps);
+    ScaleRow apply{x[q], args.weight, args.bias, out[q], mean[q], Row16::set1(scale)};
+    for_each_16(args.width, apply);
+  }
+}
+
 static void norm(const NormArgs& args, Index row_begin, Index row_end) {
+  constexpr int kRows = V::kWidth >= 8 ? 4 : 2;
+  if (args.width % kLanes == 0) {
+    for (; row_begin + kRows <= row_end; row_begin += kRows) {
+      norm_rows<kRows>(args, row_begin);
+      for (Index r = row_begin; r < row_begin + kRows; ++r) copy_row(args, r);
+    }
+  }
   for (Index r = row_begin; r < row_end; ++r) {
     const float* x = args.input + r * args.ldi;
     float* out = args.out + r * args.ldo;
@@ -283,9 +344,24 @@ static inline void mix4(Reg& a, Reg& b, Reg& c, Reg& d) {
   d = V::sub(t, v);
 }
 
-// One register of each of kRuns runs, `gap` floats apart.
+// The largest size in a row, and a poison: zeros, or NaN once an element was not finite.
+struct LargestOfRow {
+  const float* x;
+  Row16 largest, poison;
+  inline void take(const Row16& v) {
+    for (int j = 0; j < Row16::kRegs; ++j) {
+      largest.reg[j] = V::max_size(v.reg[j], largest.reg[j]);
+      poison.reg[j] = V::fma(v.reg[j], V::zero(), poison.reg[j]);
+    }
+  }
+  inline void whole(Index i) { take(Row16::load(x + i)); }
+  inline void rest(Index i, Index n) { take(Row16::load_some(x + i, n)); }
+};
+
+// One register of each of kRuns runs, `gap` floats apart. Every result is a sum of all, so that one
+// shows what was not finite; one that overflows alone is the largest (round_to_bytes).
 template <int kRuns>
-static inline void mix_columns(const float* in, float* out, Index gap) {
+static inline void mix_columns(const float* in, float* out, Index gap, Reg* largest, Reg* poison) {
   Reg x[kRuns];
 #pragma GCC unroll 16
   for (int i = 0; i < kRuns; ++i) x[i] = V::load(in + i * gap);
@@ -297,39 +373,34 @@ static inline void mix_columns(const float* in, float* out, Index gap) {
   }
 #pragma GCC unroll 16
   for (int i = 0; i < kRuns; ++i) V::store(out + i * gap, x[i]);
+  *poison = V::fma(x[0], V::zero(), *poison);
+#pragma GCC unroll 4
+  for (int half = kRuns / 2; half > 0; half /= 2) {
+#pragma GCC unroll 8
+    for (int i = 0; i < half; ++i) x[i] = V::max_size(x[i], V::abs(x[i + half]));
+  }
+  *largest = V::max(x[0], *largest);
 }
 
 template <int kRuns>
-static inline void mix_runs_of(const float* row, Index run, float* out) {
+static inline void mix_runs_of(const float* row, Index run, float* out, LargestOfRow* seen) {
   if (run < V::kWidth) {  // shorter than a register: through copies
     alignas(64) float lines[kRuns * V::kWidth];
     for (Index i = 0; i < kRuns * V::kWidth; ++i) {
       const Index at = i % V::kWidth;
       lines[i] = at < run ? row[i / V::kWidth * run + at] : 0.0F;
     }
-    mix_columns<kRuns>(lines, lines, V::kWidth);
+    mix_columns<kRuns>(lines, lines, V::kWidth, &seen->largest.reg[0], &seen->poison.reg[0]);
     for (Index i = 0; i < kRuns * run; ++i) out[i] = lines[i / run * V::kWidth + i % run];
     return;
   }
   // The last registers may cover again what the ones before them did.
   for (Index i = 0; i < run; i += V::kWidth) {
     const Index at = i + V::kWidth <= run ? i : run - V::kWidth;
-    mix_columns<kRuns>(row + at, out + at, run);
+    mix_columns<kRuns>(row + at, out + at, run, &seen->largest.reg[0], &seen->poison.reg[0]);
   }
 }
 
-struct LargestOfRow {
-  const float* x;
-  Row16 largest, poison;  // poison: zeros, or NaN once an element was not finite
-  inline void take(const Row16& v) {
-    for (int j = 0; j < Row16::kRegs; ++j) {
-      largest.reg[j] = V::max(V::abs(v.reg[j]), largest.reg[j]);
-      poison.reg[j] = V::fma(v.reg[j], V::zero(), poison.reg[j]);
-    }
-  }
-  inline void whole(Index i) { take(Row16::load(x + i)); }
-  inline void rest(Index i, Index n) { take(Row16::load_some(x + i, n)); }
-};
 template <int kOffset>
 struct QuantizeRow {
   const float* x;
@@ -369,31 +440,50 @@ static inline void clear_tail(float* out, Index begin, Index end) {
   for (Index i = begin; i < end; ++i) bytes[i] = 0;
 }
 
-// A row as bytes (plus kOffset), in so many words; returns its scale.
+// A row, of which the largest size is known, as bytes (plus kOffset), in so many words; returns its
+// scale.
 template <int kOffset>
-static inline float round_to_bytes(const float* row, Index width, float* out, Index words) {
-  LargestOfRow largest{row, Row16::set1(0), Row16::set1(0)};
-  for_each_16(width, largest);
-  const float top = max_of(largest.largest);
+static inline float row_to_bytes(const LargestOfRow& seen, const float* row, Index width,
+                                 float* out, Index words) {
+  const float top = max_of(seen.largest);
   // Below the least normal number times 127 the inverse would be infinite: such a row is zeros.
   const bool some = top > 1e-35F;
-  QuantizeRow<kOffset> bytes{row, reinterpret_cast<std::uint8_t*>(out),
-                             V::set1(some ? 127.0F / top : 0.0F)};
-  for_each_16(width, bytes);
+  const Reg inverse = V::set1(some ? 127.0F / top : 0.0F);
+  auto* to = reinterpret_cast<std::uint8_t*>(out);
+  Index i = 0;
+#if defined(INLAY_AVX512)
+  for (; i + 64 <= width; i += 64) {
+    V::store_64_bytes<kOffset>(
+        to + i, V::mul(V::load(row + i), inverse), V::mul(V::load(row + i + 16), inverse),
+        V::mul(V::load(row + i + 32), inverse), V::mul(V::load(row + i + 48), inverse));
+  }
+#endif
+  QuantizeRow<kOffset> bytes{row + i, to + i, inverse};
+  for_each_16(width - i, bytes);
   clear_tail(out, width, 4 * words);
-  return (some ? top / 127.0F : 0.0F) + sum_of(largest.poison);
+  return (some ? top / 127.0F : 0.0F) + __builtin_fmaf(top, 0.0F, sum_of(seen.poison));
+}
+
+template <int kOffset>
+static inline float round_to_bytes(const float* row, Index width, float* out, Index words) {
+  LargestOfRow seen{row, Row16::set1(0), Row16::set1(0)};
+  for_each_16(width, seen);
+  return row_to_bytes<kOffset>(seen, row, width, out, words);
 }
 
 static void quantize(const float* row, Index width, float* out, float* scratch) {
+  const Index words = element_words(Element::kInt8, width);
+  LargestOfRow seen{row, Row16::set1(0), Row16::set1(0)};
   if (mix_runs(width) == 16) {
-    mix_runs_of<16>(row, width / 16, scratch);
+    mix_runs_of<16>(row, width / 16, scratch, &seen);
     row = scratch;
   } else if (mix_runs(width) == 4) {
-    mix_runs_of<4>(row, width / 4, scratch);
+    mix_runs_of<4>(row, width / 4, scratch, &seen);
     row = scratch;
+  } else {
+    for_each_16(width, seen);
   }
-  const Index words = element_words(Element::kInt8, width);
-  out[words] = round_to_bytes<V::kOffset>(row, width, out, words);
+  out[words] = row_to_bytes<V::kOffset>(seen, row, width, out, words);
 }
 
 static void narrow(Element element, const float* row, Index width, float* out, float* scratch) {

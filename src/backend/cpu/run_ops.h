@@ -29,7 +29,8 @@ struct ChunkRun {
   float* scratch;                          // this thread's
   std::span<const std::span<float>> outs;  // the whole batch's
   int rank = 0, team = 1;
-  Barrier* barrier = nullptr;  // of the team; unused when alone
+  Barrier* barrier = nullptr;    // of the team; unused when alone
+  double* op_seconds = nullptr;  // null, or a number an operation, to which its time is added
 };
 
 void run_ops(const ChunkRun& run);

@@ -77,6 +77,7 @@ class Runner {
   }
   // Rows of one unit of a GEMM over so many, `ld` floats each.
   Index gemm_rows(Index rows, Index ld) const;
+  void multiply_by_tiles(GemmArgs args) const;
   void meet() const {
     if (run_.team > 1) run_.barrier->wait();
   }

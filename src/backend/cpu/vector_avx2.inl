@@ -14,6 +14,8 @@ struct V {
   static inline Reg min(Reg a, Reg b) { return _mm256_min_ps(a, b); }
   static inline Reg max(Reg a, Reg b) { return _mm256_max_ps(a, b); }
   static inline Reg abs(Reg a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0F), a); }
+  // The size of a, or b, which is one, where that is larger or a is a NaN.
+  static inline Reg max_size(Reg a, Reg b) { return max(abs(a), b); }
   static inline Reg scale_by(Reg p, Reg t) {
     return _mm256_castsi256_ps(
         _mm256_add_epi32(_mm256_castps_si256(p), _mm256_slli_epi32(_mm256_castps_si256(t), 23)));
@@ -33,12 +35,15 @@ struct V {
   }
   static inline void touch(Reg& x) { asm volatile("" : "+x"(x)); }
   // out[j][i] = in[i][j] * factor for a square of kWidth.
+  // kScaled false: words, whatever they mean, without a factor.
+  template <bool kScaled = true>
   static inline void transpose_scaled(const float* in, Index ldi, float* out, Index ldo,
                                       float factor) {
     Reg x[8];
     Reg y[8];
 #pragma GCC unroll 8
-    for (int i = 0; i < 8; ++i) x[i] = mul(load(in + i * ldi), set1(factor));
+    for (int i = 0; i < 8; ++i)
+      x[i] = kScaled ? mul(load(in + i * ldi), set1(factor)) : load(in + i * ldi);
 #pragma GCC unroll 4
     for (int i = 0; i < 8; i += 2) {
       y[i] = _mm256_unpacklo_ps(x[i], x[i + 1]);

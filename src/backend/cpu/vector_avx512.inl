@@ -1,4 +1,5 @@
 // 16 floats in a register. Included twice: with INLAY_AVX512_VNNI for the table that has it.
+#define INLAY_AVX512 1
 struct V {
   using Reg = __m512;
   static constexpr int kWidth = 16;
@@ -14,6 +15,8 @@ struct V {
   static inline Reg min(Reg a, Reg b) { return _mm512_min_ps(a, b); }
   static inline Reg max(Reg a, Reg b) { return _mm512_max_ps(a, b); }
   static inline Reg abs(Reg a) { return _mm512_abs_ps(a); }
+  // The size of a, or b, which is one, where that is larger or a is a NaN.
+  static inline Reg max_size(Reg a, Reg b) { return _mm512_range_ps(a, b, 0xB); }
   static inline Reg scale_by(Reg p, Reg t) {
     return _mm512_castsi512_ps(
         _mm512_add_epi32(_mm512_castps_si512(p), _mm512_slli_epi32(_mm512_castps_si512(t), 23)));
@@ -36,12 +39,15 @@ struct V {
   static inline void touch(Reg& x) { asm volatile("" : "+v"(x)); }
   // out[j][i] = in[i][j] * factor for a square of kWidth: pairs of rows, then of pairs, then of
   // quarters.
+  // kScaled false: words, whatever they mean, without a factor.
+  template <bool kScaled = true>
   static inline void transpose_scaled(const float* in, Index ldi, float* out, Index ldo,
                                       float factor) {
     Reg x[16];
     Reg y[16];
 #pragma GCC unroll 16
-    for (int i = 0; i < 16; ++i) x[i] = mul(load(in + i * ldi), set1(factor));
+    for (int i = 0; i < 16; ++i)
+      x[i] = kScaled ? mul(load(in + i * ldi), set1(factor)) : load(in + i * ldi);
 #pragma GCC unroll 8
     for (int i = 0; i < 16; i += 2) {
       y[i] = _mm512_unpacklo_ps(x[i], x[i + 1]);
@@ -166,11 +172,30 @@ struct V {
         _mm512_srli_epi32(_mm512_mask_set1_epi32(up, nan, 0x7FC00000), 16));
   }
 #endif
+#if defined(INLAY_AVX512_BF16)
+  // The first in the low half.
+  static inline Int rounded_two(Reg first, Reg second) {
+    Int halves;
+    asm("vcvtne2ps2bf16 %1, %2, %0" : "=v"(halves) : "v"(first), "v"(second));
+    return halves;
+  }
+  static inline void store_two_halves(std::uint16_t* p, Reg first, Reg second) {
+    _mm512_storeu_si512(p, rounded_two(first, second));
+  }
+  static inline Reg pair_halves(Reg first, Reg second) {  // rounded together, then lanes in turns
+    alignas(64) static constexpr std::uint16_t kTurns[32] = {
+        0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+        8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    return _mm512_castsi512_ps(
+        _mm512_permutexvar_epi16(_mm512_load_si512(kTurns), rounded_two(first, second)));
+  }
+#else
   static inline Reg pair_halves(Reg first, Reg second) {
     const Int low = _mm512_cvtepu16_epi32(rounded(first));
     const Int high = _mm512_slli_epi32(_mm512_cvtepu16_epi32(rounded(second)), 16);
     return _mm512_castsi512_ps(_mm512_or_si512(low, high));
   }
+#endif
   static inline void store_halves(std::uint16_t* p, Reg x) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), rounded(x));
   }
@@ -181,6 +206,14 @@ struct V {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
                      _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(kPlus))));
   }
+  // Four registers rounded to nearest even, in [-127, 127], as bytes plus kPlus.
+  template <int kPlus>
+  static inline void store_64_bytes(std::uint8_t* p, Reg a, Reg b, Reg c, Reg d) {
+    const Int low = _mm512_packs_epi32(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b));
+    const Int high = _mm512_packs_epi32(_mm512_cvtps_epi32(c), _mm512_cvtps_epi32(d));
+    const Int bytes = pack_in_order(low, high);
+    _mm512_storeu_si512(p, _mm512_xor_si512(bytes, _mm512_set1_epi8(static_cast<char>(kPlus))));
+  }
 #if defined(INLAY_BYTE_PLANES)
   // Attention's probabilities: bits 7 to 13 and 0 to 6 of each lane, as bytes.
   static inline void store_planes(std::uint8_t* high, std::uint8_t* low, Reg x) {
@@ -190,6 +223,15 @@ struct V {
                      _mm512_cvtepi32_epi8(_mm512_and_si512(bits, seven)));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(high),
                      _mm512_cvtepi32_epi8(_mm512_and_si512(_mm512_srli_epi32(bits, 7), seven)));
+  }
+  // The same of four registers, rounded to nearest even, in [0, 16383].
+  static inline void store_64_planes(std::uint8_t* high, std::uint8_t* low, Reg a, Reg b, Reg c,
+                                     Reg d) {
+    const Int x = _mm512_packs_epi32(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b));
+    const Int y = _mm512_packs_epi32(_mm512_cvtps_epi32(c), _mm512_cvtps_epi32(d));
+    const Int seven = _mm512_set1_epi16(127);
+    _mm512_storeu_si512(high, pack_in_order(_mm512_srli_epi16(x, 7), _mm512_srli_epi16(y, 7)));
+    _mm512_storeu_si512(low, pack_in_order(_mm512_and_si512(x, seven), _mm512_and_si512(y, seven)));
   }
   // The low bytes of four registers' lanes as words.
   static inline Reg quad_bytes(Reg a, Reg b, Reg c, Reg d) {
@@ -205,6 +247,12 @@ struct V {
 #endif
 
  private:
+  // To bytes, two registers of 16 bits that were packed from two each. Packing goes by quarters of
+  // registers: a quarter has four bytes of each of the four.
+  static inline Int pack_in_order(Int low, Int high) {
+    const Int order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    return _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high));
+  }
   template <int kMask>
   static inline Reg pairs(Reg a, Reg b) {
     return _mm512_shuffle_ps(a, b, kMask);

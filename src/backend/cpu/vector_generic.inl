@@ -35,6 +35,8 @@ struct V {
     constexpr std::int32_t kMask = 0x7FFFFFFF;
     return reinterpret_cast<Reg>(reinterpret_cast<Bits>(a) & Bits{kMask, kMask, kMask, kMask});
   }
+  // The size of a, or b, which is one, where that is larger or a is a NaN.
+  static inline Reg max_size(Reg a, Reg b) { return max(abs(a), b); }
   static inline Reg scale_by(Reg p, Reg t) {
     typedef std::uint32_t Word __attribute__((vector_size(16)));
     return reinterpret_cast<Reg>(reinterpret_cast<Word>(p) + (reinterpret_cast<Word>(t) << 23));
@@ -58,9 +60,14 @@ struct V {
   static inline void touch(Reg& x) { asm volatile("" : "+m"(x)); }
 #endif
   // out[j][i] = in[i][j] * factor for a square of kWidth.
+  // kScaled false: words, whatever they mean, without a factor.
+  template <bool kScaled = true>
   static inline void transpose_scaled(const float* in, Index ldi, float* out, Index ldo,
                                       float factor) {
     for (int i = 0; i < kWidth; ++i) {
+      for (int j = 0; j < kWidth && !kScaled; ++j)
+        __builtin_memcpy(out + j * ldo + i, in + i * ldi + j, sizeof(float));
+      if (!kScaled) continue;
       for (int j = 0; j < kWidth; ++j) out[j * ldo + i] = in[i * ldi + j] * factor;
     }
   }

@@ -16,6 +16,8 @@ struct V {
   static inline Reg min(Reg a, Reg b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
   static inline Reg max(Reg a, Reg b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
   static inline Reg abs(Reg a) { return vabsq_f32(a); }
+  // The size of a, or b, which is one, where that is larger or a is a NaN.
+  static inline Reg max_size(Reg a, Reg b) { return max(abs(a), b); }
   static inline Reg scale_by(Reg p, Reg t) {
     return vreinterpretq_f32_u32(
         vaddq_u32(vreinterpretq_u32_f32(p), vshlq_n_u32(vreinterpretq_u32_f32(t), 23)));
@@ -34,11 +36,16 @@ struct V {
   }
   static inline void touch(Reg& x) { asm volatile("" : "+w"(x)); }
   // out[j][i] = in[i][j] * factor for a square of kWidth.
+  // kScaled false: words, whatever they mean, without a factor.
+  template <bool kScaled = true>
   static inline void transpose_scaled(const float* in, Index ldi, float* out, Index ldo,
                                       float factor) {
-    const Reg f = set1(factor);
-    const float32x4x2_t a = vtrnq_f32(mul(load(in), f), mul(load(in + ldi), f));
-    const float32x4x2_t b = vtrnq_f32(mul(load(in + 2 * ldi), f), mul(load(in + 3 * ldi), f));
+    Reg x[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i)
+      x[i] = kScaled ? mul(load(in + i * ldi), set1(factor)) : load(in + i * ldi);
+    const float32x4x2_t a = vtrnq_f32(x[0], x[1]);
+    const float32x4x2_t b = vtrnq_f32(x[2], x[3]);
     store(out, vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0])));
     store(out + ldo, vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1])));
     store(out + 2 * ldo, vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0])));

@@ -10,6 +10,7 @@
 #include <cuda.h>
 
 #include <algorithm>
+#include <type_traits>
 
 #include "backend/cuda/device/barrier.cuh"
 #include "backend/cuda/device/gemm_sm90.h"
@@ -127,14 +128,6 @@ __device__ inline void copy_stages(const Sm90Args& args, const CUtensorMap* in,
 }
 
 template <typename T>
-__device__ inline std::uint32_t packed_pair(float a, float b, T zero) {
-  return pair_of(a, b, zero);
-}
-__device__ inline std::uint32_t packed_pair(float a, float b, __nv_fp8_e4m3) {
-  return e4m3_pair(a, b);
-}
-
-template <typename T>
 __device__ inline float bias_at(const void* bias, int column, T) {
   return to_float(static_cast<const T*>(bias)[column]);
 }
@@ -142,90 +135,145 @@ __device__ inline float bias_at(const void* bias, int column, __nv_fp8_e4m3) {
   return static_cast<const float*>(bias)[column];
 }
 
-// A group's biases and scales of its next tile; read behind the barriers of finish_tile().
+// What a group's tile adds to its columns' sums and, of 8-bit floats, multiplies them with; halved
+// and scaled as GELU wants it. A thread asks for its share before the tile is multiplied and lays
+// it out behind it: [kColumns] to add, [kColumns] factors.
 template <typename In, int kColumns>
-__device__ inline void load_ends(const Sm90Args& args, float* ends, int column, int thread) {
-  for (int c = thread; c < kColumns; c += kGroup) {
-    const bool inside = column + c < args.columns;
-    ends[c] = inside && args.bias != nullptr ? bias_at(args.bias, column + c, In{}) : 0.0F;
-    if (sizeof(In) == 1) ends[kColumns + c] = inside ? args.scales[column + c] : 0.0F;
-  }
-}
+struct Ends {
+  static constexpr int kEach = (kColumns + kGroup - 1) / kGroup;
+  float shift[kEach], factor[kEach];
 
-// Bias, activation and rounding of a tile, kPart columns at a time. With GELU one round of code for
-// all of them, the sums moved down by a part after each: written out whole it would not fit the
-// instruction cache.
+  __device__ Ends(const Sm90Args& args, int column, float by, int thread) {
+#pragma unroll
+    for (int i = 0; i < kEach; ++i) {
+      const int c = thread + i * kGroup;
+      const bool inside = c < kColumns && column + c < args.columns;
+      shift[i] = inside && args.bias != nullptr ? by * bias_at(args.bias, column + c, In{}) : 0.0F;
+      factor[i] = sizeof(In) == 1 && inside ? by * args.scales[column + c] : 0.0F;
+    }
+  }
+  __device__ void lay_out(float* ends, int group, int thread) const {
+#pragma unroll
+    for (int i = 0; i < kEach; ++i) {
+      const int c = thread + i * kGroup;
+      if (c >= kColumns) continue;
+      ends[c] = shift[i];
+      if (sizeof(In) == 1) ends[kColumns + c] = factor[i];
+    }
+    named_sync(3 + group, kGroup);
+  }
+};
+
+// Sixteen columns of a tile go to shared memory as the store expects them: rows of 64 bytes,
+// swizzled. x[8 i + 4 j + k]: of columns 8 i on, rows 64 j on, what wgmma gives a thread.
+template <typename Out>
+struct Panel {
+  int place;
+  __device__ Panel(int warp, int lane)
+      : place((warp * 16 + lane % 16) * kPanelBytes + (lane / 16 ^ lane % 8 / 2) * 16) {}
+  __device__ void store(std::uint32_t panel, int column, const float (&x)[16]) const {
+#pragma unroll
+    for (int j = 0; j < 2; ++j) {
+      const std::uint32_t words[4] = {pair_of(x[4 * j], x[4 * j + 1], Out{}),
+                                      pair_of(x[4 * j + 2], x[4 * j + 3], Out{}),
+                                      pair_of(x[8 + 4 * j], x[8 + 4 * j + 1], Out{}),
+                                      pair_of(x[8 + 4 * j + 2], x[8 + 4 * j + 3], Out{})};
+      store_matrices(panel + j * 64 * kPanelBytes + (place ^ column / 8 * 16), words);
+    }
+  }
+};
+template <>
+struct Panel<__nv_fp8_e4m3> {
+  int place, turn;
+  __device__ Panel(int warp, int lane)
+      : place((warp * 16 + lane / 4) * kPanelBytes + lane % 4 * 2), turn(lane / 8) {}
+  __device__ void store(std::uint32_t panel, int column, const float (&x)[16]) const {
+    const std::uint32_t to = panel + place + (column / 16 ^ turn) * 16;
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+      const std::uint32_t bits = e4m3_pair(x[2 * i], x[2 * i + 1]);
+      const int at = (i / 2 % 2 * 64 + i % 2 * 8) * kPanelBytes + i / 4 * 8;
+      asm volatile("st.shared.b16 [%0], %1;\n" ::"r"(to + at), "h"(static_cast<std::uint16_t>(bits))
+                   : "memory");
+    }
+  }
+};
+
+// Bias, activation and rounding of a tile, sixteen columns at a time. The group that multiplies
+// meanwhile takes half of the registers' ports, so an instruction here costs two cycles. Where GELU
+// written out for all columns would not fit the instruction cache there is one round of code for
+// kPart of them, the sums moved down by a part after each.
 template <typename In, typename Out, bool kGelu, int kColumns>
 __device__ inline void finish_tile(const Sm90Args& args, const CUtensorMap* out_map,
                                    float (&sums)[2][kColumns / 2], const float* ends,
                                    std::uint32_t buffers, int row, int column, int group,
                                    int thread) {
   using Shape = TileShape<kColumns>;
-  constexpr int kPart = 32;
-  constexpr int kPanelColumns = kPanelBytes / static_cast<int>(sizeof(Out));
-  static_assert(kColumns / kPanelColumns % Shape::kBuffers == 0 && kPanelColumns % kPart == 0);
-  const int warp = thread / kWarp;
+  constexpr bool kSmall = sizeof(Out) == 1;
+  constexpr bool kLong = kGelu && sizeof(Out) == 2 && !std::is_same_v<Out, __nv_bfloat16>;
+  constexpr int kPart = kGelu && kSmall ? 64 : kLong ? kColumns / 2 : kColumns;
+  constexpr int kPanel = kPanelBytes / static_cast<int>(sizeof(Out));
+  constexpr int kBatch = 16;
+  static_assert(kColumns / kPanel % Shape::kBuffers == 0 && kPart % kPanel == 0);
   const int lane = thread % kWarp;
-  const float out_scale = sizeof(Out) == 1 ? *args.out_scale : 1.0F;
-  const int my_row = warp * 16 + lane / 4;  // and 8, 64 and 72 below it: of one place in a swizzle
-  const std::uint32_t my_place = my_row * kPanelBytes + lane % 4 * (sizeof(Out) == 1 ? 2 : 4);
-  const int turn = my_row / 2 % 4;
-  int buffer = 0;
-#pragma unroll(kGelu ? 1 : kColumns / kPart)
-  for (int first = 0; first < kColumns; first += kPart) {
-    if (first % kPanelColumns == 0) {
-      if (thread == 0)
-        asm volatile("cp.async.bulk.wait_group.read %0;\n" ::"n"(Shape::kBuffers - 1) : "memory");
-      named_sync(3 + group, kGroup);
+  const Panel<Out> to(thread / kWarp, lane);
+  const float unit = kGelu && kSmall ? 1.0F / *args.out_scale : 1.0F;
+  const float linear = kGeluLinear * unit;
+  const float cubic = kGeluCubic * unit * unit * unit;
+  float2 shift[2];
+  float2 factor[2] = {};
+  const auto ask = [&](int c) {
+#pragma unroll
+    for (int i = 0; i < 2; ++i) {
+      const float* end = ends + c + 8 * i + lane % 4 * 2;
+      shift[i] = *reinterpret_cast<const float2*>(end);
+      if (sizeof(In) == 1) factor[i] = *reinterpret_cast<const float2*>(end + kColumns);
     }
-    const std::uint32_t panel = buffers + buffer * Shape::kBufferBytes;
+  };
+  ask(0);
+  int buffer = 0;
+#pragma unroll 1
+  for (int first = 0; first < kColumns; first += kPart) {
 #pragma unroll
-    for (int n = 0; n < kPart / 8; ++n) {
-      const float* end = ends + first + n * 8 + lane % 4 * 2;
-      const float2 bias = *reinterpret_cast<const float2*>(end);
-      float2 scale{};
-      if (sizeof(In) == 1) scale = *reinterpret_cast<const float2*>(end + kColumns);
-      float x[8];  // four rows, two columns
+    for (int c = 0; c < kPart; c += kBatch) {
+      if (c % kPanel == 0) {
+        if (thread == 0)
+          asm volatile("cp.async.bulk.wait_group.read %0;\n" ::"n"(Shape::kBuffers - 1) : "memory");
+        named_sync(3 + group, kGroup);
+      }
+      const std::uint32_t panel = buffers + buffer * Shape::kBufferBytes;
+      float x[16];
 #pragma unroll
-      for (int i = 0; i < 8; ++i) {
-        const float sum = sums[i / 4][4 * n + i % 4];
-        const float shift = i % 2 == 0 ? bias.x : bias.y;
-        x[i] = sizeof(In) == 1 ? __fmaf_rn(sum, i % 2 == 0 ? scale.x : scale.y, shift)
-                               : __fadd_rn(sum, shift);
+      for (int i = 0; i < 16; ++i) {
+        const float sum = sums[i / 4 % 2][(c + i / 8 * 8) / 2 + i % 4];
+        const float more = i % 2 == 0 ? shift[i / 8].x : shift[i / 8].y;
+        const float by = i % 2 == 0 ? factor[i / 8].x : factor[i / 8].y;
+        x[i] = sizeof(In) == 1 ? __fmaf_rn(sum, by, more)
+               : kGelu         ? __fmaf_rn(sum, 0.5F, more)
+                               : __fadd_rn(sum, more);
       }
-      if (kGelu && sizeof(Out) == 1) {
-        gelu_8(x, out_scale);
-      } else if (kGelu) {
-        gelu_16(x);
+      ask(min(first + c + kBatch, kColumns - kBatch));  // of the next sixteen
+      if constexpr (kGelu && kSmall) {
+        gelu_of_half(x, linear, cubic);
+      } else if constexpr (kGelu) {
+        gelu_of_half(x, Out{});
       }
-#pragma unroll
-      for (int r = 0; r < 4; ++r) {
-        // Rows of 64 bytes, swizzled as the store expects them.
-        const std::uint32_t bits = packed_pair(x[2 * r], x[2 * r + 1], Out{});
-        const std::uint32_t at = panel + my_place + (r / 2 * 64 + r % 2 * 8) * kPanelBytes;
-        if (sizeof(Out) == 1) {
-          const int chunk = first % kPanelColumns / 16 + n / 2;
-          asm volatile("st.shared.b16 [%0], %1;\n" ::"r"(at + (chunk ^ turn) * 16 + n % 2 * 8),
-                       "h"(static_cast<std::uint16_t>(bits)));
-        } else {
-          asm volatile("st.shared.b32 [%0], %1;\n" ::"r"(at + (n ^ turn) * 16), "r"(bits));
-        }
+      to.store(panel, c % kPanel, x);
+      if ((c + kBatch) % kPanel != 0) continue;
+      asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory");
+      named_sync(3 + group, kGroup);
+      if (thread == 0) {
+        const int at = column + first + c + kBatch - kPanel;
+        if (at < args.columns) store_tile(out_map, panel, at, row);
+        asm volatile("cp.async.bulk.commit_group;\n" ::: "memory");
       }
+      if (++buffer == Shape::kBuffers) buffer = 0;
     }
 #pragma unroll
     for (int m = 0; m < 2; ++m) {
 #pragma unroll
       for (int i = 0; i + kPart / 2 < kColumns / 2; ++i) sums[m][i] = sums[m][i + kPart / 2];
     }
-    if ((first + kPart) % kPanelColumns != 0) continue;
-    asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory");
-    named_sync(3 + group, kGroup);
-    if (thread == 0) {
-      const int at = column + first + kPart - kPanelColumns;
-      if (at < args.columns) store_tile(out_map, panel, at, row);
-      asm volatile("cp.async.bulk.commit_group;\n" ::: "memory");
-    }
-    if (++buffer == Shape::kBuffers) buffer = 0;
   }
 }
 
@@ -278,9 +326,10 @@ __global__ void INLAY_CLUSTER __launch_bounds__(kSm90Threads, 1)
     int tile = static_cast<int>(blockIdx.x) / kCluster + group * clusters;
     int step = group * args.depth_steps;
     bool first = group == 0;
+    const float by = !kGelu ? 1.0F : sizeof(Out) == 1 ? 0.5F * *args.out_scale : 0.5F;
     for (; tile < args.tiles; tile += 2 * clusters, step += args.depth_steps) {
       const int column = tile % args.column_tiles * kColumns;
-      load_ends<In, kColumns>(args, ends, column, thread);
+      const Ends<In, kColumns> of_tile(args, column, by, thread);
       float sums[2][kColumns / 2];
       if (!first) named_sync(1 + group, 2 * kGroup);
       first = false;
@@ -309,6 +358,7 @@ __global__ void INLAY_CLUSTER __launch_bounds__(kSm90Threads, 1)
       wgmma_wait<0>();
       if (thread < kCluster) barrier_arrive(empty + 8 * ((step - 1) % Shape::kStages), thread);
       const int row = (tile / args.column_tiles * kCluster + rank) * kTileRows;
+      of_tile.lay_out(ends, group, thread);
       finish_tile<In, Out, kGelu, kColumns>(args, &out, sums, ends, buffers, row, column, group,
                                             thread);
     }

@@ -114,7 +114,7 @@ __global__ void __launch_bounds__(kRows * 4) small_kernel(const SmallArgs args) 
     const float bias = biased ? to_float(static_cast<const T*>(args.bias)[column]) : 0.0F;
     sums[c] = __fadd_rn(sums[c], bias);
   }
-  if (args.gelu) gelu_16(sums);
+  if (args.gelu) gelu_16<T>(sums);
 #pragma unroll
   for (int c = 0; c < 4; ++c) {
     const int column = column0 + lane / 4 + c / 2 * 8;

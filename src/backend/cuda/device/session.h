@@ -172,6 +172,7 @@ struct Session {
   struct Stage {
     PinnedMemory inputs, outputs;
     cudaEvent_t done = nullptr;
+    std::int64_t short_texts = 0;  // of a submission that short_text runs
   };
   Stage stages[kStages];
   // A shape's submission as one launch, copies included: of small batches, which would wait for the

@@ -259,6 +259,7 @@ std::int64_t ShortText::Plan::lay_out(std::int64_t tokens, ShortArgs* to) const 
     to->x_at = take(rows * to->x_stride * 2);
     to->tiles_at = take(3 * rows * (head_size + kGap) * 2);
     to->pooled_at = take(args.hidden * std::int64_t{sizeof(float)});
+    to->ends_at = take(kEndSlots * std::int64_t{EndPlaces{args.hidden}.bytes()});
     to->flow_at = take(to->flow_slots * std::int64_t{to->multiplying} * kPairWindowBytes);
     to->ring_at = static_cast<std::int32_t>(end);
     to->slots = static_cast<std::int32_t>(
@@ -340,6 +341,10 @@ void ShortText::run(const Launch& launch, const std::int32_t* inputs, char* outp
   std::copy_n(inputs + launch.at.pool_begin, texts, args.pool_begin);
   std::copy_n(inputs + launch.at.key_counts, texts, args.key_counts);
   args.result = reinterpret_cast<float*>(outputs + plan.result_offset);
+  for (std::size_t text = 0; text < texts; ++text) {
+    std::fill_n(reinterpret_cast<std::uint32_t*>(args.result) + text * args.ld_result,
+                args.result_width, kAbsent);
+  }
   const int turn = plan.turn;
   plan.turn ^= 1;
   args.flow = static_cast<char*>(plan.flows[turn].data);
@@ -361,6 +366,18 @@ void ShortText::run(const Launch& launch, const std::int32_t* inputs, char* outp
   config.attrs = attributes;
   config.numAttrs = 2;
   check(cudaLaunchKernelEx(&config, plan.kernel, args), "starting a short batch");
+}
+
+// NaN comes out of a GPU's arithmetic with its sign clear, so no result is kAbsent.
+bool ShortText::come(const char* outputs, std::int64_t texts) const {
+  const auto* words =
+      reinterpret_cast<const volatile std::uint32_t*>(outputs + plan_->result_offset);
+  for (std::int64_t text = texts - 1; text >= 0; --text) {
+    for (std::int64_t i = plan_->args.result_width - 1; i >= 0; --i) {
+      if (words[text * plan_->args.ld_result + i] == kAbsent) return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace inlay::backend::cuda

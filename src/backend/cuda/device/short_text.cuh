@@ -29,7 +29,8 @@ inline constexpr int kWindow = kDeep / 32;  // fragments of a window
 inline constexpr std::uint32_t kAbsent = 0xFFFFFFFFU;
 inline constexpr int kMostFlowSlots =
     3;  // of a window of fragments each; two where memory is short
-inline constexpr int kBarriers = 2 * kMostSlots + 2 * kMostFlowSlots + 2;
+inline constexpr int kEndSlots = 2;
+inline constexpr int kBarriers = 2 * kMostSlots + 2 * kMostFlowSlots + 2 + 2 * kEndSlots;
 inline constexpr int kPairWindowBytes = 2 * kWindow * 32 * kFragmentBytes;  // of two octets
 inline constexpr int kBatch = 8;            // fragments that a warp asks for at a time
 inline constexpr int kMostTries = 1 << 22;  // over a second
@@ -46,6 +47,17 @@ struct FlowPlaces {
 struct ShortHalf {
   const void *rows_weight, *rows_bias, *flow_weight, *flow_bias;
   NormTail norm;
+};
+
+// What a block needs of half a layer beside weights, copied ahead: factors and biases of the norm,
+// fp32, and the biases of its units. Bytes from the start; `hidden` is a multiple of 32.
+struct EndPlaces {
+  static constexpr int kUnitBytes = kUnit * 2;
+  int hidden;
+  constexpr int norm_bias() const { return hidden * 4; }
+  constexpr int rows_bias() const { return 2 * hidden * 4; }
+  constexpr int flow_bias() const { return rows_bias() + kMostUnits * kUnitBytes; }
+  constexpr int bytes() const { return flow_bias() + kUnitBytes; }
 };
 
 enum class ShortPool : std::int32_t { kFirst, kLast, kMean };
@@ -67,7 +79,7 @@ struct ShortArgs {
   std::int32_t cluster;              // blocks
   std::int32_t split, split_octets;  // blocks that share a unit of a product of the flow
   std::int32_t multiplying;  // warps that multiply those; the others bring what is multiplied
-  std::int32_t slots, flow_slots, x_stride, halves_at, x_at, tiles_at, pooled_at, flow_at,
+  std::int32_t slots, flow_slots, x_stride, halves_at, x_at, tiles_at, pooled_at, ends_at, flow_at,
       ring_at;  // of shared memory, in bytes
   std::int32_t result_width;
   ShortPool pool;

@@ -29,6 +29,8 @@ class ShortText {
   // Batches one after the other on one stream. `inputs` is read before this returns; `outputs`,
   // laid out as Block::kOutputs, is page-locked memory that the kernel writes.
   void run(const Launch& launch, const std::int32_t* inputs, char* outputs);
+  // Whether all results of a batch of that many texts have come: sooner than its kernel ends.
+  bool come(const char* outputs, std::int64_t texts) const;
 
  private:
   struct Plan;

@@ -54,9 +54,40 @@ __device__ inline void copy_units(Ring* ring, const void* weight, int ld, int de
   }
 }
 
+// What else the block needs of half a layer.
+__device__ inline void copy_ends(const ShortArgs& args, Ring* ends, const ShortHalf& half,
+                                 int units, int lane) {
+  const EndPlaces at{args.hidden};
+  const int unit = flow_unit(args);
+  ends->wait_empty();
+  if (lane == 0) {
+    const std::uint32_t to = ends->address();
+    const std::uint32_t full = ends->full + 8 * ends->slot;
+    const bool flow = half.flow_bias != nullptr && unit >= 0;
+    const int norm = args.hidden * 4;
+    const int kUnitBytes = EndPlaces::kUnitBytes;
+    barrier_expect(
+        full, (half.norm.weight != nullptr ? norm : 0) + (half.norm.bias != nullptr ? norm : 0) +
+                  (half.rows_bias != nullptr ? units * kUnitBytes : 0) + (flow ? kUnitBytes : 0));
+    if (half.norm.weight != nullptr) copy_bytes(to, half.norm.weight, norm, full);
+    if (half.norm.bias != nullptr) copy_bytes(to + at.norm_bias(), half.norm.bias, norm, full);
+    for (int i = 0; i < units && half.rows_bias != nullptr; ++i) {
+      const int first = static_cast<int>(blockIdx.x) + i * static_cast<int>(gridDim.x);
+      copy_bytes(to + at.rows_bias() + i * kUnitBytes,
+                 static_cast<const char*>(half.rows_bias) + first * kUnitBytes, kUnitBytes, full);
+    }
+    if (flow) {
+      copy_bytes(to + at.flow_bias(), static_cast<const char*>(half.flow_bias) + unit * kUnitBytes,
+                 kUnitBytes, full);
+    }
+  }
+  __syncwarp();
+  ends->advance();
+}
+
 template <typename T>
 __device__ inline void copy_weights(const ShortArgs& args, const ShortHalf* halves, Ring ring,
-                                    int lane) {
+                                    Ring ends, int lane) {
   const int block = static_cast<int>(blockIdx.x);
   const int of_flow = flow_unit(args);
   const int count = 2 * args.layer_count;
@@ -66,13 +97,14 @@ __device__ inline void copy_weights(const ShortArgs& args, const ShortHalf* halv
   for (int i = 0; i < count; ++i) {
     const ShortHalf& half = halves[i];
     const bool second = i % 2 != 0;
+    const int rows_units = units_of(second ? args.middle : args.qkv_columns);
+    copy_ends(args, &ends, half, rows_units, lane);
 #pragma unroll 1
     for (int flow = 0; flow < 2; ++flow) {
       const void* weight = flow != 0 ? half.flow_weight : half.rows_weight;
       const int depth = flow == 0 ? args.hidden : second ? args.middle : args.context;
       const int ld = flow == 0 ? args.ld_hidden : second ? args.ld_middle : args.ld_context;
-      const int units =
-          flow != 0 ? (of_flow < 0 ? 0 : 1) : units_of(second ? args.middle : args.qkv_columns);
+      const int units = flow != 0 ? (of_flow < 0 ? 0 : 1) : rows_units;
       copy_units<T>(&ring, weight, ld, depth, flow != 0 ? of_flow : block, units, lane);
     }
     // The next launch's flow, a piece at a time.
@@ -97,7 +129,7 @@ __device__ inline void finish(const float (&sums)[2][4], const float (&bias)[2],
   float x[8];
 #pragma unroll
   for (int i = 0; i < 8; ++i) x[i] = __fadd_rn(sums[i / 4][i % 4], bias[i / 2 % 2]);
-  if (gelu) gelu_16(x);
+  if (gelu) gelu_16<T>(x);
   // Lanes four apart have neighbouring columns of the same two tokens: each takes one token.
   const int odd = lane / 4 & 1;
   const int column = column0 + lane / 8 * 2;
@@ -126,20 +158,18 @@ __device__ inline void finish(const float (&sums)[2][4], const float (&bias)[2],
   }
 }
 
+// Of a unit, from shared memory; null: none.
 template <typename T>
-__device__ inline void load_bias(float (&bias)[2], const void* from, int column0, int lane) {
+__device__ inline void load_bias(float (&bias)[2], const T* from, int lane) {
 #pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    bias[half] = from == nullptr
-                     ? 0.0F
-                     : to_float(static_cast<const T*>(from)[column0 + half * 8 + lane / 4]);
-  }
+  for (int half = 0; half < 2; ++half)
+    bias[half] = from == nullptr ? 0.0F : to_float(from[half * 8 + lane / 4]);
 }
 
 // A product of the rows that the block holds. A warp has one unit and two octets.
 template <typename T>
 __device__ inline void product_of_rows(const ShortArgs& args, Ring* ring, const T* x, int columns,
-                                       const void* bias_from, bool gelu, const Target& target,
+                                       const T* bias_from, bool gelu, const Target& target,
                                        int warp, int lane) {
   forget(lane);
   const int units = units_of(columns);
@@ -150,8 +180,6 @@ __device__ inline void product_of_rows(const ShortArgs& args, Ring* ring, const 
   const int step = units == 1 ? kDeep : kDeep / 2;
   const int stride = step + kGap;
   const int column0 = (static_cast<int>(blockIdx.x) + unit * static_cast<int>(gridDim.x)) * kUnit;
-  float bias[2] = {};
-  if (active) load_bias<T>(bias, bias_from, column0, lane);
   float sums[2][4] = {};
   const std::uint32_t weights =
       static_cast<std::uint32_t>((unit * kUnit + lane % 16) * stride + lane / 16 * 8) * 2;
@@ -173,7 +201,10 @@ __device__ inline void product_of_rows(const ShortArgs& args, Ring* ring, const 
     }
     ring->emptied(lane);
   }
-  if (active) finish<T>(sums, bias, gelu, target, column0, 2 * pair, args.tokens, lane);
+  if (!active) return;
+  float bias[2];
+  load_bias(bias, bias_from == nullptr ? nullptr : bias_from + unit * kUnit, lane);
+  finish<T>(sums, bias, gelu, target, column0, 2 * pair, args.tokens, lane);
 }
 
 // A product of fragments in the flow: some warps bring windows of them into shared memory, the
@@ -238,7 +269,7 @@ __device__ inline void bring_flow(const ShortArgs& args, Ring* ring, Ring* windo
 
 template <typename T>
 __device__ inline void product_of_flow(const ShortArgs& args, Ring* ring, Ring* windows,
-                                       const char* from, int depth, const void* bias_from,
+                                       const char* from, int depth, const T* bias_from,
                                        const Target& target, int warp, int lane) {
   forget(lane);
   const int unit = flow_unit(args);
@@ -252,8 +283,6 @@ __device__ inline void product_of_flow(const ShortArgs& args, Ring* ring, Ring* 
     bring_flow(args, ring, windows, product, first_octet, warp - args.multiplying, lane);
     return;
   }
-  float bias[2];
-  load_bias<T>(bias, bias_from, unit * kUnit, lane);
   float sums[2][4] = {};
   const std::uint32_t weights =
       static_cast<std::uint32_t>(lane % 16 * (kDeep + kGap) + lane / 16 * 8) * 2;
@@ -280,6 +309,8 @@ __device__ inline void product_of_flow(const ShortArgs& args, Ring* ring, Ring* 
     windows->emptied(lane);
   }
   const int end = min(args.tokens, (first_octet + args.split_octets) * 8);
+  float bias[2];
+  load_bias(bias, bias_from, lane);
   finish<T>(sums, bias, false, target, unit * kUnit, first_octet + 2 * warp, end, lane);
 }
 
@@ -376,8 +407,8 @@ __device__ inline void attention(const ShortArgs& args, const char* qkv, char* c
 // instruction cache does not hold waits for memory.
 template <typename T, int kParts, int kSize>
 __device__ inline void compute(const ShortArgs& args, const ShortHalf* halves, Ring ring,
-                               Ring windows, Rows<T> rows, T* tiles, float* pooled, int warp,
-                               int lane) {
+                               Ring windows, Ring ends, Rows<T> rows, T* tiles, float* pooled,
+                               const unsigned char* ends_memory, int warp, int lane) {
   embed<T, kParts>(args, &rows, warp, lane);
   const int count = 2 * args.layer_count;
 #pragma unroll 1
@@ -386,16 +417,30 @@ __device__ inline void compute(const ShortArgs& args, const ShortHalf* halves, R
     const bool second = i % 2 != 0;
     char* flow = args.flow + i / 2 * args.at.layer;
     const int columns = second ? args.middle : args.qkv_columns;
+    const EndPlaces places{args.hidden};
+    const unsigned char* end = ends_memory + ends.slot * ends.slot_bytes;
+    const auto of_end = [&](const void* there, int at) {
+      return there == nullptr ? nullptr : end + at;
+    };
+    ends.wait_full();
     const Target made{flow + (second ? args.at.up : args.at.qkv), columns, second};
-    product_of_rows<T>(args, &ring, rows.x, columns, half.rows_bias, second, made, warp, lane);
+    product_of_rows<T>(args, &ring, rows.x, columns,
+                       reinterpret_cast<const T*>(of_end(half.rows_bias, places.rows_bias())),
+                       second, made, warp, lane);
     if (!second) attention<T, kSize>(args, made.to, flow + args.at.context, tiles, warp, lane);
     const Target sum{flow + (second ? args.at.down : args.at.out), args.hidden, false};
     product_of_flow<T>(args, &ring, &windows, flow + (second ? args.at.up : args.at.context),
-                       second ? args.middle : args.context, half.flow_bias, sum, warp, lane);
+                       second ? args.middle : args.context,
+                       reinterpret_cast<const T*>(of_end(half.flow_bias, places.flow_bias())), sum,
+                       warp, lane);
     // Behind the last layer are needed: the clusters that pool, whole.
     const int cluster_begin = static_cast<int>(blockIdx.x) / args.cluster * args.cluster;
     if (i + 1 == count && cluster_begin >= args.texts) return;
-    add_and_norm<T, kParts>(args, sum.to, half.norm, &rows, warp, lane);
+    NormTail norm = half.norm;
+    norm.weight = reinterpret_cast<const float*>(of_end(norm.weight, 0));
+    norm.bias = reinterpret_cast<const float*>(of_end(norm.bias, places.norm_bias()));
+    add_and_norm<T, kParts>(args, sum.to, norm, &rows, warp, lane);
+    ends.emptied(lane);
   }
   pool<T>(args, rows.x, pooled, warp, lane);
 }
@@ -426,6 +471,13 @@ __global__ void __launch_bounds__(kThreads, 1)
                0};
   const Rows<T> rows{reinterpret_cast<T*>(memory + args.x_at), windows.empty + 8 * kMostFlowSlots,
                      0};
+  const Ring ends{base + static_cast<std::uint32_t>(args.ends_at),
+                  rows.barrier + 8 * 2,
+                  rows.barrier + 8 * (2 + kEndSlots),
+                  EndPlaces{args.hidden}.bytes(),
+                  kEndSlots,
+                  0,
+                  0};
   if (threadIdx.x == 0) {
     for (int s = 0; s < args.slots; ++s) {
       barrier_init(ring.full + 8 * s, 1);
@@ -436,6 +488,10 @@ __global__ void __launch_bounds__(kThreads, 1)
       barrier_init(windows.empty + 8 * s, args.multiplying);
     }
     for (int s = 0; s < 2; ++s) barrier_init(rows.barrier + 8 * s, 1);
+    for (int s = 0; s < kEndSlots; ++s) {
+      barrier_init(ends.full + 8 * s, 1);
+      barrier_init(ends.empty + 8 * s, kWarps);
+    }
     asm volatile("fence.mbarrier_init.release.cluster;\n" ::: "memory");
     asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory");
   }
@@ -451,11 +507,11 @@ __global__ void __launch_bounds__(kThreads, 1)
   cluster_sync();
   const auto* all_halves = reinterpret_cast<const ShortHalf*>(halves);
   if (warp == kWarps) {
-    copy_weights<T>(args, all_halves, ring, lane);
+    copy_weights<T>(args, all_halves, ring, ends, lane);
   } else {
-    compute<T, kParts, kSize>(args, all_halves, ring, windows, rows,
-                              reinterpret_cast<T*>(memory + args.tiles_at),
-                              reinterpret_cast<float*>(memory + args.pooled_at), warp, lane);
+    compute<T, kParts, kSize>(
+        args, all_halves, ring, windows, ends, rows, reinterpret_cast<T*>(memory + args.tiles_at),
+        reinterpret_cast<float*>(memory + args.pooled_at), memory + args.ends_at, warp, lane);
   }
 #endif
 }
