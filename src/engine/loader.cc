@@ -170,6 +170,7 @@ void warm_up(const std::vector<LoadedModel::Output>& outputs, std::int64_t max_l
       static_cast<std::size_t>(std::min<std::int64_t>(16, max_length)), 0);
   const std::vector<std::int32_t> offsets{0, static_cast<std::int32_t>(ids.size())};
   std::vector<std::vector<float>> outs;
+  outs.reserve(outputs.size());
   for (const LoadedModel::Output& output : outputs)
     outs.emplace_back((output.rows == Rows::kTokens  ? ids.size()
                        : output.rows == Rows::kTexts ? 1

@@ -56,7 +56,7 @@ def test_the_cpu_until_a_verdict_exists_then_the_fastest(fakes, tiny, tmp_path):
     assert recommend["batch"] > 0 and recommend["threads"] > 0 and recommend["dtype"] == "fp32"
     # What was measured is kept, and used; other words on the command line still hold.
     assert devices(fakes(rooms, "status", "-m", tiny, "--json"))["mlx"] == found["mlx"]
-    assert device_of(fakes, rooms, tiny, tmp_path / "r", texts=["a text"] * 100) == "mlx"
+    assert device_of(fakes, rooms, tiny, tmp_path / "r", texts=["a text"] * 1000) == "mlx"
     assert device_of(fakes, rooms, tiny, tmp_path / "r", "--device", "cpu", texts=["a text"] * 100) == "cpu"
     assert device_of(fakes, rooms, tiny, tmp_path / "r", "--disable", "mlx", texts=["a text"] * 100) == "cpu"
     assert device_of(fakes, "cpu=slow,mlx=absent", tiny, tmp_path / "r", texts=["a text"] * 100) == "cpu"
@@ -93,7 +93,7 @@ def test_one_that_hangs_costs_its_share_of_the_time(fakes, tiny, tmp_path):
     assert time.monotonic() - begin < 30  # nobody waits for what hangs; the bound itself is 10 s
     assert "gave no answer within" in found["cuda"]["verdict"]
     assert found["mlx"]["verdict"].startswith("taken by auto")
-    assert device_of(fakes, rooms, tiny, tmp_path / "r", texts=["a text"] * 100) == "mlx"
+    assert device_of(fakes, rooms, tiny, tmp_path / "r", texts=["a text"] * 1000) == "mlx"
 
 
 @pytest.mark.parametrize(
@@ -212,5 +212,5 @@ def test_bench_survives_every_room(fakes, tiny, tmp_path):
     states = {device["device"]: device["state"] for device in found["devices"]}
     assert states["torch"] == "refused" and states["onnxruntime"] == "absent"
     # Its verdict is one that auto acts on.
-    assert device_of(fakes, rooms, tiny, tmp_path / "r", texts=["a text"] * 100) == "mlx"
+    assert device_of(fakes, rooms, tiny, tmp_path / "r", texts=["a text"] * 1000) == "mlx"
     assert "signal 6" in devices(fakes(rooms, "status", "-m", tiny, "--json"))["cuda"]["verdict"]

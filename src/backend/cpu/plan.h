@@ -166,7 +166,7 @@ struct WeightSpec {
   Kind kind = Kind::kTable;
   std::vector<WeightRef> parts;
   Index n = 0, k = 0;
-  Element element = Element::kFp32;  // of kPanels and kPairs
+  Element element = Element::kFp32;          // of kPanels and kPairs
   TableElement table = TableElement::kFp32;  // of kTable
   float factor = 1;
   Rope rope;         // kTurns

@@ -19,8 +19,8 @@ void lower(std::int64_t* limit, std::int64_t to) {
 WeightId Planner::weight(WeightSpec spec) {
   std::string key = std::to_string(static_cast<int>(spec.kind)) + "/" +
                     std::to_string(static_cast<int>(spec.element)) + "/" +
-                    std::to_string(static_cast<int>(spec.table)) + "/" +
-                    std::to_string(spec.fill) + "/" + std::to_string(spec.factor);
+                    std::to_string(static_cast<int>(spec.table)) + "/" + std::to_string(spec.fill) +
+                    "/" + std::to_string(spec.factor);
   if (spec.kind == WeightSpec::Kind::kTurns) {
     key += "/" + std::to_string(spec.rope.factor) + "/" + std::to_string(spec.k);
     key.append(reinterpret_cast<const char*>(spec.rope.inv_freq.data()),
