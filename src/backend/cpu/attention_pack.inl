@@ -24,8 +24,8 @@ struct AttentionBuffers {
   Index padded;
 };
 
-// Words of a row of int8. AMX takes whole lines of 16, Armv8.6's matrix instructions pairs; elsewhere
-// nothing is multiplied in vain.
+// Words of a row of int8. AMX takes whole lines of 16, Armv8.6's matrix instructions pairs;
+// elsewhere nothing is multiplied in vain.
 static inline Index byte_words(Index width) {
 #if defined(INLAY_AMX)
   return element_words(Element::kInt8, width);
