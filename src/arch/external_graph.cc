@@ -74,12 +74,15 @@ const OnnxValue* find_output(const OnnxFile& file, std::string_view name, std::s
   return nullptr;
 }
 
-// Of a graph with one output, whatever it is called, unless that is a name for something else.
+// The only output of that rank, whatever it is called, unless that is a name for something else.
 const OnnxValue* only_output(const OnnxFile& file, std::size_t rank,
                              std::initializer_list<std::string_view> others) {
-  if (file.outputs.size() != 1 || file.outputs[0].dims.size() != rank) return nullptr;
-  const bool other = std::find(others.begin(), others.end(), file.outputs[0].name) != others.end();
-  return other ? nullptr : file.outputs.data();
+  const auto fits = [&](const OnnxValue& output) { return output.dims.size() == rank; };
+  const auto found = std::find_if(file.outputs.begin(), file.outputs.end(), fits);
+  if (found == file.outputs.end() || std::count_if(found, file.outputs.end(), fits) != 1)
+    return nullptr;
+  const bool other = std::find(others.begin(), others.end(), found->name) != others.end();
+  return other ? nullptr : &*found;
 }
 
 struct Found {
@@ -98,7 +101,8 @@ Found choose_output(const OnnxFile& file, const JsonValue& config, const Externa
       }
       if (const OnnxValue* value = only_output(file, 3, {"logits"})) return {value, width};
       const OnnxValue* value = find_output(file, "sentence_embedding", 2);
-      if (value == nullptr) value = only_output(file, 2, {"logits", "pooler_output"});
+      if (value == nullptr && file.outputs.size() == 1)  // beside others it may be a pooler's
+        value = only_output(file, 2, {"logits", "pooler_output"});
       if (value != nullptr && options.finished) return {value, 0, true};
       refuse_graph(file, std::string("an output last_hidden_state or token_embeddings "
                                      "[texts, tokens, width]") +
