@@ -10,6 +10,7 @@
 #include "backend/onnxruntime/executable.h"
 #include "backend/onnxruntime/graph.h"
 #include "backend/onnxruntime/onnx_writer.h"
+#include "base/error.h"
 #include "wheel.h"
 
 namespace inlay::backend::onnxruntime {
