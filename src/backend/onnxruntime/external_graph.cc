@@ -68,7 +68,7 @@ void ExternalGraph::fill(const ExternalGraphStep::Given& given, const PackedBatc
     const std::int32_t begin = batch.offsets[text];
     const std::int32_t count = batch.offsets[text + 1] - begin;
     for (std::int32_t i = 0; i < count; ++i) {
-      const auto token = static_cast<std::size_t>(begin + i);
+      const std::size_t token = static_cast<std::size_t>(begin) + static_cast<std::size_t>(i);
       switch (given.input) {
         case Input::kIds:
           row[i] = batch.ids[token];
