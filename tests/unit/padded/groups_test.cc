@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
+#include <string>
 
 #include "backend/padded/executable.h"
 #include "backend/padded/tape.h"
@@ -20,38 +22,46 @@ using testing::HasSubstr;
 const std::vector<std::int32_t> kOffsets{0, 3, 13, 15, 24};  // texts of 3, 10, 2 and 9 tokens
 PackedBatch batch_of(const std::vector<std::int32_t>& ids) { return {ids, {}, kOffsets, {}}; }
 
+// Each group's texts, "1 3" for two of them, and its size as [texts, length].
+std::vector<std::string> groups_of(Grouper* grouper, const PackedBatch& batch,
+                                   const std::function<Cut(std::int64_t)>& cut) {
+  std::vector<std::string> all;
+  grouper->each(batch, cut, [&](const Group& group) {
+    std::string& text = all.emplace_back();
+    for (const std::int32_t member : group.members) text += std::to_string(member) + " ";
+    text += "[" + std::to_string(group.texts) + "," + std::to_string(group.length) + "]";
+    return true;
+  });
+  return all;
+}
+
 TEST(Groups, TextsOfLikeLengthRunTogether) {
   const std::vector<std::int32_t> ids(24, 1);
   const PackedBatch batch = batch_of(ids);
-  LengthOrder order(8);
-  std::span<const std::int32_t> left = order.sort(batch);
-  EXPECT_THAT(left, ElementsAre(1, 3, 0, 2));
-  const Cut like{10, least_of_group(10), 8};  // 9 tokens are 7/8 of 10
-  Group group = next_group(batch, like, &left);
-  EXPECT_THAT(group.members, ElementsAre(1, 3));
-  EXPECT_EQ(group.texts, 2);
-  EXPECT_EQ(group.length, 10);
+  Grouper grouper(8);
+  const auto like = [](std::int64_t length) { return Cut{length, least_of_group(length), 8}; };
+  // 9 tokens are 7/8 of 10, and 2 are not of 3
+  EXPECT_THAT(groups_of(&grouper, batch, like), ElementsAre("1 3 [2,10]", "0 [1,3]", "2 [1,2]"));
   TokenCounts counts;
-  count_tokens(batch, group, &counts);
+  const auto count_first = [&](const Group& group) {
+    count_tokens(batch, group, &counts);
+    return false;  // nothing follows
+  };
+  EXPECT_FALSE(grouper.each(batch, like, count_first));
   EXPECT_EQ(counts.padded_share(), 1.0 / 20);
-  group = next_group(batch, {3, least_of_group(3), 8}, &left);
-  EXPECT_THAT(group.members, ElementsAre(0));
-  EXPECT_THAT(left, ElementsAre(2));
-  left = order.sort(batch);
-  EXPECT_THAT(next_group(batch, {10, least_of_group(10), 1}, &left).members, ElementsAre(1));
+  const auto alone = [](std::int64_t length) { return Cut{length, 1, 1}; };
+  EXPECT_THAT(groups_of(&grouper, batch, alone),
+              ElementsAre("1 [1,10]", "3 [1,9]", "0 [1,3]", "2 [1,2]"));
 }
 
 TEST(Groups, PlacesOfAFixedSizeAreComputedFilledOrNot) {
   const std::vector<std::int32_t> ids(24, 1);
-  const PackedBatch batch = batch_of(ids);
-  LengthOrder order(8);
-  std::span<const std::int32_t> left = order.sort(batch);
-  const Group three = next_group(batch, {32, 1, 3, true}, &left);
-  EXPECT_THAT(three.members, ElementsAre(1, 3, 0));
-  EXPECT_EQ(three.texts, 3);
-  const Group one = next_group(batch, {32, 1, 3, true}, &left);
-  EXPECT_EQ(one.texts, 1);  // alone it takes no other's place
-  EXPECT_TRUE(left.empty());
+  Grouper grouper(8);
+  const auto fixed = [](std::int64_t) { return Cut{32, 1, 3, true}; };
+  // The last is alone and takes no other's place.
+  EXPECT_THAT(groups_of(&grouper, batch_of(ids), fixed), ElementsAre("1 3 0 [3,32]", "2 [1,32]"));
+  const auto places = [](std::int64_t) { return Cut{32, 3, 4, true}; };  // 2 tokens may not join
+  EXPECT_THAT(groups_of(&grouper, batch_of(ids), places), ElementsAre("1 3 0 [4,32]", "2 [1,32]"));
 }
 
 TEST(Groups, RowsComeBackInTheBatchsOrder) {
