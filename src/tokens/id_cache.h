@@ -17,6 +17,7 @@
 #include <memory>
 #include <new>
 #include <string_view>
+#include <utility>
 
 #include "tokens/id_list.h"
 
@@ -135,9 +136,12 @@ class IdCache {
     bool find(std::uint32_t owner, const typename Entry::Key& key, IdList* out) const {
       return find(owner, key, set(owner, key), out);
     }
-    bool find(std::uint32_t owner, const typename Entry::Key& key, const Entry* entry,
+    bool find(std::uint32_t owner, const typename Entry::Key& key, Entry* entry,
               IdList* out) const {
-      return take(owner, key, entry, out) || take(owner, key, entry + 1, out);
+      if (take(owner, key, entry, out)) return true;
+      if (!take(owner, key, entry + 1, out)) return false;
+      std::swap(entry[0], entry[1]);
+      return true;
     }
     static bool is(std::uint32_t owner, const typename Entry::Key& key, const Entry* entry) {
       return entry->key == key && entry->tag >> kCountBits == owner;
@@ -156,7 +160,7 @@ class IdCache {
     void insert(std::uint32_t owner, const typename Entry::Key& key, const std::int32_t* ids,
                 std::size_t count) {
       Entry* entry = set(owner, key);
-      entry[1] = entry[0];
+      entry += entry->tag == 0 ? 0 : 1;
       entry->key = key;
       entry->tag = (owner << kCountBits) | static_cast<std::uint32_t>(count);
       if (count > 0) std::memcpy(entry->ids, ids, count * sizeof(*ids));
@@ -192,7 +196,7 @@ class IdCache {
 
 struct IdCache::Place {
   Short::Key key;
-  const Short* entry;    // nullptr: too long for the short table, or not there
+  Short* entry;          // nullptr: too long for the short table, or not there
   const Long* long_set;  // nullptr: too long for both, or not yet asked for
 };
 
@@ -213,7 +217,7 @@ inline IdCache::Place IdCache::prepare(std::uint32_t owner, std::string_view wor
 inline void IdCache::prepare_further(std::uint32_t owner, std::string_view word,
                                      std::size_t readable, Place* place) const {
   if (place->entry == nullptr || short_.is(owner, place->key, place->entry)) return;
-  if (short_.is(owner, place->key, ++place->entry)) return;
+  if (short_.is(owner, place->key, place->entry + 1)) return;
   place->entry = nullptr;
   place->long_set = long_.set(owner, Long::Key::of(word, readable));
   long_.prefetch(place->long_set);
@@ -221,7 +225,7 @@ inline void IdCache::prepare_further(std::uint32_t owner, std::string_view word,
 
 inline bool IdCache::find(std::uint32_t owner, const Place& place, std::string_view word,
                           std::size_t readable, IdList* out) const {
-  if (place.entry != nullptr && short_.take(owner, place.key, place.entry, out)) return true;
+  if (place.entry != nullptr && short_.find(owner, place.key, place.entry, out)) return true;
   // Not there, or it has moved since.
   return find(owner, word, readable, out);
 }
