@@ -203,7 +203,8 @@ void BertPath::encode(std::string_view text, std::size_t limit, IdList* out) con
       length += length == 0 ? 1 : 0;
       const std::size_t end = begin + length;
       if (next_wide < begin) next_wide = next_mark(wide, begin, text.size());
-      if (!(next_wide < end ? add_stretch(text, begin, end, &batch) : batch.add(begin, end))) return;
+      if (!(next_wide < end ? add_stretch(text, begin, end, &batch) : batch.add(begin, end)))
+        return;
     }
   }
   batch.flush();

@@ -39,8 +39,8 @@ class BertPath final : public WordPath {
   std::uint32_t breaks_;         // flags of characters beyond ASCII at which every word ends,
   std::uint32_t removed_;        // but for those with this flag, which vanish
   // Ids + 1 of the common ideographs, each a word of its own, where such a word has one id; 0: not
-  // yet computed, kSeveral: it has not. Filled as texts bring them, by any thread, always with the same value. Empty when
-  // ideographs are no words of their own.
+  // yet computed, kSeveral: it has not. Filled as texts bring them, by any thread, always with the
+  // same value. Empty when ideographs are no words of their own.
   static constexpr char32_t kFirstIdeograph = 0x4E00, kIdeographs = 0x5200;
   static constexpr std::uint32_t kSeveral = 0xFFFFFFFF;
   mutable std::vector<std::atomic<std::uint32_t>> ideographs_;

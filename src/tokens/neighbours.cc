@@ -12,7 +12,12 @@ bool continues(char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) ==
 // Bytes of the character that begins with `lead`; 0 where none does.
 std::size_t bytes_of(char lead) {
   const auto byte = static_cast<unsigned char>(lead);
-  return byte < 0x80 ? 1 : byte < 0xC0 ? 0 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : byte < 0xF8 ? 4 : 0;
+  return byte < 0x80   ? 1
+         : byte < 0xC0 ? 0
+         : byte < 0xE0 ? 2
+         : byte < 0xF0 ? 3
+         : byte < 0xF8 ? 4
+                       : 0;
 }
 
 // The code points below U+10000 whose UTF-8 ends with these continuation bytes and has at least one

@@ -55,9 +55,9 @@ class Neighbours {
   static std::uint32_t hash(std::uint32_t pair) { return pair * 0x9E3779B1U; }
   void add_edge(std::string_view token, std::size_t at);
 
-  std::vector<std::uint32_t> pairs_;       // until seal()
+  std::vector<std::uint32_t> pairs_;      // until seal()
   std::vector<char32_t> lefts_, rights_;  // of one edge
-  std::vector<std::uint64_t> bits_;   // by the upper bits of a pair's hash
+  std::vector<std::uint64_t> bits_;       // by the upper bits of a pair's hash
   unsigned shift_ = 0;
   Set before_ = Set(kEnd / 64), after_ = Set(kEnd / 64);
 };

@@ -17,8 +17,8 @@
 namespace inlay::tokens {
 namespace {
 
-// A normalizer that is one function call with some settings. `local`: only spaces are of any concern
-// to it, as local_at_spaces() says.
+// A normalizer that is one function call with some settings. `local`: only spaces are of any
+// concern to it, as local_at_spaces() says.
 template <typename Apply>
 class Simple final : public Normalizer {
  public:

@@ -41,8 +41,7 @@ class WordPath {
   bool part(std::string_view text, std::size_t begin, std::size_t end, IdCache* cache,
             IdList* out) const {
     const std::string_view part = text.substr(begin, end - begin);
-    return cache->find(parts_owner_, part, text.size() - begin, out) ||
-           miss_part(part, cache, out);
+    return cache->find(parts_owner_, part, text.size() - begin, out) || miss_part(part, cache, out);
   }
   // Words in order, as ranges of a text, looked up a batch at a time so that the cache's memory is
   // waited for once and not word by word.

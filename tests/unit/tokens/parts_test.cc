@@ -20,7 +20,8 @@ using Random = std::mt19937;
 // Runs of a few characters, so that the same ones meet often.
 std::string random_run(Random* random, const std::vector<std::string>& letters, unsigned most) {
   std::string text;
-  for (unsigned n = 1 + (*random)() % most; n > 0; --n) text += letters[(*random)() % letters.size()];
+  for (unsigned n = 1 + (*random)() % most; n > 0; --n)
+    text += letters[(*random)() % letters.size()];
   return text;
 }
 
@@ -35,7 +36,8 @@ bool crosses(std::string_view token, std::string_view left, std::string_view rig
 }
 
 TEST(Neighbours, NoTokenCrossesAnEdgeBetweenThem) {
-  const std::vector<std::string> letters = {"a", "-", "é", "ж", "の", "は", "日", "本", "。", "한", "😀"};
+  const std::vector<std::string> letters = {"a",  "-",  "é",  "ж",  "の", "は",
+                                            "日", "本", "。", "한", "😀"};
   Random random(3);
   int apart = 0, pairs = 0;
   for (int round = 0; round < 40; ++round) {
@@ -44,7 +46,8 @@ TEST(Neighbours, NoTokenCrossesAnEdgeBetweenThem) {
     for (int i = 0; i < 12; ++i) {
       const std::string run = random_run(&random, letters, 4);
       const std::size_t begin = random() % 4 == 0 ? random() % run.size() : 0;
-      tokens.push_back(run.substr(begin, random() % 4 == 0 ? 1 + random() % run.size() : run.size()));
+      tokens.push_back(
+          run.substr(begin, random() % 4 == 0 ? 1 + random() % run.size() : run.size()));
       neighbours.add(tokens.back());
     }
     neighbours.seal();
@@ -83,7 +86,8 @@ constexpr int kRounds = INLAY_SANITIZED ? 3 : 20, kTexts = INLAY_SANITIZED ? 60 
 
 // Few scores, so that paths tie, some only but for their roundings.
 TEST(Parts, OfUnigramWordsHaveTheWordsIds) {
-  const std::vector<std::string> letters = {"日", "本", "の", "は", "ー", "a", "(", "漢", "\u3000", "▁", "\u0301", "\u0600"};
+  const std::vector<std::string> letters = {"日", "本", "の",     "は", "ー",     "a",
+                                            "(",  "漢", "\u3000", "▁",  "\u0301", "\u0600"};
   constexpr std::size_t kPieces = 6;  // of the letters
   Random random(5);
   for (int round = 0; round < kRounds; ++round) {
@@ -99,7 +103,8 @@ TEST(Parts, OfUnigramWordsHaveTheWordsIds) {
     FileText file;
     file.model = R"({"type":"Unigram","unk_id":0,"vocab":[)";
     for (const std::string& piece : pieces)
-      file.model += (piece == pieces[0] ? "[\"" : ",[\"") + piece + "\"," + scores[random() % 5] + "]";
+      file.model +=
+          (piece == pieces[0] ? "[\"" : ",[\"") + piece + "\"," + scores[random() % 5] + "]";
     file.model += "]}";
     file.pre_tokenizer = R"({"type":"Sequence","pretokenizers":[{"type":"WhitespaceSplit"},)"
                          R"({"type":"Metaspace","replacement":"▁","prepend_scheme":"always"}]})";
@@ -147,22 +152,26 @@ TEST(Parts, OfByteBpeWordsHaveTheWordsIds) {
         tokens.push_back(symbols[at] + symbols[at + 1]);
     }
     FileText file;
-    file.model = R"({"type":"BPE","ignore_merges":)" + std::string(round % 2 == 0 ? "true" : "false") +
-                 R"(,"vocab":{)";
+    file.model = R"({"type":"BPE","ignore_merges":)" +
+                 std::string(round % 2 == 0 ? "true" : "false") + R"(,"vocab":{)";
     for (std::size_t id = 0; id < tokens.size(); ++id) {
       const bool escaped = tokens[id] == "\"" || tokens[id] == "\\";
-      file.model += (id > 0 ? ",\"" : "\"") + (escaped ? "\\" + tokens[id] : tokens[id]) + "\":" +
-                    std::to_string(id);
+      file.model += (id > 0 ? ",\"" : "\"") + (escaped ? "\\" + tokens[id] : tokens[id]) +
+                    "\":" + std::to_string(id);
     }
     file.model += R"(},"merges":[)";
     for (const auto& [left, right] : merges)
-      file.model += (left == merges[0].first && right == merges[0].second && file.model.back() == '[' ? "[\"" : ",[\"") +
-                    left + "\",\"" + right + "\"]";
+      file.model +=
+          (left == merges[0].first && right == merges[0].second && file.model.back() == '['
+               ? "[\""
+               : ",[\"") +
+          left + "\",\"" + right + "\"]";
     file.model += "]}";
-    file.pre_tokenizer = R"({"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":")" +
-                         std::string(pattern) +
-                         R"("},"behavior":"Isolated","invert":false},)"
-                         R"({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}]})";
+    file.pre_tokenizer =
+        R"({"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":")" +
+        std::string(pattern) +
+        R"("},"behavior":"Isolated","invert":false},)"
+        R"({"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}]})";
     const Tokenizer tokenizer = file.load();
     for (int i = 0; i < kTexts; ++i) {
       std::string text;
