@@ -95,6 +95,15 @@ def write_safetensors(path: Path, entries: list, seed: int) -> None:
                 file.write(np.full(shape, 1 if fill == "one" else 0, np.float32).tobytes())
 
 
+def type_everything_zero(file: Path) -> None:
+    """Of a pair, too: such a model has one token type, while BERT's tokenizer calls the second part 1."""
+    tokenizer = json.loads(file.read_text(encoding="utf-8"))
+    templates = tokenizer.get("post_processor") or {}
+    for piece in [*templates.get("single", []), *templates.get("pair", [])]:
+        next(iter(piece.values()))["type_id"] = 0
+    file.write_text(json.dumps(tokenizer, ensure_ascii=False), encoding="utf-8")
+
+
 def write_model(shape: str, folder: Path, tokenizer: Path, seed: int = 20240607) -> None:
     body, sizes, kind = SHAPES[shape]
     tokens = json.loads((tokenizer / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
@@ -104,6 +113,8 @@ def write_model(shape: str, folder: Path, tokenizer: Path, seed: int = 20240607)
     for name in ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
         if (tokenizer / name).is_file():
             shutil.copyfile(tokenizer / name, folder / name)
+    if body["type_vocab_size"] == 1:
+        type_everything_zero(folder / "tokenizer.json")
     config = body | sizes | {"architectures": [kind], "hidden_act": "gelu", "torch_dtype": "float32"}
     config |= {"layer_norm_eps": 1e-12 if body is BERT else 1e-5, "pad_token_id": 0 if body is BERT else 1}
     if kind.endswith("Classification"):

@@ -102,6 +102,10 @@ struct INLAY_API EngineOptions {
   std::string onnxruntime_library{};
   // Options of the device's provider, KEY=VALUE with a comma between; they come after Inlay's own.
   std::string provider_options{};
+  // With --device onnxruntime: run this ONNX file of the model's folder as it is ("model.onnx",
+  // "onnx/model_quantized.onnx"; "auto": the first of those that weights are read from) in the
+  // place of the graph that Inlay writes. Empty: the latter.
+  std::string onnx_file{};
   // Who computes while the device compiles, in the background: "cpu", Inlay's own in fp32, or
   // "nothing": loading, and requests of a size that is not compiled yet, wait. Empty: nothing; cpu
   // where `auto` takes a device that compiles each size of batch (onnxruntime:coreml). Results then

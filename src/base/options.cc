@@ -54,7 +54,7 @@ constexpr std::int64_t kIntMaximum = 2147483647;
 
 // clang-format off
 // name, letter, metavar, kind, choices, default, help, commands, environment, engine key, minimum, maximum
-constexpr std::array<OptionSpec, 67> kOptions{{
+constexpr std::array<OptionSpec, 68> kOptions{{
     {"input", 'i', "FILE", kText, "", "standard input", "read texts from FILE; - is standard input", kReads | kCommandBench, false, false, 0, 0},
     {"input-format", 0, "FORMAT", kChoice, "txt|jsonl|csv", "by the extension of -i, else txt", "txt: one text a line; jsonl: a string or an object a line; csv: with a header row", kReads | kCommandBench, false, false, 0, 0},
     {"field", 0, "NAME", kText, "", "text (ids with --decode)", "the jsonl member or csv column that holds the text", kReads | kMeasures, false, false, 0, 0},
@@ -70,6 +70,7 @@ constexpr std::array<OptionSpec, 67> kOptions{{
     {"disable", 0, "LIST", kText, "", "nothing", "devices that must not be used: a,b:c", kLoads | kCommandStatus, true, true, 0, 0},
     {"onnxruntime-library", 0, "FILE", kText, "", "one beside Inlay, else of the active Python environment, else the system's", "--device onnxruntime: the libonnxruntime to open, or a folder that holds it", kComputes | kMeasures, true, true, 0, 0},
     {"provider-options", 0, "LIST", kText, "", "Inlay's own", "--device onnxruntime: KEY=VALUE,... for its provider: of coreml ModelFormat, MLComputeUnits, ...; of cuda those of ONNX Runtime", kComputes | kMeasures, true, true, 0, 0},
+    {"onnx-file", 0, "FILE", kText, "", "none: a graph that Inlay writes", "--device onnxruntime: run this ONNX file of the model's folder as it is, whatever its operators (model_quantized.onnx, onnx/model_O2.onnx, ...); auto takes the first of those that weights are read from", kComputes | kMeasures, true, true, 0, 0},
     {"meanwhile", 0, "DEVICE", kChoice, "cpu|nothing", "nothing; cpu where auto takes a device that compiles each size of batch", "who computes while the device is compiled in the background; --report says who computed how much", kComputes, true, true, 0, 0},
     {"threads", 0, "N", kInteger, "", "the cores this process may use", "threads that compute", kLoads, true, true, 1, 4096},
     {"batch-tokens", 0, "N", kInteger, "", "16384, on cuda 33792; less where the memory limit asks", "tokens computed together", kLoads, true, true, 1, kIntMaximum},
@@ -352,6 +353,7 @@ EngineOptions OptionValues::engine_options() const {
   options.adapter = text("adapter");
   options.onnxruntime_library = text("onnxruntime-library");
   options.provider_options = text("provider-options");
+  options.onnx_file = text("onnx-file");
   options.meanwhile = text("meanwhile");
   const std::string role = text("as");
   if (role == "query") options.role = Role::kQuery;

@@ -9,6 +9,7 @@
 #include <future>
 
 #include "arch/arch.h"
+#include "arch/external_graph.h"
 #include "backend/select.h"
 #include "base/error.h"
 #include "base/options.h"
@@ -191,9 +192,19 @@ tokens::Tokenizer load_tokenizer(const files::ModelFiles& model) {
   return task::open_tokenizer(model.tokenizer(), model.do_lower_case());
 }
 
-Program build_program(const files::ModelFiles& model, task::Task* task,
-                      const std::string& adapter) {
+Program build_program(const files::ModelFiles& model, task::Task* task, const std::string& adapter,
+                      const std::string& onnx_file) {
   const task::Reads reads = task->reads().value();
+  if (!onnx_file.empty()) {
+    if (!adapter.empty()) {
+      fail(ErrorCode::kUsage, "--adapter",
+           "expected none beside --onnx-file, whose graph takes no adapter, got " +
+               printable(adapter) + ".");
+    }
+    arch::Body body = arch::build_external_graph(model, onnx_file, {reads.head, reads.finished});
+    task->append(&body.program, body);
+    return std::move(body.program);
+  }
   const arch::Architecture& family = arch::find(model);
   if (!adapter.empty() && !family.adapters) {
     fail(ErrorCode::kUsage, "--adapter",
@@ -290,6 +301,13 @@ void check_batch_tokens(const EngineOptions& options) {
            std::to_string(options.batch_tokens) + ".");
 }
 
+void check_onnx_file(const EngineOptions& options) {
+  if (options.onnx_file.empty() || options.device.starts_with("onnxruntime")) return;
+  fail(ErrorCode::kUsage, "--onnx-file",
+       "expected --device onnxruntime beside it, which runs such files, got " +
+           printable(options.device) + ".");
+}
+
 // Where packed weights may be kept, and what tells that the model is the same as the last time.
 backend::PackedCache packed_cache(const EngineOptions& options, const LoadedModel& model) {
   backend::PackedCache cache;
@@ -347,8 +365,12 @@ std::vector<backend::Preferred> preferred(const EngineOptions& options, const Lo
 
 // Body, head and room of a task that reads from a model.
 void load_program(const EngineOptions& options, LoadedModel* model, TokenizerAhead* tokenizer) {
-  Program program = build_program(model->files, model->task.get(), model->adapter);
-  model->weight_file = model->files.weight_file();
+  Program program =
+      build_program(model->files, model->task.get(), model->adapter, options.onnx_file);
+  const ExternalGraphStep* own_graph = find_external_graph(program);
+  model->weight_file = own_graph != nullptr ? own_graph->graph.name : model->files.weight_file();
+  const std::int64_t weight_bytes =
+      own_graph != nullptr ? own_graph->bytes() : model->files.weight_bytes();
   backend::CompileOptions& limits = model->limits;
   const task::Reads reads = model->task->reads().value();
   const LengthLimits lengths = length_limits(model->files, program, reads);
@@ -367,7 +389,7 @@ void load_program(const EngineOptions& options, LoadedModel* model, TokenizerAhe
   if (options.memory_limit != 0) tokenizer->take();  // it counts
   Meantime meantime = meantime_of(options, choice, program, limits);
   const auto fit = [&] {
-    fit_memory(options, *choice.backend, program, model->files.weight_bytes(), meantime, &limits);
+    fit_memory(options, *choice.backend, program, weight_bytes, meantime, &limits);
   };
   try {
     fit();
@@ -450,6 +472,7 @@ LoadedModel load(const EngineOptions& options, const TaskOptions& task_options) 
   model.adapter = task::choose_adapter(model.files, options.adapter, options.role);
   model.max_length_given = options.max_length != 0;
   check_batch_tokens(options);
+  check_onnx_file(options);
   if (model.task->reads()) {
     TokenizerAhead tokenizer(&model);
     try {

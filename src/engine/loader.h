@@ -46,8 +46,9 @@ tokens::Tokenizer load_tokenizer(const files::ModelFiles& model);
 
 // The Program of a folder: body and head. Weights are mapped, not read. Only for a task that reads
 // from a model. Throws kUsage for an adapter that the family does not take.
+// `onnx_file`: the body is that file of the folder (EngineOptions); empty: a family's.
 Program build_program(const files::ModelFiles& model, task::Task* task,
-                      const std::string& adapter = {});
+                      const std::string& adapter = {}, const std::string& onnx_file = {});
 
 // The limit that holds without --max-length, and the largest that --max-length may ask for (0:
 // none).

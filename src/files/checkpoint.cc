@@ -93,17 +93,22 @@ Checkpoint find_checkpoint(const ModelFolder& folder, const fs::path& place) {
     }
     return checkpoint;
   }
-  for (const char* name : kOnnxNames) {
-    for (const fs::path& where : {place, place / "onnx"}) {
-      if (const auto path = folder.find(where, name)) return {&kOnnx, *path, {{*path, {}}}};
-    }
-  }
+  if (const auto path = find_onnx(folder, place)) return {&kOnnx, *path, {{*path, {}}}};
   fail(ErrorCode::kNotFound, place.string(),
        "expected the model's weights, got none of " + looked +
            ", model.onnx and its variants. Fetch the model again, or save it as safetensors.");
 }
 
 }  // namespace
+
+std::optional<fs::path> find_onnx(const ModelFolder& folder, const fs::path& place) {
+  for (const char* name : kOnnxNames) {
+    for (const fs::path& where : {place, place / "onnx"}) {
+      if (auto path = folder.find(where, name)) return path;
+    }
+  }
+  return std::nullopt;
+}
 
 std::shared_ptr<const Weights> load_checkpoint(const ModelFolder& folder, const fs::path& place) {
   const Checkpoint checkpoint = find_checkpoint(folder, place);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "base/weights.h"
 #include "files/folder.h"
@@ -20,6 +21,9 @@ std::shared_ptr<const Weights> load_checkpoint(const ModelFolder& folder,
 // kNotFound.
 std::filesystem::path checkpoint_file(const ModelFolder& folder,
                                       const std::filesystem::path& place);
+// The ONNX file that weights are taken from where there is nothing else; empty: there is none.
+std::optional<std::filesystem::path> find_onnx(const ModelFolder& folder,
+                                               const std::filesystem::path& place);
 // Size of the same files, without reading more than an index.
 std::int64_t checkpoint_bytes(const ModelFolder& folder, const std::filesystem::path& place);
 

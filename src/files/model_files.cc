@@ -13,6 +13,7 @@
 #include "files/identity.h"
 #include "files/known_models.h"
 #include "files/npy.h"
+#include "files/onnx_file.h"
 #include "files/pickle.h"
 #include "files/settings.h"
 #include "files/word_lists.h"
@@ -383,6 +384,9 @@ TokenizerFiles ModelFiles::read_tokenizer(const fs::path& place) const {
 
 std::shared_ptr<const Weights> ModelFiles::load_weights() const {
   return load_checkpoint(folder_, transformer_folder_);
+}
+OnnxFile ModelFiles::onnx_file(std::string_view wish) const {
+  return open_onnx(folder_, transformer_folder_, wish);
 }
 std::shared_ptr<const Weights> ModelFiles::load_beside(std::string_view name) const {
   const auto path = folder_.find(folder(), name);

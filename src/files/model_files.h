@@ -19,6 +19,8 @@
 
 namespace inlay::files {
 
+struct OnnxFile;
+
 // One entry of modules.json. `type` is the last segment of the class name
 // ("Transformer", "Pooling", "Dense").
 struct Module {
@@ -153,6 +155,9 @@ class ModelFiles {
   // none of these, an ONNX file's weights (checkpoint.cc has the list). Throws
   // kNotFound naming every file looked for.
   std::shared_ptr<const Weights> load_weights() const;
+  // The folder's own ONNX file as something to run (onnx_file.h): a path in it, a name beside
+  // config.json or in onnx/, or "auto". Throws kNotFound naming those that are there.
+  OnnxFile onnx_file(std::string_view wish) const;
   // A PyTorch file beside the checkpoint, such as bge-m3's "sparse_linear.pt"; null where there is
   // none.
   std::shared_ptr<const Weights> load_beside(std::string_view name) const;

@@ -125,6 +125,24 @@ void map_onnx(const ModelFolder& folder, const fs::path& path, Weights* weights)
   external.keep_alive(weights);
 }
 
+onnx::Graph map_onnx_graph(const ModelFolder& folder, const fs::path& path, const std::string& name,
+                           Weights* files) {
+  auto file = std::make_shared<const MappedFile>(path);
+  check_form(file->bytes(), name);
+  onnx::Graph graph = onnx::parse_graph({file->bytes(), name});
+  files->keep_alive(std::move(file));
+  ExternalFiles external(folder, path);
+  for (const auto& [tensor_name, tensor] : graph.constants) {
+    if (!tensor.external || files->find(tensor.location) != nullptr) continue;
+    const std::string_view bytes = external(tensor.location);
+    files->add(std::string(tensor.location),
+               {DType::kU8, {static_cast<std::int64_t>(bytes.size())}, bytes.data()},
+               external.find(tensor.location).string());
+  }
+  external.keep_alive(files);
+  return graph;
+}
+
 std::int64_t onnx_bytes(const ModelFolder& folder, const fs::path& path) {
   const MappedFile file(path);
   check_form(file.bytes(), path.string());

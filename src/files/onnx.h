@@ -5,10 +5,12 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <string_view>
 
 #include "base/weights.h"
 #include "files/folder.h"
+#include "files/onnx_graph.h"
 #include "files/onnx_tensor.h"
 
 namespace inlay::files {
@@ -23,6 +25,10 @@ void read_onnx(std::string_view bytes, std::string_view file, const onnx::Extern
 // Maps the file, which lies in `folder`, and its external data, and keeps the maps alive in
 // `weights`. External data may lie beside the file or below, never elsewhere.
 void map_onnx(const ModelFolder& folder, const std::filesystem::path& path, Weights* weights);
+// Maps the same files to be run, not read: bytes of external data come as U8 [n] by the names that
+// the graph has for them. The graph's views, bytes among them, hold as long as `files`, and `name`.
+onnx::Graph map_onnx_graph(const ModelFolder& folder, const std::filesystem::path& path,
+                           const std::string& name, Weights* files);
 // Size of the file and its external data; the weights themselves are not read.
 std::int64_t onnx_bytes(const ModelFolder& folder, const std::filesystem::path& path);
 

@@ -115,6 +115,44 @@ std::pair<std::string_view, std::optional<std::string_view>> attribute_tensor(
   return found;
 }
 
+// The dimensions of a TensorShapeProto.
+void parse_dims(std::string_view message, const WireFile& file, ValueInfo* value) {
+  value->has_shape = true;
+  WireReader reader(message, file);
+  for (WireField field; reader.next(&field);) {
+    if (field.id != 1) continue;
+    if (value->dims.size() >= kMaxRank) {
+      reader.refuse("expected at most " + std::to_string(kMaxRank) + " dimensions, got more.");
+    }
+    std::int64_t size = -1;
+    WireReader dimension(reader.bytes(field), file);
+    for (WireField part; dimension.next(&part);) {
+      if (part.id == 1) size = dimension.integer(part);
+    }
+    value->dims.push_back(size < 0 ? -1 : size);
+  }
+}
+
+// ValueInfoProto -> TypeProto -> TypeProto.Tensor.
+ValueInfo parse_value(std::string_view message, const WireFile& file) {
+  ValueInfo value;
+  WireReader reader(message, file);
+  for (WireField field; reader.next(&field);) {
+    if (field.id == 1) value.name = reader.bytes(field);
+    if (field.id != 2) continue;
+    WireReader type(reader.bytes(field), file);
+    for (WireField kind; type.next(&kind);) {
+      if (kind.id != 1) continue;
+      WireReader tensor(type.bytes(kind), file);
+      for (WireField part; tensor.next(&part);) {
+        if (part.id == 1) value.type = tensor.integer(part);
+        if (part.id == 2) parse_dims(tensor.bytes(part), file, &value);
+      }
+    }
+  }
+  return value;
+}
+
 class Parser {
  public:
   explicit Parser(const WireFile& file) { graph_.file = file; }
@@ -147,6 +185,10 @@ class Parser {
         Tensor tensor = parse_tensor(reader.bytes(field), graph_.file);
         const std::string_view name = tensor.name;
         add_constant(name, std::move(tensor), reader);
+      } else if (field.id == 11 || field.id == 12) {
+        count_edge(reader);
+        (field.id == 11 ? graph_.inputs : graph_.outputs)
+            .push_back(parse_value(reader.bytes(field), graph_.file));
       } else if (field.id == 15) {
         fail(ErrorCode::kUnsupported, graph_.file.name,
              "expected dense initialisers in the ONNX graph, got a sparse one. Take the model's "
@@ -188,6 +230,9 @@ class Parser {
         case 5:
           count_edge(reader);
           node.attributes.push_back(reader.bytes(field));
+          break;
+        case 7:
+          node.domain = reader.bytes(field);
           break;
         case 9: {
           const auto [key, value] = parse_entry(reader.bytes(field), graph_.file);

@@ -34,7 +34,7 @@ struct Tensor {
 };
 
 struct Node {
-  std::string_view op_type, name;
+  std::string_view op_type, name, domain;
   std::string_view scopes;  // metadata "pkg.torch.onnx.name_scopes": a Python list
   std::vector<std::string_view> inputs, outputs;  // empty: an optional one that is absent
   std::vector<std::string_view> attributes;       // AttributeProto, unread
@@ -45,8 +45,17 @@ struct Node {
   std::string_view output() const { return outputs.empty() ? std::string_view() : outputs[0]; }
 };
 
+// An input or output of the graph.
+struct ValueInfo {
+  std::string_view name;
+  std::int64_t type = 0;           // of its elements; 0: it is no tensor
+  std::vector<std::int64_t> dims;  // -1: open
+  bool has_shape = false;
+};
+
 struct Graph {
   WireFile file;
+  std::vector<ValueInfo> inputs, outputs;
   std::vector<Node> nodes;
   // Initialisers and the values of Constant nodes, by the name under which nodes take them.
   std::map<std::string_view, Tensor> constants;

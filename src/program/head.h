@@ -25,6 +25,9 @@ struct Ending {
   ValueId hidden = kNoValue;
   WeightRef decoder,
       decoder_bias;  // kMaskedLm, kCausalLm: [vocabulary, width of hidden]; the bias may be absent
+  // kHidden: the hidden values are the texts' vectors, with everything done that the folder's
+  // modules say (a graph with sentence_embedding).
+  bool finished = false;
   // What the body was built from, for heads that families do not know (ColBERT's "linear.weight").
   std::shared_ptr<const Weights> checkpoint{};
 };

@@ -26,6 +26,11 @@ const char* mode_name(PoolMode mode) {
 }
 
 struct Describe {
+  std::string operator()(const ExternalGraphStep& s) const {
+    std::string text = s.graph.name + ", " + s.dtype + ", ";
+    for (const ExternalGraphStep::Given& given : s.inputs) text += given.name + " ";
+    return text + "to " + s.output;
+  }
   std::string operator()(const EmbedStep& s) const {
     std::string text = s.tokens.name;
     if (s.positions.present())
@@ -80,7 +85,8 @@ struct Describe {
            ", " + activation_name(s.activation) + ", " + s.down.name;
   }
   std::string operator()(const VocabularyMaxStep& s) const {
-    return value_name(s.input) + ", " + s.weight.name + (s.sum ? ", sum" : ", max") +
+    return value_name(s.input) + ", " + (s.weight.present() ? s.weight.name : "logits") +
+           (s.sum ? ", sum" : ", max") +
            (s.activation == SparseActivation::kLog1pRelu ? " of log1p(relu)"
                                                          : " of log1p(log1p(relu))");
   }

@@ -29,6 +29,7 @@ void check_table(const std::string& step, const WeightRef& weight, std::int64_t 
 }
 
 struct InputsOf {
+  std::vector<ValueId> operator()(const ExternalGraphStep&) const { return {}; }
   std::vector<ValueId> operator()(const EmbedStep&) const { return {}; }
   std::vector<ValueId> operator()(const NormStep& s) const {
     return s.residual == kNoValue ? std::vector{s.input} : std::vector{s.input, s.residual};
@@ -87,9 +88,10 @@ const char* rows_name(Rows rows) noexcept {
 }
 
 const char* step_kind_name(const StepArgs& args) noexcept {
-  static constexpr const char* kNames[] = {"embed",   "norm",           "linear",    "gated_linear",
-                                           "experts", "attention",      "residual",  "select_rows",
-                                           "pool",    "vocabulary_max", "normalize", "truncate"};
+  static constexpr const char* kNames[] = {
+      "external_graph", "embed",     "norm",     "linear",      "gated_linear",
+      "experts",        "attention", "residual", "select_rows", "pool",
+      "vocabulary_max", "normalize", "truncate"};
   static_assert(std::size(kNames) == std::variant_size_v<StepArgs>);
   return kNames[args.index()];
 }
@@ -124,6 +126,17 @@ const Value& token_input(const Program& program, const std::string& step, ValueI
   return value;
 }
 }  // namespace
+
+ValueId Program::external_graph(std::string name, ExternalGraphStep args) {
+  if (args.rows == Rows::kSpans || args.output.empty() || args.inputs.empty())
+    bad_step(name, "expected inputs and an output of tokens or texts.");
+  vocab_size_ = args.vocab_size;
+  type_count_ = args.type_count;
+  if (args.max_tokens > 0) limit_tokens(args.max_tokens);
+  const Rows rows = args.rows;
+  const std::int64_t width = args.width;
+  return add(std::move(name), std::move(args), rows, width);
+}
 
 ValueId Program::embed(std::string name, EmbedStep args) {
   if (args.tokens.tensor.shape.size() != 2) {
@@ -301,8 +314,11 @@ ValueId Program::pool(std::string name, PoolStep args) {
 }
 
 ValueId Program::vocabulary_max(std::string name, VocabularyMaxStep args) {
-  check_table(name, args.weight, token_input(*this, name, args.input).width);
-  const std::int64_t vocabulary = args.weight.tensor.shape[0];
+  std::int64_t vocabulary = token_input(*this, name, args.input).width;
+  if (args.weight.present()) {
+    check_table(name, args.weight, vocabulary);
+    vocabulary = args.weight.tensor.shape[0];
+  }
   check_shape(name, args.bias, {vocabulary});
   return add(std::move(name), std::move(args), Rows::kTexts, vocabulary);
 }
@@ -349,6 +365,25 @@ WeightRef Program::own(std::string name, Shape shape, std::vector<float> values)
   weights->keep_alive(kept);
   hold(std::move(weights));
   return {std::move(name), {DType::kF32, std::move(shape), kept->data()}};
+}
+
+std::int64_t ExternalGraphStep::bytes() const {
+  std::int64_t sum = graph.tensor.elements();
+  for (const WeightRef& file : files) sum += file.tensor.elements();
+  return sum;
+}
+
+const ExternalGraphStep* find_external_graph(const Program& program) {
+  for (const Step& step : program.steps()) {
+    if (const auto* graph = std::get_if<ExternalGraphStep>(&step.args)) return graph;
+  }
+  return nullptr;
+}
+
+std::string external_graph_reason(const Program& program) {
+  const ExternalGraphStep* graph = find_external_graph(program);
+  if (graph == nullptr) return {};
+  return "only --device onnxruntime runs " + graph->graph.name + " as it is";
 }
 
 void Program::release_weights() {

@@ -44,6 +44,35 @@ struct WeightRef {
 // outside.
 WeightRef weight_rows(const WeightRef& weight, std::int64_t begin, std::int64_t count);
 
+// The model as somebody else wrote it down: an ONNX file, run as it is in the place of all steps of
+// the body. Only a room with an ONNX runtime has it. Out comes one of the graph's outputs, fp32.
+struct ExternalGraphStep {
+  // What a run gives the graph: [texts, length] each, int64 or int32 as it asks.
+  enum class Input { kIds, kMask, kTypes, kPositions };
+  struct Given {
+    Input input = Input::kIds;
+    std::string name;  // in the graph
+    bool wide = true;  // int64
+  };
+  WeightRef graph;               // bytes of the file [n]; the name is its path in the folder
+  std::vector<WeightRef> files;  // of external data, by the names that the graph has for them
+  std::vector<Given> inputs;
+  std::string output;         // in the graph
+  bool half = false;          // it is float16 there
+  Rows rows = Rows::kTokens;  // [texts, length, width], or [texts, width]
+  std::int64_t width = 0;
+  std::int64_t vocab_size = 0, type_count = 0;  // that ids and types lie below; 0 types: none
+  std::int64_t max_tokens = 0;                  // of a text; 0: not known
+  std::int32_t pad_id = 0;
+  std::int64_t position_offset = 0;
+  // What comes out for a text depends on what runs beside it (activations quantised by the largest
+  // of all; no mask of padding): each runs alone.
+  bool text_by_text = false;
+  std::string dtype = "fp32";  // of the matrices: fp32, fp16, bf16, int8, int4
+  std::string operators;       // for people: "Add x 12, com.microsoft.Attention x 6"
+  std::int64_t bytes() const;  // of all files
+};
+
 // scale * token + position + type rows. positions count from `position_offset`; with
 // `position_pad_id` >= 0 a token with that id keeps position `position_pad_id` and does not advance
 // the count (RoBERTa's rule).
@@ -190,7 +219,7 @@ struct PoolStep {
 enum class SparseActivation { kLog1pRelu, kLog1pLog1pRelu };
 struct VocabularyMaxStep {
   ValueId input = kNoValue;
-  WeightRef weight;  // [vocabulary, in]
+  WeightRef weight;  // [vocabulary, in]; absent: the input is the logits (of an external graph)
   WeightRef bias;    // [vocabulary], may be absent
   SparseActivation activation = SparseActivation::kLog1pRelu;
   bool sum = false;
@@ -204,8 +233,8 @@ struct TruncateStep {  // the first `width` columns
   std::int64_t width = 0;
 };
 
-using StepArgs = std::variant<EmbedStep, NormStep, LinearStep, GatedLinearStep, ExpertsStep,
-                              AttentionStep, ResidualStep, SelectRowsStep, PoolStep,
+using StepArgs = std::variant<ExternalGraphStep, EmbedStep, NormStep, LinearStep, GatedLinearStep,
+                              ExpertsStep, AttentionStep, ResidualStep, SelectRowsStep, PoolStep,
                               VocabularyMaxStep, NormalizeStep, TruncateStep>;
 
 struct Step {
@@ -227,6 +256,7 @@ class Program {
  public:
   // Each adds a step, checks it against the values and weights so far, and returns the new value. A
   // wrong shape throws kBadInput naming step and weight with both shapes.
+  ValueId external_graph(std::string name, ExternalGraphStep args);
   ValueId embed(std::string name, EmbedStep args);
   ValueId norm(std::string name, NormStep args);
   ValueId linear(std::string name, LinearStep args);
@@ -255,7 +285,7 @@ class Program {
   // Tokens of a text at most where no position table says it (rotary models); the least one holds.
   void limit_tokens(std::int64_t tokens);
 
-  // Limits that the embed step sets.
+  // Limits that the embed step, or an external graph, sets.
   std::int64_t vocab_size() const { return vocab_size_; }
   std::int64_t type_count() const { return type_count_; }  // 0: no type table
   std::int64_t max_tokens() const {
@@ -282,13 +312,21 @@ class Program {
   std::int64_t vocab_size_ = 0, type_count_ = 0, max_tokens_ = 0;
 };
 
+// The step that stands for the whole body; null: the body is Inlay's own.
+const ExternalGraphStep* find_external_graph(const Program& program);
+// Why a room that has only steps of Inlay's own cannot run the Program; empty: it has no other.
+std::string external_graph_reason(const Program& program);
+
 // Args may be const or not; f gets each WeightRef in the order of the struct.
 template <typename Args, typename F>
 void visit_weights(Args& args, const F& f) {
   std::visit(
       [&](auto& step) {
         using S = std::decay_t<decltype(step)>;
-        if constexpr (std::is_same_v<S, EmbedStep>) {
+        if constexpr (std::is_same_v<S, ExternalGraphStep>) {
+          f(step.graph);
+          for (auto& file : step.files) f(file);
+        } else if constexpr (std::is_same_v<S, EmbedStep>) {
           f(step.tokens);
           f(step.positions);
           f(step.types);

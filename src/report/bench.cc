@@ -187,7 +187,10 @@ class Bench {
   EngineKeys keys_for(const Plan& plan) const {
     EngineKeys keys;
     for (const auto& [name, value] : options_.options) {
-      if (name != "device" && name != "dtype" && name != "model") keys.emplace_back(name, value);
+      if (name == "device" || name == "dtype" || name == "model") continue;
+      // The rooms beside it, the CPU among them, run Inlay's own steps.
+      if (name == "onnx-file" && !plan.device->device.starts_with("onnxruntime")) continue;
+      keys.emplace_back(name, value);
     }
     keys.emplace_back("model", plan.subject->locator);
     keys.emplace_back("device", plan.device->device);

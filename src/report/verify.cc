@@ -106,6 +106,7 @@ std::vector<Verified> verify(const EngineOptions& options, const std::vector<std
     reference.device = engine::model_tasks(options.model).program ? "ref" : "cpu";
     reference.dtype = "fp32";
     reference.disable.clear();
+    reference.onnx_file.clear();
     const Run expected = run(reference, load, kReferenceBatch, [&](std::size_t done) {
       if (progress) progress({done, load.items()});
       return true;

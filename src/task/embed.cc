@@ -236,11 +236,17 @@ namespace {
 
 class Embed final : public Task {
  public:
-  Embed(EmbedHead head, const std::optional<ChunkOptions>& chunk)
-      : head_(std::move(head)), chunk_(chunk) {}
-  std::optional<Reads> reads() const override { return Reads{Head::kHidden, head_.read_row()}; }
+  Embed(EmbedHead head, const EmbedOptions& options)
+      : head_(std::move(head)), chunk_(options.chunk), own_pooling_(options.pooling.empty()) {}
+  std::optional<Reads> reads() const override {
+    Reads reads{Head::kHidden, head_.read_row()};
+    reads.finished = !chunk_ && own_pooling_ && head_.include_prompt;
+    return reads;
+  }
   void append(Program* program, const Ending& ending) override {
-    append_head(program, ending.hidden, head_);
+    EmbedHead head = head_;
+    if (ending.finished) head.modules.clear();
+    append_head(program, ending.hidden, head);
     dim_ = program->output_width();
   }
   std::int64_t dim() const override { return dim_; }
@@ -306,6 +312,7 @@ class Embed final : public Task {
  private:
   EmbedHead head_;
   std::optional<ChunkOptions> chunk_;
+  bool own_pooling_;  // as the folder says
   ChunkPlan plan_;
   std::int64_t dim_ = 0;
 };
@@ -330,7 +337,7 @@ std::unique_ptr<Task> make_embed(const files::ModelFiles& model, const EmbedOpti
                "\". Dense models with routes are not built in.");
     }
   }
-  return std::make_unique<Embed>(plan_head(model, options), options.chunk);
+  return std::make_unique<Embed>(plan_head(model, options), options);
 }
 
 }  // namespace inlay::task

@@ -43,6 +43,7 @@ struct Reads {
   std::optional<SelectKind> read_row{};  // set: the task needs this row of each text alone
   std::int64_t most_tokens = 0;          // where the published usage cuts texts; 0: nowhere
   std::int64_t least_tokens = 0;         // must be possible, whatever limit the folder says
+  bool finished = false;                 // Ending::finished will do
 };
 
 // A request on its way, and what turns its items into tokens.

@@ -57,6 +57,8 @@ class CpuBackend final : public Backend {
     if (!element_of(options.dtype))
       reasons.push_back("dtype: cpu computes in fp32, bf16 or int8, not " + options.dtype);
     if (program.steps().empty()) reasons.emplace_back("program: it has no steps");
+    if (std::string reason = external_graph_reason(program); !reason.empty())
+      reasons.push_back(std::move(reason));
     for (const Step& step : program.steps()) {
       const auto* experts = std::get_if<ExpertsStep>(&step.args);
       if (experts != nullptr && experts->router.tensor.shape[0] > cpu::kMostExperts) {

@@ -75,6 +75,7 @@ class Planner {
   Place prepare(std::size_t i, const Columns& columns, const HeadNorm& norm,
                 const AttentionStep& step, Index heads);
 
+  static void emit(std::size_t, const ExternalGraphStep&) {}  // supports() refuses it
   void emit(std::size_t i, const EmbedStep& step);
   void emit(std::size_t i, const NormStep& step);
   void emit(std::size_t i, const LinearStep& step);

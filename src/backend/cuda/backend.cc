@@ -147,6 +147,8 @@ class CudaBackend final : public Backend {
       reasons.push_back("dtype: cuda computes in fp32, fp16, bf16 or fp8, not " + options.dtype);
     }
     if (program.steps().empty()) reasons.emplace_back("program: it has no steps");
+    if (std::string reason = external_graph_reason(program); !reason.empty())
+      reasons.push_back(std::move(reason));
     for (const Step& step : program.steps()) {
       const auto* experts = std::get_if<ExpertsStep>(&step.args);
       if (experts != nullptr && experts->router.tensor.shape[0] > cuda::kMostExperts) {

@@ -85,18 +85,28 @@ class OnnxruntimeBackend final : public Backend {
     return unit == onnxruntime::kCoremlUnit;
   }
 
+  std::string default_dtype(const Program& program, std::string_view) const override {
+    const ExternalGraphStep* external = find_external_graph(program);
+    return external == nullptr ? "fp32" : external->dtype;
+  }
+
   std::vector<std::string> supports(const Program& program,
                                     const CompileOptions& options) const override {
     std::vector<std::string> reasons;
-    if (options.dtype != "fp32")
+    const ExternalGraphStep* external = find_external_graph(program);
+    if (external != nullptr && options.dtype != external->dtype) {
+      reasons.push_back("dtype: " + external->graph.name + " is in " + external->dtype + ", not " +
+                        options.dtype);
+    } else if (external == nullptr && options.dtype != "fp32") {
       reasons.push_back("dtype: onnxruntime takes graphs in fp32 only, not " + options.dtype);
+    }
     for (std::string& reason : onnxruntime::graph_reasons(program))
       reasons.push_back(std::move(reason));
     return reasons;
   }
 
   MemoryPlan plan(const Program& program, const CompileOptions& options) const override {
-    return onnxruntime::plan_memory(program, options, setup_of(options));
+    return onnxruntime::plan_memory(program, options, setup_of(program, options));
   }
 
   std::unique_ptr<Executable> compile(const Program& program,
@@ -111,12 +121,15 @@ class OnnxruntimeBackend final : public Backend {
            "expected a usable ONNX Runtime, got: " + library.reason +
                ". Remedy: " + library.remedy + ".");
     }
-    return onnxruntime::make_executable(program, options, library, setup_of(options));
+    return onnxruntime::make_executable(program, options, library, setup_of(program, options));
   }
 
  private:
-  static ProviderSetup setup_of(const CompileOptions& options) {
-    return onnxruntime::provider_setup(options.unit, options.room);
+  static ProviderSetup setup_of(const Program& program, const CompileOptions& options) {
+    RoomOptions room = options.room;
+    // What CoreML compiled is found again by a key that Inlay writes into its own graphs.
+    if (find_external_graph(program) != nullptr) room.cache.clear();
+    return onnxruntime::provider_setup(options.unit, room);
   }
 };
 

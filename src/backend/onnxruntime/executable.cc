@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <utility>
 
+#include "backend/onnxruntime/external_graph.h"
 #include "backend/onnxruntime/graph.h"
 #include "backend/onnxruntime/session.h"
 #include "backend/onnxruntime/sized_sessions.h"
@@ -23,15 +25,16 @@ using padded::InputMaker;
 class OrtExecutable final : public Executable {
  public:
   OrtExecutable(const Program& program, const CompileOptions& options, const Library& library,
-                ProviderSetup setup)
+                ProviderSetup setup, std::unique_ptr<ExternalGraph> external)
       : program_(program),
         options_(options),
         library_(library),
         setup_(std::move(setup)),
+        external_(std::move(external)),
         memory_(plan_memory(program, options, setup_)),
         graph_(make_graph(program_, {0, 0, setup_.compiles})),
         maker_(graph_.inputs),
-        order_(options.max_texts),
+        grouper_(options.max_texts),
         outputs_(padded::outputs_of(program)) {
     weights_ = graph_.weights.fill();
     const std::string_view block(weights_.as<char>(), weights_.bytes());
@@ -50,38 +53,31 @@ class OrtExecutable final : public Executable {
   using Executable::run;
   void run(const PackedBatch& batch, std::span<const std::span<float>> outs) override {
     padded::check_batch("onnxruntime", batch, options_, outputs_, outs);
-    std::span<const std::int32_t> left = order_.sort(batch);
-    while (!left.empty()) {
-      const Group group =
-          padded::next_group(batch, cut(padded::text_length(batch, left[0])), &left);
+    grouper_.each(batch, cut_of(), [&](const Group& group) {
       padded::count_tokens(batch, group, &tokens_);
       Session& session = session_ ? *session_ : sized_->make(group.texts, group.length);
-      run_group(&session, &maker_, graph_.outputs, batch, group, &results_);
+      run_group(&session, &maker_, graph_.outputs, batch, group, &results_,
+                external_ ? &external_->run(batch, group) : nullptr);
       for (std::size_t i = 0; i < outs.size(); ++i) take_output(batch, group, i, outs[i]);
-    }
+      return true;
+    });
   }
 
   bool prepared(std::span<const std::int32_t> offsets) override {
     if (session_) return true;
     const PackedBatch batch{{}, {}, offsets, {}};
-    std::span<const std::int32_t> left = order_.sort(batch);
-    while (!left.empty()) {
-      const Group group =
-          padded::next_group(batch, cut(padded::text_length(batch, left[0])), &left);
-      if (sized_->find(group.texts, group.length) == nullptr) return false;
-    }
-    return true;
+    return grouper_.each(batch, cut_of(), [&](const Group& group) {
+      return sized_->find(group.texts, group.length) != nullptr;
+    });
   }
   void prepare(std::span<const std::int32_t> offsets) override {
     if (session_) return;
     const PackedBatch batch{{}, {}, offsets, {}};
-    padded::LengthOrder order(batch.texts());  // run() has the other
-    std::span<const std::int32_t> left = order.sort(batch);
-    while (!left.empty()) {
-      const Group group =
-          padded::next_group(batch, cut(padded::text_length(batch, left[0])), &left);
+    padded::Grouper grouper(batch.texts());  // run() has the other
+    grouper.each(batch, cut_of(), [&](const Group& group) {
       sized_->make(group.texts, group.length);
-    }
+      return true;
+    });
   }
 
   MemoryPlan memory() const override { return memory_; }
@@ -91,7 +87,11 @@ class OrtExecutable final : public Executable {
   std::vector<std::string> notes() const override;
 
  private:
+  std::function<Cut(std::int64_t)> cut_of() const {
+    return [this](std::int64_t length) { return cut(length); };
+  }
   Cut cut(std::int64_t length) const {
+    if (external_) return external_->cut(length);
     if (setup_.compiles) return compiled_cut(length, options_.max_text_tokens);
     return {length, padded::least_of_group(length), padded::group_texts(length)};
   }
@@ -103,7 +103,10 @@ class OrtExecutable final : public Executable {
     }
     return {};
   }
-  Placement placement() const { return session_ ? session_->placement() : sized_->placement(); }
+  Placement placement() const {
+    if (external_) return external_->placement();
+    return session_ ? session_->placement() : sized_->placement();
+  }
   void take_output(const PackedBatch& batch, const Group& group, std::size_t index,
                    std::span<float> out) const;
 
@@ -111,13 +114,14 @@ class OrtExecutable final : public Executable {
   const CompileOptions options_;
   const Library& library_;
   const ProviderSetup setup_;
+  const std::unique_ptr<ExternalGraph> external_;  // what runs before the graph; may be null
   const MemoryPlan memory_;
   Graph graph_;
   InputMaker maker_;
   Buffer weights_;                        // of a provider that compiles: each graph needs them
   std::unique_ptr<Session> session_;      // of any shape
   std::unique_ptr<SizedSessions> sized_;  // or these
-  padded::LengthOrder order_;
+  padded::Grouper grouper_;
   const std::vector<padded::Output> outputs_;
   std::vector<std::vector<float>> results_;  // of a group, by output
   padded::TokenCounts tokens_;
@@ -139,6 +143,9 @@ void OrtExecutable::take_output(const PackedBatch& batch, const Group& group, st
 
 std::vector<std::string> OrtExecutable::notes() const {
   std::vector<std::string> notes{"ONNX Runtime " + library_.version + ", " + library_.path};
+  if (external_) {
+    for (std::string& note : external_->notes()) notes.push_back(std::move(note));
+  }
   const Placement placed = placement();
   std::string nodes;
   for (const auto& [provider, count] : placed.nodes)
@@ -160,24 +167,22 @@ std::vector<std::string> OrtExecutable::notes() const {
 MemoryPlan plan_memory(const Program& program, const CompileOptions& options,
                        const ProviderSetup& setup) {
   MemoryPlan memory;
+  if (const ExternalGraphStep* external = find_external_graph(program)) {
+    // The graph's inner values are not known: a transformer has about twelve rows as wide as those
+    // that come out, or fewer and a few of logits.
+    const std::int64_t length = options.max_text_tokens;
+    const std::int64_t rows = length * external_group_texts(*external, length);
+    memory.packed = external->bytes();
+    memory.arena =
+        std::max(12 * external->width * rows * std::int64_t{sizeof(float)}, 2 * external->bytes());
+    return memory;
+  }
   const Graph graph = make_graph(program, {0, 0, setup.compiles});
   memory.packed = graph.weights.bytes();
   if (setup.compiles) memory.packed *= 2;  // the library's compiled copy beside this room's
   // Rows of a group: the widest value with its input beside it, and what attention makes of them.
-  const std::int64_t length = options.max_text_tokens;
-  const std::int64_t texts = padded::group_texts(length);
-  std::int64_t widest = 0;
-  std::int64_t scores = 0;
-  for (const Value& value : program.values()) {
-    if (value.rows == Rows::kTokens) widest = std::max(widest, value.width);
-  }
-  for (const Step& step : program.steps()) {
-    const auto* attention = std::get_if<AttentionStep>(&step.args);
-    if (attention == nullptr) continue;
-    const bool every = program.value(attention->query.value).rows == Rows::kTokens;
-    scores = std::max(scores, attention->heads * texts * length * (every ? length : 1));
-  }
-  memory.arena = (4 * widest * texts * length + 3 * scores) * std::int64_t{sizeof(float)};
+  const padded::GroupFloats group = padded::group_floats(program, options.max_text_tokens);
+  memory.arena = (4 * group.rows + 3 * group.scores) * std::int64_t{sizeof(float)};
   // While a session is made the library holds the weights as it parsed them, as tensors and packed,
   // all beside this room's block.
   memory.arena = std::max(memory.arena, 3 * graph.weights.bytes());
@@ -186,7 +191,13 @@ MemoryPlan plan_memory(const Program& program, const CompileOptions& options,
 
 std::unique_ptr<Executable> make_executable(const Program& program, const CompileOptions& options,
                                             const Library& library, ProviderSetup setup) {
-  return std::make_unique<OrtExecutable>(program, options, library, std::move(setup));
+  std::unique_ptr<ExternalGraph> external;
+  if (const ExternalGraphStep* step = find_external_graph(program)) {
+    external = std::make_unique<ExternalGraph>(*step, library, setup, options.threads);
+    setup = provider_setup(kCpuUnit, {});  // of the rest, which is pooling and a layer or two
+  }
+  return std::make_unique<OrtExecutable>(program, options, library, std::move(setup),
+                                         std::move(external));
 }
 
 }  // namespace inlay::backend::onnxruntime

@@ -22,6 +22,9 @@ using padded::QueryRow;
 using padded::ScoreBias;
 using GraphInput = padded::HostInput;
 
+// The input that has the values of an external graph, float32.
+inline constexpr const char* kExternalInput = "external";
+
 struct GraphOptions {
   std::int64_t texts = 0, length = 0;  // of a run; 0: open
   // Rows of embeddings are an input, summed by the host: one gather less for an accelerator.
@@ -43,11 +46,13 @@ struct Graph {
   std::vector<GraphOutput> outputs;
 };
 
-// Why a Program has no graph; one reason a line. Empty: it has one.
+// Why a Program has no graph, or, behind an external graph, its rest; one reason a line. Empty: it
+// has one.
 std::vector<std::string> graph_reasons(const Program& program);
 
-// The graph of a Program without reasons. Weights are not read. `key`, when not empty, is stored in
-// the model for providers that keep what they compile.
+// The graph of a Program without reasons; of one with an external graph, what comes behind that.
+// Weights are not read. `key`, when not empty, is stored in the model for providers that keep what
+// they compile.
 Graph make_graph(const Program& program, const GraphOptions& options, const std::string& key = {});
 
 }  // namespace inlay::backend::onnxruntime

@@ -49,7 +49,9 @@ std::vector<std::string> graph_reasons(const Program& program) {
       if (pool->spans) refuse("onnxruntime has no pooling of spans (late chunking)");
     }
     visit_weights(step.args, [&](const WeightRef& weight) {
-      if (!weight.present() || std::holds_alternative<VocabularyMaxStep>(step.args)) return;
+      if (!weight.present() || std::holds_alternative<VocabularyMaxStep>(step.args) ||
+          std::holds_alternative<ExternalGraphStep>(step.args))
+        return;
       const std::int64_t bytes = weight.tensor.elements() * std::int64_t{sizeof(float)};
       if (bytes > kMostWeightBytes) {
         refuse(weight.name + " takes " + std::to_string(bytes) +
@@ -270,6 +272,11 @@ std::string Lowering::row_sum(const std::string& row, const std::string& x) {
   return binary("MatMul", row, x);
 }
 
+std::string Lowering::lower(const ExternalGraphStep& step) {
+  graph_.input(kExternalInput, kFloat, dimensions(step.rows, step.width));
+  return kExternalInput;
+}
+
 std::string Lowering::lower(const EmbedStep& step) {
   if (options_.host_embeddings) return input({Kind::kEmbeddings, "", &step});
   const auto gather = [&](const WeightRef& table, GraphInput indices) {
@@ -355,23 +362,25 @@ std::string Lowering::sparse_weight(const VocabularyMaxStep& step, const std::st
 // Without f for the maximum: f is monotonic, and the host does it, or run() where a step reads it.
 std::string Lowering::lower(const VocabularyMaxStep& step) {
   const std::string& x = value(step.input);
+  const auto reduced = [&](const std::string& logits) {
+    if (step.sum) {
+      const std::string weight = sparse_weight(step, graph_.node("Relu", {logits}));
+      return graph_.node("Squeeze",
+                         {row_sum(input({Kind::kTextOnes, ""}), weight), graph_.integers({1})});
+    }
+    const std::string masked = binary("Add", logits, input({Kind::kTextMask, ""}));
+    return graph_.node("ReduceMax", {masked, graph_.integers({1})},
+                       {{"keepdims", std::int64_t{0}}});
+  };
+  if (!step.weight.present()) return step.sum ? reduced(x) : graph_.node("Relu", {reduced(x)});
   const std::int64_t vocabulary = step.weight.tensor.shape[0];
   std::vector<std::string> parts;
   for (std::int64_t begin = 0; begin < vocabulary; begin += kVocabularyTile) {
     const std::int64_t count = std::min(kVocabularyTile, vocabulary - begin);
     const WeightRef bias = step.bias.present() ? weight_rows(step.bias, begin, count) : WeightRef{};
     // A maximum commutes with adding the bias; a sum needs it before the activation.
-    const std::string logits =
-        product(x, {weight_rows(step.weight, begin, count)}, {step.sum ? bias : WeightRef{}});
-    if (step.sum) {
-      const std::string weight = sparse_weight(step, graph_.node("Relu", {logits}));
-      parts.push_back(graph_.node(
-          "Squeeze", {row_sum(input({Kind::kTextOnes, ""}), weight), graph_.integers({1})}));
-      continue;
-    }
-    const std::string masked = binary("Add", logits, input({Kind::kTextMask, ""}));
-    parts.push_back(
-        graph_.node("ReduceMax", {masked, graph_.integers({1})}, {{"keepdims", std::int64_t{0}}}));
+    parts.push_back(reduced(
+        product(x, {weight_rows(step.weight, begin, count)}, {step.sum ? bias : WeightRef{}})));
   }
   std::string out =
       parts.size() == 1 ? parts[0] : graph_.node("Concat", parts, {{"axis", std::int64_t{1}}});

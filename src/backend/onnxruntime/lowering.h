@@ -47,6 +47,7 @@ class Lowering {
   bool is_read(ValueId id) const;                                     // by a step
   std::string row_sum(const std::string& row, const std::string& x);  // [T, k, S] x [T, S, w]
 
+  std::string lower(const ExternalGraphStep& step);
   std::string lower(const EmbedStep& step);
   std::string lower(const NormStep& step);
   std::string lower(const LinearStep& step);

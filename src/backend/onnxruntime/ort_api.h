@@ -28,7 +28,7 @@ struct AssignedNode;
 inline constexpr int kFail = 1, kInvalidArgument = 2;
 inline constexpr int kLogInfo = 1, kLogWarning = 2;
 inline constexpr int kOptimizeAll = 99;
-inline constexpr int kFloat = 1, kInt32 = 6, kInt64 = 7;
+inline constexpr int kFloat = 1, kInt32 = 6, kInt64 = 7, kFloat16 = 10;
 inline constexpr int kArenaAllocator = 1, kDefaultMemory = 0;
 
 using LogFunction = void (*)(void* parameter, int severity, const char* category, const char* logid,

@@ -58,7 +58,7 @@ std::string next_log_id() {
   return "inlay-" + std::to_string(count.fetch_add(1));
 }
 
-Owned<TensorHandle> wrap(const Library& library, const padded::TensorView32& tensor) {
+Owned<TensorHandle> wrap(const Library& library, const padded::HostTensor& tensor) {
   TensorHandle* value = nullptr;
   check(library.api,
         library.api.create_tensor(library.memory, tensor.data, tensor.bytes(), tensor.shape.data(),
@@ -86,10 +86,22 @@ Session::Session(const Library& library, const ProviderSetup& setup, const Sessi
   must(api.set_threads(made, spec.threads));
   if (library.tells_assignments())
     must(api.add_config(made, "session.record_ep_graph_assignment_info", "1"));
-  const char* name = kWeightsFile;
-  auto* bytes = const_cast<char*>(spec.weights.data());  // read, whatever the declaration says
-  const std::size_t size = spec.weights.size();
-  if (size != 0) must(api.add_external_files(made, &name, &bytes, &size, 1));
+  std::vector<const char*> names;
+  std::vector<char*> blocks;
+  std::vector<std::size_t> sizes;
+  const auto add = [&](const char* name, const void* bytes, std::size_t size) {
+    if (size == 0) return;
+    names.push_back(name);
+    // Read, whatever the declaration says.
+    blocks.push_back(const_cast<char*>(static_cast<const char*>(bytes)));
+    sizes.push_back(size);
+  };
+  add(kWeightsFile, spec.weights.data(), spec.weights.size());
+  for (const WeightRef& file : spec.files)
+    add(file.name.c_str(), file.tensor.data, file.tensor.bytes());
+  if (!names.empty()) {
+    must(api.add_external_files(made, names.data(), blocks.data(), sizes.data(), names.size()));
+  }
   const std::string refusal = append_provider(library, setup, made);
   if (!refusal.empty()) {
     fail(ErrorCode::kUnavailable, "--device onnxruntime:" + setup.unit,
@@ -115,21 +127,21 @@ Session::~Session() {
   library_.api.release_session(handle_);
 }
 
-void Session::run(std::span<const padded::TensorView32> inputs,
-                  std::span<const padded::TensorView32> outputs) {
+void Session::run(std::span<const padded::HostTensor> inputs,
+                  std::span<const padded::HostTensor> outputs) {
   const AutoreleasePool pool;
   const Api& api = library_.api;
   std::vector<Owned<TensorHandle>> owned;
   std::vector<const char*> names;
   std::vector<const TensorHandle*> values;
-  for (const padded::TensorView32& input : inputs) {
+  for (const padded::HostTensor& input : inputs) {
     owned.push_back(wrap(library_, input));
     names.push_back(input.name);
     values.push_back(owned.back().get());
   }
   std::vector<const char*> result_names;
   std::vector<TensorHandle*> results;
-  for (const padded::TensorView32& output : outputs) {
+  for (const padded::HostTensor& output : outputs) {
     owned.push_back(wrap(library_, output));
     result_names.push_back(output.name);
     results.push_back(owned.back().get());

@@ -15,6 +15,7 @@ struct SessionSpec {
   std::string_view model;    // ModelProto; read until the session is made
   std::string_view weights;  // the block that the model refers to; likewise
   int threads = 1;
+  std::span<const WeightRef> files{};  // more of them, by the names that the model has; likewise
 };
 
 class Session {
@@ -28,8 +29,7 @@ class Session {
 
   // Writes the outputs into their memory. One thread at a time. On a device with memory of its own
   // inputs and outputs are bound: copied as they are bound, and as the run ends.
-  void run(std::span<const padded::TensorView32> inputs,
-           std::span<const padded::TensorView32> outputs);
+  void run(std::span<const padded::HostTensor> inputs, std::span<const padded::HostTensor> outputs);
   const Placement& placement() const { return placement_; }
 
  private:

@@ -41,19 +41,23 @@ double agreement(const float* a, const float* b, std::size_t width) {
 
 void run_group(Session* session, padded::InputMaker* maker, std::span<const GraphOutput> outputs,
                const PackedBatch& batch, const padded::Group& group,
-               std::vector<std::vector<float>>* out) {
+               std::vector<std::vector<float>>* out, const padded::HostTensor* external) {
   out->resize(outputs.size());
-  std::vector<padded::TensorView32> tensors;
+  std::vector<padded::HostTensor> tensors;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     const GraphOutput& output = outputs[i];
-    padded::TensorView32 tensor{output.name.c_str(), kFloat, nullptr, {group.texts, output.width}};
+    padded::HostTensor tensor{output.name.c_str(), kFloat, nullptr, {group.texts, output.width}};
     if (output.rows == Rows::kTokens) tensor.shape = {group.texts, group.length, output.width};
     std::vector<float>& numbers = (*out)[i];
     numbers.resize(tensor.bytes() / sizeof(float));
     tensor.data = numbers.data();
     tensors.push_back(std::move(tensor));
   }
-  session->run(maker->make(batch, group), tensors);
+  const std::span<const padded::HostTensor> made = maker->make(batch, group);
+  if (external == nullptr) return session->run(made, tensors);
+  std::vector<padded::HostTensor> inputs(made.begin(), made.end());
+  inputs.push_back(*external);
+  session->run(inputs, tensors);
 }
 
 padded::Cut compiled_cut(std::int64_t length, std::int64_t most) {

@@ -19,10 +19,11 @@
 
 namespace inlay::backend::onnxruntime {
 
-// Runs a group; out gets [texts, width] or [texts, length, width] for each output.
+// Runs a group; out gets [texts, width] or [texts, length, width] for each output. `external`: the
+// values of an external graph, where the session's begins with them.
 void run_group(Session* session, padded::InputMaker* maker, std::span<const GraphOutput> outputs,
                const PackedBatch& batch, const padded::Group& group,
-               std::vector<std::vector<float>>* out);
+               std::vector<std::vector<float>>* out, const padded::HostTensor* external = nullptr);
 
 // How a text of that length is grouped: one of a few lengths, and one text or eight.
 padded::Cut compiled_cut(std::int64_t length, std::int64_t most);

@@ -57,7 +57,7 @@ class PaddedExecutable final : public Executable {
         memory_(plan_memory(program, options, precision, setup_.own_memory)),
         tape_(make_tape(program_)),
         maker_(host_inputs(tape_)),
-        order_(options.max_texts),
+        grouper_(options.max_texts),
         outputs_(outputs_of(program)),
         results_(outputs_.size()) {
     Message message{};
@@ -80,14 +80,14 @@ class PaddedExecutable final : public Executable {
   void run(const PackedBatch& batch, std::span<const std::span<float>> outs) override {
     check_batch(setup_.room.c_str(), batch, options_, outputs_, outs);
     begin();
-    std::span<const std::int32_t> left = order_.sort(batch);
-    while (!left.empty()) {
-      const Group group = next_group(batch, cut(text_length(batch, left[0])), &left);
+    const auto cut_of = [this](std::int64_t length) { return cut(length); };
+    grouper_.each(batch, cut_of, [&](const Group& group) {
       count_tokens(batch, group, &tokens_);
       play(batch, group);
       for (std::size_t i = 0; i < outs.size(); ++i)
         take_rows(batch, group, outputs_[i], results_[i].data(), outs[i]);
-    }
+      return true;
+    });
   }
 
   MemoryPlan memory() const override { return memory_; }
@@ -121,7 +121,7 @@ class PaddedExecutable final : public Executable {
   const MemoryPlan memory_;
   const Tape tape_;
   InputMaker maker_;
-  LengthOrder order_;
+  Grouper grouper_;
   const std::vector<Output> outputs_;
   std::vector<std::vector<float>> results_;  // of a group, by output
   std::unique_ptr<SessionHandle, Release> session_;
@@ -160,7 +160,7 @@ void PaddedExecutable::make_inputs(const PackedBatch& batch, const Group& group)
       !batch.key_counts.empty() ||
       std::any_of(group.members.begin(), group.members.end(),
                   [&](std::int32_t member) { return text_length(batch, member) != group.length; });
-  const std::span<const TensorView32> made = maker_.make(batch, group);
+  const std::span<const HostTensor> made = maker_.make(batch, group);
   for (std::size_t i = 0; i < made.size(); ++i) {
     const TapeInput& input = tape_.inputs[i];
     if ((input.needed == Needed::kUnseenKeys && !unseen) ||
@@ -256,26 +256,14 @@ MemoryPlan plan_memory(const Program& program, const CompileOptions& options,
   const std::int64_t packed = weight_bytes(tape, precision.dtype, precision.bits);
   // Of a group: the widest values with their inputs beside them, and what attention makes of them
   // where the library does not fuse it.
-  const std::int64_t length = options.max_text_tokens;
-  const std::int64_t texts = group_texts(length);
-  std::int64_t widest = 0;
-  std::int64_t scores = 0;
+  const GroupFloats group = group_floats(program, options.max_text_tokens);
   std::int64_t largest = 0;  // weight, which is fp32 while it is uploaded
-  for (const Value& value : program.values()) {
-    if (value.rows == Rows::kTokens) widest = std::max(widest, value.width);
-  }
-  for (const Step& step : program.steps()) {
-    const auto* attention = std::get_if<AttentionStep>(&step.args);
-    if (attention == nullptr) continue;
-    const bool every = program.value(attention->query.value).rows == Rows::kTokens;
-    scores = std::max(scores, attention->heads * texts * length * (every ? length : 1));
-  }
   for (const TapeWeight& weight : tape.weights) {
     std::int64_t count = 1;
     for (const std::int64_t dimension : weight.shape) count *= dimension;
     largest = std::max(largest, count * std::int64_t{sizeof(float)});
   }
-  const std::int64_t values = (6 * widest * texts * length + 3 * scores) * each;
+  const std::int64_t values = (6 * group.rows + 3 * group.scores) * each;
   MemoryPlan memory;
   if (own_memory) {
     memory.device = packed + values;

@@ -29,7 +29,7 @@ void check_batch(const char* room, const PackedBatch& batch, const CompileOption
   inlay::check_batch(room, batch, {limits.max_tokens, limits.max_texts, limits.max_text_tokens});
 }
 
-std::span<const std::int32_t> LengthOrder::sort(const PackedBatch& batch) {
+std::span<const std::int32_t> Grouper::sort(const PackedBatch& batch) {
   const std::span<std::int32_t> order(order_.data(), static_cast<std::size_t>(batch.texts()));
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
@@ -48,6 +48,23 @@ Group next_group(const PackedBatch& batch, const Cut& cut, std::span<const std::
   if (cut.fixed && count > 1) group.texts = cut.texts;
   *left = left->subspan(count);
   return group;
+}
+
+GroupFloats group_floats(const Program& program, std::int64_t length) {
+  const std::int64_t texts = group_texts(length);
+  GroupFloats floats;
+  for (const Value& value : program.values()) {
+    if (value.rows == Rows::kTokens)
+      floats.rows = std::max(floats.rows, value.width * texts * length);
+  }
+  for (const Step& step : program.steps()) {
+    const auto* attention = std::get_if<AttentionStep>(&step.args);
+    if (attention == nullptr) continue;
+    const bool every = program.value(attention->query.value).rows == Rows::kTokens;
+    floats.scores =
+        std::max(floats.scores, attention->heads * texts * length * (every ? length : 1));
+  }
+  return floats;
 }
 
 void count_tokens(const PackedBatch& batch, const Group& group, TokenCounts* counts) {

@@ -46,16 +46,6 @@ struct TokenCounts {
   }
 };
 
-// Indices of a batch's texts, longest first, in memory that is kept from batch to batch.
-class LengthOrder {
- public:
-  explicit LengthOrder(std::int64_t max_texts) : order_(static_cast<std::size_t>(max_texts)) {}
-  std::span<const std::int32_t> sort(const PackedBatch& batch);
-
- private:
-  std::vector<std::int32_t> order_;
-};
-
 inline std::int64_t text_length(const PackedBatch& batch, std::int32_t text) {
   const auto t = static_cast<std::size_t>(text);
   return std::int64_t{batch.offsets[t + 1]} - batch.offsets[t];
@@ -63,6 +53,34 @@ inline std::int64_t text_length(const PackedBatch& batch, std::int32_t text) {
 
 // Takes the next group from the beginning of `left`, which is not empty and longest first.
 Group next_group(const PackedBatch& batch, const Cut& cut, std::span<const std::int32_t>* left);
+
+// Cuts batches, in memory that is kept from batch to batch.
+class Grouper {
+ public:
+  explicit Grouper(std::int64_t max_texts) : order_(static_cast<std::size_t>(max_texts)) {}
+  // Calls `use` with each group, the longest texts first; `cut_of` says how that of a length is
+  // made. False as soon as `use` is; nothing follows then.
+  template <typename CutOf, typename Use>
+  bool each(const PackedBatch& batch, const CutOf& cut_of, const Use& use) {
+    std::span<const std::int32_t> left = sort(batch);
+    while (!left.empty()) {
+      if (!use(next_group(batch, cut_of(text_length(batch, left[0])), &left))) return false;
+    }
+    return true;
+  }
+
+ private:
+  std::span<const std::int32_t> sort(const PackedBatch& batch);
+  std::vector<std::int32_t> order_;  // indices of texts
+};
+
+// Floats of a group of the longest texts: its widest rows of tokens, and the scores of an
+// attention.
+struct GroupFloats {
+  std::int64_t rows = 0, scores = 0;
+};
+GroupFloats group_floats(const Program& program, std::int64_t length);
+
 void count_tokens(const PackedBatch& batch, const Group& group, TokenCounts* counts);
 // 7/8 of a length: where a group's texts are shorter, padding costs more than a run of its own.
 inline std::int64_t least_of_group(std::int64_t length) { return (length * 7 + 7) / 8; }

@@ -155,8 +155,8 @@ bool same_input(const HostInput& a, const HostInput& b) {
          a.head_size == b.head_size && a.modes == b.modes;
 }
 
-std::size_t TensorView32::bytes() const {
-  std::size_t count = 4;
+std::size_t HostTensor::bytes() const {
+  std::size_t count = type == kInt64 ? 8 : type == kFloat16 ? 2 : 4;
   for (const std::int64_t dimension : shape) count *= at(dimension);
   return count;
 }
@@ -180,7 +180,7 @@ const std::vector<float>& InputMaker::table(const WeightRef& weight) {
   return *found;
 }
 
-std::span<const TensorView32> InputMaker::make(const PackedBatch& batch, const Group& group) {
+std::span<const HostTensor> InputMaker::make(const PackedBatch& batch, const Group& group) {
   texts_.assign(at(group.texts), Text{});
   for (std::size_t i = 0; i < group.members.size(); ++i) {
     const auto t = static_cast<std::size_t>(group.members[i]);
@@ -195,7 +195,7 @@ std::span<const TensorView32> InputMaker::make(const PackedBatch& batch, const G
   }
   tensors_.clear();
   for (Slot& slot : slots_) {
-    TensorView32 tensor;
+    HostTensor tensor;
     tensor.name = slot.input.name.c_str();
     tensor.type = is_integer(slot.input.kind) ? kInt32 : kFloat;
     tensor.shape = shape_of(slot.input, group.texts, group.length);

@@ -15,7 +15,7 @@
 namespace inlay::backend::padded {
 
 // Element types as ONNX numbers them.
-inline constexpr int kFloat = 1, kInt32 = 6;
+inline constexpr int kFloat = 1, kInt32 = 6, kInt64 = 7, kFloat16 = 10;
 
 // Added to the scores of keys that must not be seen: exp of it is 0 beside any score, and it is a
 // number in fp16, too.
@@ -73,9 +73,9 @@ bool is_integer(HostInput::Kind kind);
 bool same_input(const HostInput& a, const HostInput& b);
 
 // A tensor in the caller's memory.
-struct TensorView32 {
+struct HostTensor {
   const char* name = nullptr;
-  int type = 0;  // kFloat or kInt32
+  int type = 0;  // kFloat, kInt32, kInt64 or kFloat16
   void* data = nullptr;
   std::vector<std::int64_t> shape;
   std::size_t bytes() const;
@@ -95,7 +95,7 @@ class InputMaker {
   // outlive this; its weights may be released afterwards.
   explicit InputMaker(const std::vector<HostInput>& inputs);
   // Valid until the next call.
-  std::span<const TensorView32> make(const PackedBatch& batch, const Group& group);
+  std::span<const HostTensor> make(const PackedBatch& batch, const Group& group);
 
  private:
   struct Text {  // as a group holds it
@@ -119,7 +119,7 @@ class InputMaker {
   std::vector<Slot> slots_;
   std::map<std::string, std::shared_ptr<const std::vector<float>>> tables_;
   std::vector<Text> texts_;  // of the group
-  std::vector<TensorView32> tensors_;
+  std::vector<HostTensor> tensors_;
 };
 
 }  // namespace inlay::backend::padded

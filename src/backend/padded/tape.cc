@@ -46,6 +46,8 @@ std::vector<std::string> tape_reasons(const Program& program, const std::string&
       refuse("positions outside the table of " + std::to_string(rows) + " rows");
   }
   if (program.steps().empty()) reasons.emplace_back("program: it has no steps");
+  if (std::string reason = external_graph_reason(program); !reason.empty())
+    reasons.push_back(std::move(reason));
   return reasons;
 }
 

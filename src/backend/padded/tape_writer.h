@@ -35,6 +35,8 @@ class TapeWriter {
   // The step that normalises a value and nothing else reads it; or null.
   const NormalizeStep* only_normalized(ValueId id) const;
 
+  // tape_reasons() refuse it.
+  static Register lower(const ExternalGraphStep&, ValueId) { return kNone; }
   Register lower(const EmbedStep& step, ValueId out);
   Register lower(const NormStep& step, ValueId out);
   Register lower(const LinearStep& step, ValueId out);

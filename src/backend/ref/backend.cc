@@ -118,8 +118,10 @@ class RefBackend final : public Backend {
     return probe;
   }
 
-  std::vector<std::string> supports(const Program&, const CompileOptions& options) const override {
+  std::vector<std::string> supports(const Program& program,
+                                    const CompileOptions& options) const override {
     if (options.dtype != "fp32") return {"dtype: ref computes in fp32 only, not " + options.dtype};
+    if (std::string reason = external_graph_reason(program); !reason.empty()) return {reason};
     return {};
   }
 

@@ -248,8 +248,13 @@ void run_step(const Context& c, const VocabularyMaxStep& step, Matrix* out) {
   std::vector<float> logits(static_cast<std::size_t>(out->width));
   std::vector<double> best(static_cast<std::size_t>(out->width), 0.0);  // f is never below 0
   for (std::int64_t r = 0; r < x.rows; ++r) {
-    linear_row(x.row(r), x.width, c.weight(step.weight), c.weight(step.bias), out->width,
-               Activation::kRelu, logits.data());
+    if (step.weight.present()) {
+      linear_row(x.row(r), x.width, c.weight(step.weight), c.weight(step.bias), out->width,
+                 Activation::kRelu, logits.data());
+    } else {
+      std::transform(x.row(r), x.row(r) + x.width, logits.begin(),
+                     [](float logit) { return std::max(logit, 0.0F); });
+    }
     for (std::int64_t v = 0; v < out->width; ++v) {
       double weight = std::log1p(static_cast<double>(logits[static_cast<std::size_t>(v)]));
       if (step.activation == SparseActivation::kLog1pLog1pRelu) weight = std::log1p(weight);

@@ -14,7 +14,7 @@ std::string words_of(const Shim& shim) {
                           ? shim.torch_exception_get_what_without_backtrace()
                           : nullptr;
   // Before 2.13 the library writes them to standard error and keeps none.
-  return words != nullptr && *words != '\0' ? words : "an error without words";
+  return words != nullptr && *words != '\0' ? words : "it failed (2.13 and later tell why)";
 }
 
 StackValue of_handle(const void* handle) {

@@ -263,9 +263,9 @@ std::int64_t ShortText::Plan::lay_out(std::int64_t tokens, ShortArgs* to) const 
     to->flow_at = take(to->flow_slots * std::int64_t{to->multiplying} * kPairWindowBytes);
     to->ring_at = static_cast<std::int32_t>(end);
     to->slots = static_cast<std::int32_t>(
-        std::clamp<std::int64_t>((kSharedBytes - kBehind - end) / kSlotBytes, 0, kMostSlots));
+        std::clamp<std::int64_t>((kSharedBytes - end) / kSlotBytes, 0, kMostSlots));
     if (to->slots >= (to->flow_slots == kMostFlowSlots ? kEnoughSlots : kLeastSlots))
-      return end + std::int64_t{to->slots} * kSlotBytes + kBehind;
+      return end + std::int64_t{to->slots} * kSlotBytes;
   }
   return 0;
 }

@@ -19,7 +19,6 @@ inline constexpr int kGap = 8;  // elements behind a row, so that eight lie in d
 inline constexpr int kSlotBytes = kMostUnits * kUnit * (kDeep / 2 + kGap) * 2;
 static_assert(kSlotBytes >= kUnit * (kDeep + kGap) * 2);
 inline constexpr int kMostLayers = 32;
-inline constexpr int kBehind = 512;  // bytes behind the last slot that are read and dropped
 inline constexpr int kLeastSlots = 3, kEnoughSlots = 6;
 inline constexpr int kMostSlots = 12;
 inline constexpr int kSharedBytes = 227 * 1024;

@@ -481,16 +481,16 @@ __global__ void __launch_bounds__(kThreads, 1)
   if (threadIdx.x == 0) {
     for (int s = 0; s < args.slots; ++s) {
       barrier_init(ring.full + 8 * s, 1);
-      barrier_init(ring.empty + 8 * s, kWarps);
+      barrier_init(ring.empty + 8 * s, kWarps * kArriving);
     }
     for (int s = 0; s < args.flow_slots; ++s) {
-      barrier_init(windows.full + 8 * s, kWarps - args.multiplying);
-      barrier_init(windows.empty + 8 * s, args.multiplying);
+      barrier_init(windows.full + 8 * s, (kWarps - args.multiplying) * kArriving);
+      barrier_init(windows.empty + 8 * s, args.multiplying * kArriving);
     }
     for (int s = 0; s < 2; ++s) barrier_init(rows.barrier + 8 * s, 1);
     for (int s = 0; s < kEndSlots; ++s) {
       barrier_init(ends.full + 8 * s, 1);
-      barrier_init(ends.empty + 8 * s, kWarps);
+      barrier_init(ends.empty + 8 * s, kWarps * kArriving);
     }
     asm volatile("fence.mbarrier_init.release.cluster;\n" ::: "memory");
     asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory");
