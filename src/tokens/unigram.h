@@ -27,7 +27,7 @@ class Unigram final : public Model {
   // compute() of a part that is not its word's first; false, and nothing appended, where paths come
   // too close. Words have at most kMostBytesInParts.
   bool compute_part(std::string_view part, std::vector<TokenSpan>* out) const;
-  static constexpr std::size_t kMostBytesInParts = 8192;
+  static constexpr std::size_t kMostBytesInParts = 2048;
   bool has_parts() const { return most_score_ <= kMostScore; }
   // Whether a character below U+10000 is a piece.
   bool covers(char32_t c) const {
@@ -54,9 +54,9 @@ class Unigram final : public Model {
   std::vector<double> scores_;
   std::vector<std::int32_t> byte_ids_;  // as Bpe's
   double unk_score_ = 0;
-  // Sums of up to kMostBytesInParts scores of this size are off by less than 1e-7 after as many
-  // additions.
-  static constexpr double kMostScore = 100, kClose = 1e-5;
+  // Two sums of scores of this size are off by less than kClose from each other when a word has
+  // kMostBytesInParts, and even when its normalized text is ten times as long.
+  static constexpr double kMostScore = 100, kClose = 1e-4;
   double most_score_ = 0;
   std::int32_t unk_id_ = -1;
   std::uint32_t owner_ = 0;

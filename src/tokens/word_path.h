@@ -55,11 +55,6 @@ class WordPath {
     bool add_part(std::size_t begin, std::size_t end) {
       return add(begin, end, path_.parts_owner_);
     }
-    // The same for a word that is never in the cache.
-    bool add_absent(std::size_t begin, std::size_t end) {
-      words_[count_++] = {begin, end, kAbsent, {}};
-      return count_ < kWords || flush();
-    }
     // The same for a word of one id that is known already.
     bool add_id(std::int32_t id) {
       words_[count_++] = {static_cast<std::size_t>(id), 0, kKnown, {}};
@@ -68,7 +63,7 @@ class WordPath {
     bool flush() {
       for (std::size_t i = 0; i < count_; ++i) {
         Word& word = words_[i];
-        if (word.owner == kAbsent || word.owner == kKnown) continue;
+        if (word.owner == kKnown) continue;
         cache_.prepare_further(word.owner, text_.substr(word.begin, word.end - word.begin),
                                text_.size() - word.begin, &word.place);
       }
@@ -80,8 +75,7 @@ class WordPath {
           continue;
         }
         const std::string_view bytes = text_.substr(word.begin, word.end - word.begin);
-        if (word.owner == kAbsent ||
-            !cache_.find(word.owner, word.place, bytes, text_.size() - word.begin, out_)) {
+        if (!cache_.find(word.owner, word.place, bytes, text_.size() - word.begin, out_)) {
           if (word.owner == path_.parts_owner_) {
             path_.miss_part(bytes, &cache_, out_);
           } else {
@@ -95,8 +89,8 @@ class WordPath {
     }
 
    private:
-    static constexpr std::size_t kWords = 16;  // more lines than a core fetches at once
-    static constexpr std::uint32_t kAbsent = 0, kKnown = 0xFFFFFFFF;  // no owners
+    static constexpr std::size_t kWords = 16;   // more lines than a core fetches at once
+    static constexpr std::uint32_t kKnown = 0;  // no owner
     struct Word {
       std::size_t begin, end;
       std::uint32_t owner;
