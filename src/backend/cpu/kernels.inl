@@ -14,6 +14,7 @@
 
 #define INLAY_KERNELS(name)                                                                     \
   {                                                                                             \
-    name, kTileRows, kPanel, gemm, norm, embed, prepare, attention, vocabulary_max, pool,       \
-        normalize, add_rows, activate, narrow, V::kOffset, V::kComplements, kKeepsWeights, peak \
+    name, kTileRows, kInt8Rows, kPanel, gemm, norm, embed, prepare, attention, vocabulary_max,  \
+        pool, normalize, add_rows, activate, narrow, V::kOffset, V::kComplements, V::kPairs,    \
+        kKeepsWeights, peak                                                                     \
   }

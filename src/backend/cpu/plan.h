@@ -168,6 +168,7 @@ struct WeightSpec {
   Index n = 0, k = 0;
   Element element = Element::kFp32;          // of kPanels and kPairs
   TableElement table = TableElement::kFp32;  // of kTable
+  bool halves = false;  // kTable in fp32: of values that half precision holds, rounded to it
   float factor = 1;
   Rope rope;         // kTurns
   float fill = 0;    // kPadded: where a part is absent

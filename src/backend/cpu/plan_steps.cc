@@ -19,8 +19,8 @@ void lower(std::int64_t* limit, std::int64_t to) {
 WeightId Planner::weight(WeightSpec spec) {
   std::string key = std::to_string(static_cast<int>(spec.kind)) + "/" +
                     std::to_string(static_cast<int>(spec.element)) + "/" +
-                    std::to_string(static_cast<int>(spec.table)) + "/" + std::to_string(spec.fill) +
-                    "/" + std::to_string(spec.factor);
+                    std::to_string(static_cast<int>(spec.table)) + (spec.halves ? "h/" : "/") +
+                    std::to_string(spec.fill) + "/" + std::to_string(spec.factor);
   if (spec.kind == WeightSpec::Kind::kTurns) {
     key += "/" + std::to_string(spec.rope.factor) + "/" + std::to_string(spec.k);
     key.append(reinterpret_cast<const char*>(spec.rope.inv_freq.data()),
@@ -37,7 +37,9 @@ WeightId Planner::weight(WeightSpec spec) {
   return found->second;
 }
 
-WeightId Planner::table(const WeightRef& ref) {
+// Tables of tokens, which are large, keep 16 bits where they have them or stand beside narrow
+// products. Those of positions and types are floats, of the same values.
+WeightId Planner::table(const WeightRef& ref, bool large) {
   if (!ref.present()) return kNoWeight;
   WeightSpec spec;
   spec.kind = WeightSpec::Kind::kTable;
@@ -45,9 +47,12 @@ WeightId Planner::table(const WeightRef& ref) {
   spec.n = ref.tensor.shape[0];
   spec.k = ref.tensor.shape[1];
   const DType dtype = ref.tensor.dtype;
-  if (dtype == DType::kBF16) {
+  const bool narrow = dtype == DType::kBF16 || dtype == DType::kF16;
+  if (!large) {
+    spec.halves = !narrow && element_ != Element::kFp32;
+  } else if (dtype == DType::kBF16) {
     spec.table = TableElement::kBf16;
-  } else if (dtype == DType::kF16 || element_ != Element::kFp32) {
+  } else if (narrow || element_ != Element::kFp32) {
     spec.table = TableElement::kFp16;
   }
   spec.floats = spec.table == TableElement::kFp32 ? spec.n * spec.k : (spec.n * spec.k + 1) / 2;
@@ -73,7 +78,7 @@ WeightId Planner::panels(const std::vector<WeightRef>& parts, Index n, Index k, 
   spec.parts = parts;
   spec.n = n;
   spec.k = k;
-  spec.floats = round_up(n, kernels_.panel) * panel_lines(element, k);
+  spec.floats = round_up(n, kernels_.panel) * kernels_.weight_lines(element, k);
   return weight(std::move(spec));
 }
 
@@ -204,9 +209,9 @@ Place Planner::prepare(std::size_t i, const Columns& columns, const HeadNorm& no
 
 void Planner::emit(std::size_t i, const EmbedStep& step) {
   EmbedOp op;
-  op.tokens = table(step.tokens);
-  op.positions = table(step.positions);
-  op.types = table(step.types);
+  op.tokens = table(step.tokens, true);
+  op.positions = table(step.positions, false);
+  op.types = table(step.types, false);
   op.width = step.tokens.tensor.shape[1];
   op.scale = step.scale;
   if (tail_[i] != kNone) {
@@ -367,7 +372,7 @@ void Planner::emit(std::size_t i, const GatedLinearStep& step) {
   pairs.parts = {step.gate, step.up};
   pairs.n = op.n;
   pairs.k = op.k;
-  pairs.floats = 2 * round_up(op.n, kernels_.panel) * panel_lines(op.element, op.k);
+  pairs.floats = 2 * round_up(op.n, kernels_.panel) * kernels_.weight_lines(op.element, op.k);
   op.weights = weight(std::move(pairs));
   WeightSpec bias;
   bias.kind = WeightSpec::Kind::kPairs;

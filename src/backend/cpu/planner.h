@@ -52,7 +52,7 @@ class Planner {
   WeightId weight(WeightSpec spec);
   // Tables keep a file's 16 bits; those of fp32 are kept in half precision beside narrow products,
   // which round more than that: of a large vocabulary they are most of a model.
-  WeightId table(const WeightRef& ref);
+  WeightId table(const WeightRef& ref, bool large);
   WeightId vector(const WeightRef& ref, Index width, float fill);
   WeightId panels(const std::vector<WeightRef>& parts, Index n, Index k,
                   Element element = Element::kFp32);

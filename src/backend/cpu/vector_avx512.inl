@@ -81,6 +81,7 @@ struct V {
 #if defined(INLAY_AVX512_VNNI)
   static constexpr int kOffset = 128;  // activations are unsigned bytes: x + 128
   static constexpr bool kComplements = false;
+  static constexpr bool kPairs = false;
   struct Bytes {
     Int all;
   };
@@ -95,6 +96,7 @@ struct V {
   // Without VNNI: even and odd bytes as 16-bit pairs, whose products and sums are exact.
   static constexpr int kOffset = 0;
   static constexpr bool kComplements = false;
+  static constexpr bool kPairs = false;
   struct Bytes {
     Int even, odd;
   };

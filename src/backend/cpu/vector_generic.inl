@@ -78,6 +78,7 @@ struct V {
   using Word = Bits;
   static constexpr int kOffset = 0;
   static constexpr bool kComplements = false;
+  static constexpr bool kPairs = false;
   static inline Int load_int(const std::int32_t* p) {
     Int x;
     __builtin_memcpy(&x, p, sizeof x);

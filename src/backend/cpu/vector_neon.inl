@@ -58,6 +58,7 @@ struct V {
   using Word = int8x16_t;
   static constexpr int kOffset = 0;
   static constexpr bool kComplements = false;
+  static constexpr bool kPairs = false;
   static inline Int load_int(const std::int32_t* p) { return vld1q_s32(p); }
   static inline Reg to_float(Int x) { return vcvtq_f32_s32(x); }
   static inline Bytes load_bytes(const void* p) {
