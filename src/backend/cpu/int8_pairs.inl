@@ -40,8 +40,12 @@ struct RowStrides {
   }
 };
 
+// What is fetched meanwhile: nothing; the panel kFetchAhead floats ahead; or the rows of the next
+// tile, of whose lines a pair may take any.
+enum class PairFetch { kNothing, kPanel, kRows };
+
 // Sums of kRows rows with the kWidth columns of a panel that begin at `column`.
-template <int kRows, bool kFetch>
+template <int kRows, PairFetch kFetch>
 static void int8_pairs_kernel(const float* a, Index lda, const float* panel, Index words,
                               Index column, float* c, Index ldc) {
   const float* scales = panel + words * kPanel;
@@ -57,10 +61,16 @@ static void int8_pairs_kernel(const float* a, Index lda, const float* panel, Ind
   const float* b = panel + column;
   const std::uint16_t* paired = order + 1 + 2 * Index{*order};
   const std::uint16_t* end = order + 1 + words;
+  const char* ahead = rows + kRows * strides.one;
+  const Index step = kRows * strides.one / (words / 2);
   for (++order; order != paired; order += 2, b += 2 * kPanel) {
-    if constexpr (kFetch) {
+    if constexpr (kFetch == PairFetch::kPanel) {
 #pragma GCC unroll 4
       for (int v = 0; v < 2 * kPanel; v += 16) __builtin_prefetch(b + kFetchAhead + v);
+    }
+    if constexpr (kFetch == PairFetch::kRows) {
+      __builtin_prefetch(ahead);
+      ahead += step;
     }
     const V::Bytes first = V::load_bytes(b);
     const V::Bytes second = V::load_bytes(b + kPanel);
@@ -85,20 +95,22 @@ static void int8_pairs_kernel(const float* a, Index lda, const float* panel, Ind
 }
 
 using PairsKernel = void (*)(const float*, Index, const float*, Index, Index, float*, Index);
-template <bool kFetch, int... kRows>
+template <PairFetch kFetch, int... kRows>
 struct PairsTable {
   static constexpr PairsKernel kKernels[] = {nullptr, int8_pairs_kernel<kRows, kFetch>...};
 };
-template <bool kFetch, int kCount, int... kRows>
+template <PairFetch kFetch, int kCount, int... kRows>
 struct MakePairsTable : MakePairsTable<kFetch, kCount - 1, kCount, kRows...> {};
-template <bool kFetch, int... kRows>
+template <PairFetch kFetch, int... kRows>
 struct MakePairsTable<kFetch, 0, kRows...> : PairsTable<kFetch, kRows...> {};
 
 // c[rows] = a b over one panel, rows <= kInt8Rows.
 template <bool kFetch>
 static inline void pairs_product(Index rows, const float* a, Index lda, const float* panel,
                                  Index words, float* c, Index ldc) {
-  MakePairsTable<kFetch, kInt8Rows>::kKernels[rows](a, lda, panel, words, 0, c, ldc);
-  for (Index column = V::kWidth; column < kPanel; column += V::kWidth)
-    MakePairsTable<false, kInt8Rows>::kKernels[rows](a, lda, panel, words, column, c, ldc);
+  static_assert(kPanel == 2 * V::kWidth);
+  constexpr PairFetch kFirst = kFetch ? PairFetch::kPanel : PairFetch::kNothing;
+  MakePairsTable<kFirst, kInt8Rows>::kKernels[rows](a, lda, panel, words, 0, c, ldc);
+  MakePairsTable<PairFetch::kRows, kInt8Rows>::kKernels[rows](a, lda, panel, words, V::kWidth, c,
+                                                              ldc);
 }

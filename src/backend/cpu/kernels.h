@@ -163,6 +163,9 @@ struct AttentionArgs {
   // What queries, keys, values and probabilities are rounded to before they are multiplied:
   // attention_pack.inl says how.
   Element element = Element::kFp32;
+  // q, k and v are rows of bf16, `element` too; head_size is a multiple of 32, and nothing is added
+  // to scores.
+  bool narrow_in = false;
   bool narrow_out = false;
   Index keys = 0;
   Index query_begin = 0, query_end = 0;

@@ -57,10 +57,11 @@ void pack_int8(float* row, Index k, const Kernels& kernels, float* column) {
 
 // Puts a panel's words in the order of Kernels::int8_pairs. What two words need together, they need
 // in each of 2 * panel places of 16 bits; words that come near the bound in one choose first, from
-// those that need least. Words without a partner stand at the end, alone.
+// those that need least. Partners are at most kNear words apart: a tile's rows of so many stay in the
+// L1 cache. Words without one stand at the end, alone.
 void order_words(Index words, Index panel, float* lines) {
   constexpr int kMost = 255;  // of sizes that meet rows' -128: 32,640
-  constexpr int kTries = 64;  // weights that share no bound with these cost no more than that
+  constexpr std::size_t kNear = 128;
   const auto count = static_cast<std::size_t>(words);
   const auto places = static_cast<std::size_t>(2 * panel);
   std::vector<std::uint8_t> sizes(count * places);  // of both weights that share a place
@@ -70,10 +71,6 @@ void order_words(Index words, Index panel, float* lines) {
     sizes[i] = static_cast<std::uint8_t>(std::abs(two[0]) + std::abs(two[1]));
     largest[i / places] = std::max(largest[i / places], sizes[i]);
   }
-  std::vector<std::uint16_t> left(count);
-  std::iota(left.begin(), left.end(), std::uint16_t{0});
-  std::stable_sort(left.begin(), left.end(),
-                   [&](std::uint16_t a, std::uint16_t b) { return largest[a] > largest[b]; });
   const auto fit = [&](std::uint16_t a, std::uint16_t b) {
     const std::uint8_t* x = sizes.data() + a * places;
     const std::uint8_t* y = sizes.data() + b * places;
@@ -84,23 +81,22 @@ void order_words(Index words, Index panel, float* lines) {
   std::vector<std::uint16_t> order;
   std::vector<std::uint16_t> alone;
   std::vector<bool> taken(count, false);
-  std::size_t end = count;
-  for (std::size_t i = 0; i < count; ++i) {
-    if (taken[i]) continue;
-    while (end > i + 1 && taken[end - 1]) --end;
-    std::size_t partner = end - 1;
-    int tries = 0;
-    for (; partner > i; --partner) {
-      if (taken[partner]) continue;
-      if (++tries > kTries) partner = i;
-      if (partner == i || fit(left[i], left[partner])) break;
+  for (std::size_t first = 0; first < count; first += kNear) {
+    std::vector<std::uint16_t> left(std::min(kNear, count - first));
+    std::iota(left.begin(), left.end(), static_cast<std::uint16_t>(first));
+    std::stable_sort(left.begin(), left.end(),
+                     [&](std::uint16_t a, std::uint16_t b) { return largest[a] > largest[b]; });
+    for (std::size_t i = 0; i < left.size(); ++i) {
+      if (taken[left[i]]) continue;
+      std::size_t partner = left.size() - 1;
+      while (partner > i && (taken[left[partner]] || !fit(left[i], left[partner]))) --partner;
+      if (partner == i) {
+        alone.push_back(left[i]);
+        continue;
+      }
+      taken[left[partner]] = true;
+      order.insert(order.end(), {left[i], left[partner]});
     }
-    if (partner == i) {
-      alone.push_back(left[i]);
-      continue;
-    }
-    taken[partner] = true;
-    order.insert(order.end(), {left[i], left[partner]});
   }
   const auto pairs = static_cast<std::uint16_t>(order.size() / 2);
   order.insert(order.end(), alone.begin(), alone.end());

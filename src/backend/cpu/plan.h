@@ -92,6 +92,7 @@ struct AttentionOp {
   int distances = -1;                // of Plan::distances
   bool probabilities = false;        // out: [tokens, 1]
   Element element = Element::kFp32;  // of both products; rows of q, k and v are fp32
+  bool narrow_in = false;            // or bf16 as the element
   bool narrow_out = false;           // out: bf16 rows
 };
 struct AddOp {

@@ -113,6 +113,12 @@ Place Planner::rows_for(ValueId value) {
   return op.out;
 }
 
+Place Planner::narrow_columns(const Columns& columns) {
+  Place rows = rows_for(columns.value);
+  rows.column = columns.begin / 2;
+  return rows;
+}
+
 // Whether only products read what is about to be computed, in bf16: it is written so.
 bool Planner::writes_bf16(ValueId value) const {
   return fuse_ && element_ == Element::kBf16 && read_narrow(value) && !read_as_floats(value);
@@ -274,10 +280,17 @@ void Planner::emit(std::size_t i, const LinearStep& step) {
 
 void Planner::emit(std::size_t i, const AttentionStep& step) {
   AttentionOp op;
-  op.query = prepare(i, step.query, step.query_norm, step, step.heads);
-  op.key = prepare(i, step.key, step.key_norm, step, step.kv_heads);
+  op.narrow_in = attends_bf16(step);
+  if (op.narrow_in) {
+    op.query = narrow_columns(step.query);
+    op.key = narrow_columns(step.key);
+    op.value = narrow_columns(step.value);
+  } else {
+    op.query = prepare(i, step.query, step.query_norm, step, step.heads);
+    op.key = prepare(i, step.key, step.key_norm, step, step.kv_heads);
+    if (!step.probabilities) op.value = place(step.value.value, step.value.begin);
+  }
   op.probabilities = step.probabilities;
-  if (!step.probabilities) op.value = place(step.value.value, step.value.begin);
   op.heads = step.heads;
   op.kv_heads = step.kv_heads;
   op.head_size = step.head_size;
@@ -311,7 +324,7 @@ void Planner::emit(std::size_t i, const AttentionStep& step) {
   op.out = op.narrow_out ? narrow_place(result_of(i)) : place_result(result_of(i), {}, i);
   for (const Place* prepared : {&op.query, &op.key}) {  // slots for this operation alone
     const Columns& columns = prepared == &op.query ? step.query : step.key;
-    if (prepared->slot >= 0 && prepared->slot != place(columns.value).slot)
+    if (!op.narrow_in && prepared->slot >= 0 && prepared->slot != place(columns.value).slot)
       busy_[static_cast<std::size_t>(prepared->slot)] = false;
   }
   plan_.scratch_floats = std::max(

@@ -59,8 +59,10 @@ class Planner {
   // What a product of this value's rows is made of, and where it finds them, made narrow once.
   Element element_of(ValueId value) const;
   Place rows_for(ValueId value);
+  Place narrow_columns(const Columns& columns);
   // Who reads a value: products its narrow rows, anything else its floats.
   void find_readers();
+  bool attends_bf16(const AttentionStep& step) const;
   bool read_narrow(ValueId value) const;
   bool read_as_floats(ValueId value) const;
   bool writes_bf16(ValueId value) const;

@@ -212,9 +212,10 @@ void Runner::attend(const AttentionOp& op, AttentionArgs args, Index text, Index
   const Index row = single ? text : first;
   const Index tokens = offset(text + 1) - offset(text);
   args.keys = key_count(text);
-  args.q = at(op.query) + row * op.query.ld + head * op.head_size;
-  args.k = at(op.key) + first * op.key.ld + kv_head * op.head_size;
-  args.v = at(op.value) + first * op.value.ld + kv_head * op.head_size;
+  const Index words = op.narrow_in ? op.head_size / 2 : op.head_size;
+  args.q = at(op.query) + row * op.query.ld + head * words;
+  args.k = at(op.key) + first * op.key.ld + kv_head * words;
+  args.v = at(op.value) + first * op.value.ld + kv_head * words;
   args.out = at(op.out) + row * op.out.ld;
   args.out_column = head * op.head_size;
   args.query_begin = rows.begin;
@@ -264,6 +265,7 @@ void Runner::operator()(const AttentionOp& op) const {
   args.reach = op.reach;
   args.positions = op.positions;
   args.element = op.element;
+  args.narrow_in = op.narrow_in;
   args.narrow_out = op.narrow_out;
   args.scratch = run_.scratch;
   // A unit is a text, a head and, where threads share a chunk, a block of query rows. A team's

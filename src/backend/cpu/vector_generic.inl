@@ -145,6 +145,13 @@ struct V {
     return reinterpret_cast<Reg>((rounded(first) >> 16) |
                                  (rounded(second) & Unsigned{kHigh, kHigh, kHigh, kHigh}));
   }
+  // Words of two rows' halves, the first row's in the low half.
+  static inline Reg zip_halves(const std::uint16_t* first, const std::uint16_t* second) {
+    Unsigned words;
+    for (int i = 0; i < kWidth; ++i)
+      words[i] = first[i] | static_cast<std::uint32_t>(second[i]) << 16U;
+    return reinterpret_cast<Reg>(words);
+  }
   static inline void store_halves(std::uint16_t* p, Reg x) {
     const Unsigned bits = rounded(x);
     for (int i = 0; i < kWidth; ++i) p[i] = static_cast<std::uint16_t>(bits[i] >> 16);
