@@ -216,8 +216,7 @@ void Bench::gemm(Index m, Index n, Index k, int threads) {
               args.c = c.as<float>() + begin * ldc;
               args.ldc = ldc;
               args.element = element;
-              args.row_block =
-                  cpu::round_up(112, kernels_.rows_at_once(element));
+              args.row_block = cpu::round_up(112, kernels_.rows_at_once(element));
               kernels_.gemm(args, 0, args.units(kernels_.panel));
             });
           });

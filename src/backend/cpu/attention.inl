@@ -392,8 +392,8 @@ static inline HalfProbabilities probabilities(const AttentionBuffers& b, Index r
                                               HalfProbabilities /*kind*/) {
   return {reinterpret_cast<std::uint16_t*>(b.narrow + r * b.lds)};
 }
-static inline ScaledHalfProbabilities probabilities(const AttentionBuffers& b, Index r,
-                                                    Index begin, ScaledHalfProbabilities /*kind*/) {
+static inline ScaledHalfProbabilities probabilities(const AttentionBuffers& b, Index r, Index begin,
+                                                    ScaledHalfProbabilities /*kind*/) {
   return {probabilities(b, r, begin, HalfProbabilities{})};
 }
 static inline StepProbabilities probabilities(const AttentionBuffers& b, Index r, Index /*begin*/,

@@ -54,8 +54,7 @@ static void int8_pairs_kernel(const float* a, Index lda, const float* panel, Ind
   const auto* rows = reinterpret_cast<const char*>(a);
   const RowStrides strides(lda * Index{sizeof(float)});
   V::Int acc[kRows];
-  const V::Int start =
-      V::load_int(reinterpret_cast<const std::int32_t*>(scales + kPanel) + column);
+  const V::Int start = V::load_int(reinterpret_cast<const std::int32_t*>(scales + kPanel) + column);
 #pragma GCC unroll 9
   for (int r = 0; r < kRows; ++r) acc[r] = start;
   const float* b = panel + column;

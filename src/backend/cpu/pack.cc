@@ -57,8 +57,8 @@ void pack_int8(float* row, Index k, const Kernels& kernels, float* column) {
 
 // Puts a panel's words in the order of Kernels::int8_pairs. What two words need together, they need
 // in each of 2 * panel places of 16 bits; words that come near the bound in one choose first, from
-// those that need least. Partners are at most kNear words apart: a tile's rows of so many stay in the
-// L1 cache. Words without one stand at the end, alone.
+// those that need least. Partners are at most kNear words apart: a tile's rows of so many stay in
+// the L1 cache. Words without one stand at the end, alone.
 void order_words(Index words, Index panel, float* lines) {
   constexpr int kMost = 255;  // of sizes that meet rows' -128: 32,640
   constexpr std::size_t kNear = 128;
@@ -84,8 +84,9 @@ void order_words(Index words, Index panel, float* lines) {
   for (std::size_t first = 0; first < count; first += kNear) {
     std::vector<std::uint16_t> left(std::min(kNear, count - first));
     std::iota(left.begin(), left.end(), static_cast<std::uint16_t>(first));
-    std::stable_sort(left.begin(), left.end(),
-                     [&](std::uint16_t a, std::uint16_t b) { return largest[a] > largest[b]; });
+    std::sort(left.begin(), left.end(), [&](std::uint16_t a, std::uint16_t b) {
+      return largest[a] != largest[b] ? largest[a] > largest[b] : a < b;
+    });
     for (std::size_t i = 0; i < left.size(); ++i) {
       if (taken[left[i]]) continue;
       std::size_t partner = left.size() - 1;

@@ -173,8 +173,7 @@ struct V {
   }
   // Words of two rows' halves, the first row's in the low half.
   static inline Reg zip_halves(const std::uint16_t* first, const std::uint16_t* second) {
-    const Int low =
-        _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(first)));
+    const Int low = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(first)));
     const Int high =
         _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(second)));
     return _mm256_castsi256_ps(_mm256_or_si256(low, _mm256_slli_epi32(high, 16)));
