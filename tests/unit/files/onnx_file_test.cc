@@ -10,29 +10,13 @@ namespace {
 
 using namespace onnx_writer;
 
-// A ValueInfoProto; 0 is an open dimension.
-std::string value(std::string_view name, std::int64_t type, const std::vector<std::int64_t>& dims) {
-  std::string shape;
-  for (const std::int64_t size : dims)
-    shape += bytes(1, size == 0 ? bytes(2, "open") : integer(1, size));
-  return bytes(1, name) + bytes(2, bytes(1, integer(1, type) + bytes(2, shape)));
-}
-
-std::string model_of(const std::vector<std::string>& nodes, const std::vector<std::string>& tensors,
-                     const std::string& border = "") {
-  std::string graph = border;
-  for (const std::string& one : nodes) graph += bytes(1, one);
-  for (const std::string& one : tensors) graph += bytes(5, one);
-  return integer(1, 8) + bytes(7, graph) + bytes(8, integer(2, 17));
-}
-
 OnnxFile described(const std::string& file) {
   return describe_onnx(onnx::parse_graph({file, "m.onnx"}));
 }
 
 TEST(OnnxFileTest, TheBorderWithoutConstants) {
   const std::string weight = floats("w", {1, 2}, {1, 2});
-  const OnnxFile file = described(model_of(
+  const OnnxFile file = described(model(
       {node("MatMul", "m", {"x", "w"}, "y")}, {weight},
       bytes(11, value("input_ids", 7, {0, 0})) + bytes(11, value("w", 1, {1, 2})) +
           bytes(12, value("last_hidden_state", 10, {0, 0, 2})) + bytes(12, bytes(1, "no type"))));
@@ -92,7 +76,7 @@ TEST(OnnxFileTest, PrecisionAndWhatQuantizesActivations) {
   };
   for (const auto& item : kCases) {
     SCOPED_TRACE(item.operators);
-    const OnnxFile file = described(model_of(item.nodes, item.tensors));
+    const OnnxFile file = described(model(item.nodes, item.tensors));
     EXPECT_EQ(file.dtype, item.dtype);
     EXPECT_EQ(file.operators, item.operators);
     EXPECT_EQ(file.quantizes_activations, item.quantizes);

@@ -65,9 +65,19 @@ inline std::string node(std::string_view op, std::string_view name,
   return out;
 }
 
+// A ValueInfoProto; 0 is an open dimension.
+inline std::string value(std::string_view name, std::int64_t type,
+                         const std::vector<std::int64_t>& dims) {
+  std::string shape;
+  for (const std::int64_t size : dims)
+    shape += bytes(1, size == 0 ? bytes(2, "open") : integer(1, size));
+  return bytes(1, name) + bytes(2, bytes(1, integer(1, type) + bytes(2, shape)));
+}
+
+// `border`: values as fields of the graph, 11 an input's and 12 an output's.
 inline std::string model(const std::vector<std::string>& nodes,
-                         const std::vector<std::string>& tensors) {
-  std::string graph;
+                         const std::vector<std::string>& tensors, std::string_view border = {}) {
+  std::string graph(border);
   for (const std::string& value : nodes) graph += bytes(1, value);
   for (const std::string& value : tensors) graph += bytes(5, value);
   return integer(1, 8) + bytes(7, graph) + bytes(8, integer(2, 17));
