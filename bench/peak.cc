@@ -6,10 +6,12 @@
 //   bench_peak --serve       answers lines of standard input: "fp32 2", "int8 1", "read 42000000 2"
 //
 // fp32 is the cpu room's own loop for the instruction set that it would choose; bf16 and int8 are
-// the fastest of the loops below that this processor has and INLAY_CPU_ISA allows. Loops are inline
+// the fastest of the loops below that this processor has and INLAY_CPU_ISA allows. All multiply
+// random numbers. Loops are inline
 // assembly: compilers move accumulators to memory (a "peak" four times too low) and need per-file
 // flags for instructions that are chosen at run time here.
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +19,7 @@
 #include <functional>
 #include <iostream>
 #include <map>
+#include <random>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -56,21 +59,37 @@ struct Loop {
   double (*run)(Index rounds);  // returns the operations done, a multiply-add being two
 };
 
-// Operands: small numbers of every type; with zeros a core draws less power and clocks higher.
+// Operands: random numbers of every type, as constants draw less power (one AMX machine multiplied
+// them at twice the rate that it holds for anything else). In bf16, numbers of 0.5 to 2 with random
+// signs; the second matrix after the first takes off again what that one added, so that sums stay
+// small. Bytes are any; sums of 32 bits wrap.
 struct alignas(64) Operands {
-  unsigned char bytes[64];
+  unsigned char left[2][1024];
+  unsigned char right[2][1024];
   explicit Operands(bool bf16) {
-    for (int i = 0; i < 64; ++i) {
-      // bf16 pairs are 0x3f80 + small: numbers from 1 to 1.5
-      bytes[i] = static_cast<unsigned char>(bf16 && i % 2 == 1 ? 0x3f : (bf16 ? 0x80 : 1) + i % 8);
+    std::uint32_t state = 1;
+    for (auto* part : {&left[0], &left[1], &right[0], &right[1]}) {
+      for (int i = 0; i < 1024; ++i) {
+        state = state * 1664525U + 1013904223U;
+        const std::uint32_t random = state >> 24U;
+        (*part)[i] =
+            static_cast<unsigned char>(bf16 && i % 2 == 1 ? 0x3fU | (random & 0x80U) : random);
+      }
     }
+    for (int i = 0; bf16 && i < 1024; ++i)
+      right[1][i] = static_cast<unsigned char>(right[0][i] ^ (i % 2 == 1 ? 0x80U : 0U));
   }
 };
 
-#define INLAY_TIMES_8(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
-#define INLAY_TIMES_12(F) INLAY_TIMES_8(F) F(8) F(9) F(10) F(11)
-#define INLAY_TIMES_24(F) \
-  INLAY_TIMES_12(F) F(12) F(13) F(14) F(15) F(16) F(17) F(18) F(19) F(20) F(21) F(22) F(23)
+// F(accumulator, left, right) for so many accumulators; the two left operands take turns.
+#define INLAY_TIMES_4(F, i, j, k, l, x, y, z) F(i, x, z) F(j, y, z) F(k, x, z) F(l, y, z)
+#define INLAY_TIMES_12(F, x, y, z)      \
+  INLAY_TIMES_4(F, 0, 1, 2, 3, x, y, z) \
+  INLAY_TIMES_4(F, 4, 5, 6, 7, x, y, z) INLAY_TIMES_4(F, 8, 9, 10, 11, x, y, z)
+#define INLAY_TIMES_24(F, x, y, z)          \
+  INLAY_TIMES_12(F, x, y, z)                \
+  INLAY_TIMES_4(F, 12, 13, 14, 15, x, y, z) \
+  INLAY_TIMES_4(F, 16, 17, 18, 19, x, y, z) INLAY_TIMES_4(F, 20, 21, 22, 23, x, y, z)
 
 #if defined(__x86_64__)
 
@@ -96,43 +115,53 @@ bool tiles() {
 }
 
 // 24 accumulators: some 8 are in flight at two a cycle and a latency of 4 to 6.
-#define INLAY_ZERO_ZMM(i) "vpxord %%zmm" #i ", %%zmm" #i ", %%zmm" #i "\n\t"
-#define INLAY_ZMM_LOOP(name, operation, bf16, operations)                                          \
-  __attribute__((target("avx512f"))) double name(Index rounds) {                                   \
-    const Operands x(bf16);                                                                        \
-    Index left = rounds;                                                                           \
-    asm volatile("vmovdqa64 %1, %%zmm24\n\tvmovdqa64 %1, %%zmm25\n\t" INLAY_TIMES_24(              \
-                     INLAY_ZERO_ZMM) "1:\n\t" INLAY_TIMES_24(operation) "decq %0\n\tjnz 1b\n\t"    \
-                 : "+r"(left)                                                                      \
-                 : "m"(x)                                                                          \
-                 : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",   \
-                   "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "xmm16", "xmm17", \
-                   "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25");        \
-    return static_cast<double>(rounds) * 24 * (operations);                                        \
+#define INLAY_ZERO_ZMM(i, ...) "vpxord %%zmm" #i ", %%zmm" #i ", %%zmm" #i "\n\t"
+#define INLAY_ZMM_LOOP(name, operation, bf16, operations)                                       \
+  __attribute__((target("avx512f"))) double name(Index rounds) {                                \
+    const Operands x(bf16);                                                                     \
+    Index left = rounds;                                                                        \
+    asm volatile(                                                                               \
+        "vmovdqa64 %1, %%zmm24\n\tvmovdqa64 %2, %%zmm25\n\t"                                    \
+        "vmovdqa64 %3, %%zmm26\n\tvmovdqa64 %4, %%zmm27\n\t" INLAY_TIMES_24(                    \
+            INLAY_ZERO_ZMM, , , ) "1:\n\t" INLAY_TIMES_24(operation, 24, 25, 26)                \
+            INLAY_TIMES_24(operation, 24, 25, 27) "decq %0\n\tjnz 1b\n\t"                       \
+        : "+r"(left)                                                                            \
+        : "m"(x.left[0]), "m"(x.left[1]), "m"(x.right[0]), "m"(x.right[1])                      \
+        : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", \
+          "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "xmm16", "xmm17", "xmm18",      \
+          "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", "xmm27");     \
+    return static_cast<double>(rounds) * 48 * (operations);                                     \
   }
-#define INLAY_VDPBF16PS(i) "vdpbf16ps %%zmm24, %%zmm25, %%zmm" #i "\n\t"
-#define INLAY_VPDPBUSD(i) "vpdpbusd %%zmm24, %%zmm25, %%zmm" #i "\n\t"
+#define INLAY_VDPBF16PS(i, x, y) "vdpbf16ps %%zmm" #x ", %%zmm" #y ", %%zmm" #i "\n\t"
+#define INLAY_VPDPBUSD(i, x, y) "vpdpbusd %%zmm" #x ", %%zmm" #y ", %%zmm" #i "\n\t"
 INLAY_ZMM_LOOP(zmm_bf16, INLAY_VDPBF16PS, true, 64)
 INLAY_ZMM_LOOP(zmm_int8, INLAY_VPDPBUSD, false, 128)
 
-#define INLAY_ZERO_YMM(i) "vpxor %%ymm" #i ", %%ymm" #i ", %%ymm" #i "\n\t"
-#define INLAY_YMM_LOOP(name, operation, operations)                                              \
-  __attribute__((target("avx2"))) double name(Index rounds) {                                    \
-    const Operands x(false);                                                                     \
-    Index left = rounds;                                                                         \
-    asm volatile("vmovdqa %1, %%ymm14\n\tvmovdqa %1, %%ymm15\n\t" INLAY_TIMES_12(                \
-                     INLAY_ZERO_YMM) "1:\n\t" INLAY_TIMES_12(operation) "decq %0\n\tjnz 1b\n\t"  \
-                 : "+r"(left)                                                                    \
-                 : "m"(x)                                                                        \
-                 : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", \
-                   "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");                \
-    return static_cast<double>(rounds) * 12 * (operations);                                      \
+#define INLAY_ZERO_YMM(i, ...) "vpxor %%ymm" #i ", %%ymm" #i ", %%ymm" #i "\n\t"
+#define INLAY_YMM_LOOP(name, operation, operations)                                             \
+  __attribute__((target("avx2"))) double name(Index rounds) {                                   \
+    const Operands x(false);                                                                    \
+    Index left = rounds;                                                                        \
+    asm volatile(                                                                               \
+        "vmovdqa %1, %%ymm12\n\tvmovdqa %2, %%ymm14\n\tvmovdqa %3, %%ymm15\n\t" INLAY_TIMES_12( \
+            INLAY_ZERO_YMM, , , ) "1:\n\t" INLAY_TIMES_12(operation, 12, 14,                    \
+                                                          15) "decq %0\n\tjnz 1b\n\t"           \
+        : "+r"(left)                                                                            \
+        : "m"(x.left[0]), "m"(x.left[1]), "m"(x.right[0])                                       \
+        : "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", \
+          "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");                                \
+    return static_cast<double>(rounds) * 12 * (operations);                                     \
   }
-#define INLAY_VEX_VPDPBUSD(i) "%{vex%} vpdpbusd %%ymm14, %%ymm15, %%ymm" #i "\n\t"
-#define INLAY_VPMADDWD(i) \
-  "vpmaddwd %%ymm14, %%ymm15, %%ymm13\n\tvpaddd %%ymm13, %%ymm" #i ", %%ymm" #i "\n\t"
-#define INLAY_VPMADDUBSW(i)                                                        \
-  "vpmaddubsw %%ymm14, %%ymm15, %%ymm13\n\tvpmaddwd %%ymm14, %%ymm13, %%ymm13\n\t" \
+#define INLAY_VEX_VPDPBUSD(i, x, y) "%{vex%} vpdpbusd %%ymm" #x ", %%ymm" #y ", %%ymm" #i "\n\t"
+#define INLAY_VPMADDWD(i, x, y)    \
+  "vpmaddwd %%ymm" #x ", %%ymm" #y \
+  ", %%ymm13\n\t"                  \
+  "vpaddd %%ymm13, %%ymm" #i ", %%ymm" #i "\n\t"
+#define INLAY_VPMADDUBSW(i, x, y)    \
+  "vpmaddubsw %%ymm" #x ", %%ymm" #y \
+  ", %%ymm13\n\t"                    \
+  "vpmaddwd %%ymm" #x                \
+  ", %%ymm13, %%ymm13\n\t"           \
   "vpaddd %%ymm13, %%ymm" #i ", %%ymm" #i "\n\t"
 INLAY_YMM_LOOP(ymm_vnni, INLAY_VEX_VPDPBUSD, 64)
 INLAY_YMM_LOOP(ymm_maddwd, INLAY_VPMADDWD, 32)
@@ -140,28 +169,31 @@ INLAY_YMM_LOOP(ymm_maddubsw, INLAY_VPMADDUBSW, 64)
 
 // A two by two block of tiles of 16 rows of 64 bytes: four accumulators cover the latency of 52
 // cycles at one product in 16.
-#define INLAY_TILE_LOOP(name, operation, bf16, operations)                              \
-  double name(Index rounds) {                                                           \
-    const Operands x(bf16);                                                             \
-    alignas(64) unsigned char config[64] = {1};                                         \
-    for (int tile = 0; tile < 8; ++tile) {                                              \
-      config[16 + 2 * tile] = 64;                                                       \
-      config[48 + tile] = 16;                                                           \
-    }                                                                                   \
-    Index left = rounds;                                                                \
-    asm volatile(                                                                       \
-        "ldtilecfg %1\n\t"                                                              \
-        "tilezero %%tmm0\n\ttilezero %%tmm1\n\ttilezero %%tmm2\n\ttilezero %%tmm3\n\t"  \
-        "tileloadd (%2,%3,1), %%tmm4\n\ttileloadd (%2,%3,1), %%tmm5\n\t"                \
-        "tileloadd (%2,%3,1), %%tmm6\n\ttileloadd (%2,%3,1), %%tmm7\n\t"                \
-        "1:\n\t" operation " %%tmm6, %%tmm4, %%tmm0\n\t" operation                      \
-        " %%tmm7, %%tmm4, %%tmm1\n\t" operation " %%tmm6, %%tmm5, %%tmm2\n\t" operation \
-        " %%tmm7, %%tmm5, %%tmm3\n\t"                                                   \
-        "decq %0\n\tjnz 1b\n\ttilerelease\n\t"                                          \
-        : "+r"(left)                                                                    \
-        : "m"(config), "r"(x.bytes), "r"(Index{0})                                      \
-        : "cc", "memory");                                                              \
-    return static_cast<double>(rounds) * 4 * (operations);                              \
+#define INLAY_TILES(operation, sum, left, right) \
+  operation " %%tmm" #right ", %%tmm" #left ", %%tmm" #sum "\n\t"
+#define INLAY_TILE_LOOP(name, operation, bf16, operations)                                      \
+  double name(Index rounds) {                                                                   \
+    const Operands x(bf16);                                                                     \
+    alignas(64) unsigned char config[64] = {1};                                                 \
+    for (int tile = 0; tile < 8; ++tile) {                                                      \
+      config[16 + 2 * tile] = 64;                                                               \
+      config[48 + tile] = 16;                                                                   \
+    }                                                                                           \
+    Index left = rounds;                                                                        \
+    asm volatile(                                                                               \
+        "ldtilecfg %1\n\t"                                                                      \
+        "tilezero %%tmm0\n\ttilezero %%tmm1\n\ttilezero %%tmm2\n\ttilezero %%tmm3\n\t"          \
+        "tileloadd (%2,%6,1), %%tmm4\n\ttileloadd (%3,%6,1), %%tmm5\n\t"                        \
+        "tileloadd (%4,%6,1), %%tmm6\n\ttileloadd (%5,%6,1), %%tmm7\n\t"                        \
+        "1:\n\t" INLAY_TILES(operation, 0, 4, 6) INLAY_TILES(operation, 1, 5, 6) INLAY_TILES(   \
+            operation, 2, 4, 7) INLAY_TILES(operation, 3, 5, 7) INLAY_TILES(operation, 0, 4, 7) \
+            INLAY_TILES(operation, 1, 5, 7) INLAY_TILES(operation, 2, 4, 6)                     \
+                INLAY_TILES(operation, 3, 5, 6) "decq %0\n\tjnz 1b\n\ttilerelease\n\t"          \
+        : "+r"(left)                                                                            \
+        : "m"(config), "r"(x.left[0]), "r"(x.left[1]), "r"(x.right[0]), "r"(x.right[1]),        \
+          "r"(Index{64})                                                                        \
+        : "cc", "memory");                                                                      \
+    return static_cast<double>(rounds) * 8 * (operations);                                      \
   }
 INLAY_TILE_LOOP(tile_bf16, "tdpbf16ps", true, 16 * 16 * 32 * 2)
 INLAY_TILE_LOOP(tile_int8, "tdpbusd", false, 16 * 16 * 64 * 2)
@@ -199,24 +231,26 @@ bool has(const char* apple_name, bool second_word, unsigned bit) {
 #endif
 }
 
-#define INLAY_ZERO_V(i) "movi v" #i ".16b, #0\n\t"
-#define INLAY_NEON_LOOP(name, extension, operation, bf16, operations)                            \
-  double name(Index rounds) {                                                                    \
-    const Operands x(bf16);                                                                      \
-    Index left = rounds;                                                                         \
-    asm volatile(                                                                                \
-        ".arch armv8.2-a+" extension "\n\tldr q24, %1\n\tldr q25, %1\n\t" INLAY_TIMES_24(        \
-            INLAY_ZERO_V) "1:\n\t" INLAY_TIMES_24(operation) "subs %0, %0, #1\n\tb.ne 1b\n\t"    \
-        : "+r"(left)                                                                             \
-        : "m"(x)                                                                                 \
-        : "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", \
-          "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24",    \
-          "v25");                                                                                \
-    return static_cast<double>(rounds) * 24 * (operations);                                      \
+#define INLAY_ZERO_V(i, ...) "movi v" #i ".16b, #0\n\t"
+#define INLAY_NEON_LOOP(name, extension, operation, bf16, operations)                              \
+  double name(Index rounds) {                                                                      \
+    const Operands x(bf16);                                                                        \
+    Index left = rounds;                                                                           \
+    asm volatile(".arch armv8.2-a+" extension                                                      \
+                 "\n\tldr q24, %1\n\tldr q25, %2\n\tldr q26, %3\n\t"                               \
+                 "ldr q27, %4\n\t" INLAY_TIMES_24(INLAY_ZERO_V, , , ) "1:\n\t" INLAY_TIMES_24(     \
+                     operation, 24, 25, 26)                                                        \
+                     INLAY_TIMES_24(operation, 24, 25, 27) "subs %0, %0, #1\n\tb.ne 1b\n\t"        \
+                 : "+r"(left)                                                                      \
+                 : "m"(x.left[0]), "m"(x.left[1]), "m"(x.right[0]), "m"(x.right[1])                \
+                 : "cc", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", \
+                   "v12", "v13", "v14", "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22",    \
+                   "v23", "v24", "v25", "v26", "v27");                                             \
+    return static_cast<double>(rounds) * 48 * (operations);                                        \
   }
-#define INLAY_BFMMLA(i) "bfmmla v" #i ".4s, v24.8h, v25.8h\n\t"
-#define INLAY_SMMLA(i) "smmla v" #i ".4s, v24.16b, v25.16b\n\t"
-#define INLAY_SDOT(i) "sdot v" #i ".4s, v24.16b, v25.16b\n\t"
+#define INLAY_BFMMLA(i, x, y) "bfmmla v" #i ".4s, v" #x ".8h, v" #y ".8h\n\t"
+#define INLAY_SMMLA(i, x, y) "smmla v" #i ".4s, v" #x ".16b, v" #y ".16b\n\t"
+#define INLAY_SDOT(i, x, y) "sdot v" #i ".4s, v" #x ".16b, v" #y ".16b\n\t"
 INLAY_NEON_LOOP(neon_bf16, "bf16", INLAY_BFMMLA, true, 32)
 INLAY_NEON_LOOP(neon_i8mm, "i8mm", INLAY_SMMLA, false, 64)
 INLAY_NEON_LOOP(neon_dot, "dotprod", INLAY_SDOT, false, 32)
@@ -244,6 +278,14 @@ Class allowed() {
   return names("avx2") ? kAvx2 : kGeneric;
 }
 
+std::array<float, 64> random_floats() {  // in [-1, 1]
+  std::mt19937 random(1);
+  std::uniform_real_distribution<float> uniform(-1, 1);
+  std::array<float, 64> values{};
+  for (float& value : values) value = uniform(random);
+  return values;
+}
+
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -252,10 +294,7 @@ class Peak {
  public:
   Peak() : kernels_(backend::cpu::choose_isa()), pool_(available_threads()) {
     loops_["fp32"].push_back({kernels_.name, [this](Index rounds) {
-                                alignas(64) float sink[64];
-                                for (int i = 0; i < 64; ++i)
-                                  sink[i] = 0.01F * static_cast<float>(i + 1);
-                                return kernels_.peak(rounds, sink);
+                                return kernels_.peak(rounds, random_floats().data());
                               }});
     for (const Loop& loop : kLoops) {
       if (loop.isa <= allowed() && loop.available())

@@ -28,6 +28,7 @@
 #include "backend/backend.h"
 #include "backend/cpu/executable.h"
 #include "backend/cpu/isa.h"
+#include "backend/cpu/pack.h"
 #include "base/threads.h"
 
 namespace {
@@ -61,6 +62,14 @@ std::vector<float> random_floats(Index count, unsigned seed, float scale = 1.0F)
   std::uniform_real_distribution<float> uniform(-scale, scale);
   std::vector<float> values(static_cast<std::size_t>(count));
   for (float& v : values) v = uniform(random);
+  return values;
+}
+
+std::vector<float> normal_floats(Index count, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal(0, 0.05F);
+  std::vector<float> values(static_cast<std::size_t>(count));
+  for (float& v : values) v = normal(random);
   return values;
 }
 
@@ -99,9 +108,8 @@ double Bench::peak(int threads) {
     const double begin = seconds_now();
     pool_.run([&](int rank) {
       if (rank >= threads) return;
-      alignas(64) float sink[64];
-      for (int j = 0; j < 64; ++j) sink[j] = 0.01F * static_cast<float>(j + 1);
-      flops[static_cast<std::size_t>(rank)] = kernels_.peak(kRounds, sink);
+      std::vector<float> values = random_floats(64, 9);
+      flops[static_cast<std::size_t>(rank)] = kernels_.peak(kRounds, values.data());
     });
     double total = 0;
     for (const double f : flops) total += f;
@@ -156,7 +164,7 @@ void Bench::measure(const std::string& fields, int threads, double flops, double
 void Bench::gemm(Index m, Index n, Index k, int threads) {
   const Index panels = (n + kernels_.panel - 1) / kernels_.panel;
   const cpu::Element element = settings_.element;
-  const Index size = panels * kernels_.panel * cpu::panel_lines(element, k);
+  const Index size = panels * kernels_.panel * kernels_.weight_lines(element, k);
   // Several matrices in turn, up to 48 MB, as layers come.
   const auto count = std::clamp<Index>((Index{48} << 20U) / (size * 4), 4, 12);
   const Index lda = cpu::leading_dimension(cpu::row_floats(element, k));
@@ -166,9 +174,20 @@ void Bench::gemm(Index m, Index n, Index k, int threads) {
   Buffer weights(static_cast<std::size_t>(size * count) * 4);
   const std::vector<float> noise = random_floats(4096, 1);
   for (Index i = 0; i < m * lda; ++i) a.as<float>()[i] = noise[static_cast<std::size_t>(i % 4093)];
-  // A float's bits read as two bf16 or four bytes: any numbers will do.
-  for (Index i = 0; i < size * count; ++i)
-    weights.as<float>()[i] = noise[static_cast<std::size_t>(i % 4091)];
+  // Narrow weights as they are packed, of numbers as trained weights have them.
+  cpu::Plan plan;
+  cpu::WeightSpec spec;
+  spec.kind = cpu::WeightSpec::Kind::kPanels;
+  spec.element = element;
+  const std::vector<float> values = normal_floats(n * k, 4);
+  spec.parts = {{"w", {DType::kF32, {n, k}, values.data()}}};
+  spec.n = n;
+  spec.k = k;
+  spec.floats = plan.weight_floats = size;
+  plan.weights.push_back(spec);
+  const Buffer packed = pack_weights(plan, kernels_);
+  for (Index i = 0; i < count; ++i)
+    std::memcpy(weights.as<float>() + i * size, packed.data(), static_cast<std::size_t>(size) * 4);
   Buffer scratch(static_cast<std::size_t>(k + cpu::kLanes) * 4);
   for (Index r = 0; r < m && element != cpu::Element::kFp32; ++r) {
     const std::vector<float> row(noise.begin() + r % 64, noise.begin() + r % 64 + k);
@@ -197,8 +216,7 @@ void Bench::gemm(Index m, Index n, Index k, int threads) {
               args.c = c.as<float>() + begin * ldc;
               args.ldc = ldc;
               args.element = element;
-              args.row_block =
-                  (112 + kernels_.tile_rows - 1) / kernels_.tile_rows * kernels_.tile_rows;
+              args.row_block = cpu::round_up(112, kernels_.rows_at_once(element));
               kernels_.gemm(args, 0, args.units(kernels_.panel));
             });
           });

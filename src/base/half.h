@@ -43,4 +43,14 @@ inline std::uint16_t float_to_half(float value) noexcept {
   return static_cast<std::uint16_t>(sign | ((magnitude - 0x38000000U + 0xFFFU + odd) >> 13U));
 }
 
+// Whether a value is finite and its 16 bits, rounded, are not.
+inline bool overflows_half(float value) noexcept {
+  const std::uint32_t magnitude = std::bit_cast<std::uint32_t>(value) & 0x7FFFFFFFU;
+  return magnitude >= 0x477FF000U && magnitude < 0x7F800000U;
+}
+inline bool overflows_bf16(float value) noexcept {
+  const std::uint32_t magnitude = std::bit_cast<std::uint32_t>(value) & 0x7FFFFFFFU;
+  return magnitude >= 0x7F7F8000U && magnitude < 0x7F800000U;
+}
+
 }  // namespace inlay

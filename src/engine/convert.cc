@@ -1,5 +1,4 @@
 // Model::convert: the folder's small files as they are, its checkpoint with other element types.
-#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <ostream>
@@ -92,16 +91,15 @@ void put(std::ostream& out, const void* data, std::size_t bytes) {
 
 // Throws kUnsupported for a value that is finite and no longer so in 16 bits.
 void put_halves(std::ostream& out, const TensorView& tensor, const std::string& name,
-                std::uint16_t (*half)(float), float (*value)(std::uint16_t)) {
+                std::uint16_t (*half)(float), bool (*overflows)(float)) {
   std::vector<std::uint16_t> halves(static_cast<std::size_t>(tensor.shape[1]));
   each_row(tensor, name, [&](const float* row, std::int64_t k) {
     for (std::int64_t i = 0; i < k; ++i) {
-      const std::uint16_t narrow = half(row[i]);
-      if (std::isfinite(row[i]) && !std::isfinite(value(narrow))) {
+      if (overflows(row[i])) {
         fail(ErrorCode::kUnsupported, name,
              "expected values that 16 bits hold, got " + std::to_string(row[i]) + ".");
       }
-      halves[static_cast<std::size_t>(i)] = narrow;
+      halves[static_cast<std::size_t>(i)] = half(row[i]);
     }
     put(out, halves.data(), halves.size() * sizeof(std::uint16_t));
   });
@@ -123,13 +121,13 @@ std::vector<files::TensorToWrite> converted(const Weights& weights, const Uses& 
       case Form::kHalf:
         write.dtype = DType::kF16;
         write.fill = [&](std::ostream& to) {
-          put_halves(to, tensor, name, float_to_half, half_to_float);
+          put_halves(to, tensor, name, float_to_half, overflows_half);
         };
         break;
       case Form::kBf16:
         write.dtype = DType::kBF16;
         write.fill = [&](std::ostream& to) {
-          put_halves(to, tensor, name, float_to_bf16, bf16_to_float);
+          put_halves(to, tensor, name, float_to_bf16, overflows_bf16);
         };
         break;
       case Form::kBytes: {

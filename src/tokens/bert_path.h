@@ -26,7 +26,10 @@ class BertPath final : public WordPath {
   void compute(std::string_view word, std::vector<TokenSpan>* out) const override;
   void absent(std::string_view text, std::size_t begin, std::size_t end, IdCache* cache,
               IdList* out) const override;
-  void ideograph(std::string_view text, std::size_t at, char32_t c, IdList* out) const;
+  bool add_stretch(std::string_view text, std::size_t begin, std::size_t end, Batch* batch) const;
+  std::int32_t ideograph(std::string_view text, std::size_t at, char32_t c) const;
+  std::uint32_t normalized(char32_t c) const;
+  std::uint32_t normalize(char32_t c) const;
   bool is_ideograph(char32_t c) const { return c - kFirstIdeograph < ideographs_.size(); }
 
   ByteSet inside_;               // bytes of words: all that is neither white space nor punctuation
@@ -36,10 +39,19 @@ class BertPath final : public WordPath {
   std::uint32_t breaks_;         // flags of characters beyond ASCII at which every word ends,
   std::uint32_t removed_;        // but for those with this flag, which vanish
   // Ids + 1 of the common ideographs, each a word of its own, where such a word has one id; 0: not
-  // yet computed. Filled as texts bring them, by any thread, always with the same value. Empty when
-  // ideographs are no words of their own.
+  // yet computed, kSeveral: it has not. Filled as texts bring them, by any thread, always with the
+  // same value. Empty when ideographs are no words of their own.
   static constexpr char32_t kFirstIdeograph = 0x4E00, kIdeographs = 0x5200;
+  static constexpr std::uint32_t kSeveral = 0xFFFFFFFF;
   mutable std::vector<std::atomic<std::uint32_t>> ideographs_;
+  // What the normalizer makes of a character inside a word, by code point below kEnd: up to three
+  // bytes of UTF-8 and above them their number + 1; kOther where it is more, or not as simple.
+  // Filled as ideographs_ is.
+  static constexpr char32_t kEnd = 0x10000;
+  static constexpr std::uint32_t kOther = 0xFF000000;
+  mutable std::vector<std::atomic<std::uint32_t>> normalized_ =
+      std::vector<std::atomic<std::uint32_t>>(kEnd);
+  ByteSet wide_;  // bytes with which characters from U+3000 on begin
   const Normalizer* normalizer_;
   const WordPiece* model_;
 };

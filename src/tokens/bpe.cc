@@ -324,19 +324,20 @@ void Bpe::compute(std::string_view word, std::vector<TokenSpan>* out) const {
   append(symbols, out);
 }
 
-bool Bpe::match(std::string_view bytes, std::vector<TokenSpan>* out) const {
+bool Bpe::match(std::string_view bytes, bool whole_first, std::vector<TokenSpan>* out) const {
   if (!is_matched_.load(std::memory_order_acquire)) {
     if (words_.fetch_add(1, std::memory_order_relaxed) != merges_.size()) return false;
     matched_.build(vocab_, merges_, alphabet_ids_);
     is_matched_.store(true, std::memory_order_release);
   }
-  return matched_.encode(bytes, ignore_merges_, out);
+  return matched_.encode(bytes, whole_first, out);
 }
 
-void Bpe::compute_bytes(std::string_view bytes, std::vector<TokenSpan>* out) const {
-  if (!alphabet_ids_.empty() && match(bytes, out)) return;
+void Bpe::compute_bytes(std::string_view bytes, bool part, std::vector<TokenSpan>* out) const {
+  const bool whole_first = ignore_merges_ && !part;
+  if (!alphabet_ids_.empty() && match(bytes, whole_first, out)) return;
   thread_local Scratch scratch;
-  if (ignore_merges_ || alphabet_ids_.empty()) {
+  if (whole_first || alphabet_ids_.empty()) {
     scratch.spelled.clear();
     for (const char byte : bytes) {
       utf8_append(scratch.spelled, kByteCharacters[static_cast<unsigned char>(byte)]);

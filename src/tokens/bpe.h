@@ -22,7 +22,15 @@ class Bpe final : public Model {
   void tokenize(std::string_view word, std::vector<TokenSpan>* out) const override;
   void compute(std::string_view word, std::vector<TokenSpan>* out) const override;  // O(n log n)
   // compute() of a word's spelling in the byte alphabet, given the bytes; only the ids count.
-  void compute_bytes(std::string_view bytes, std::vector<TokenSpan>* out) const;
+  // `part`: of a word that was cut where neighbours() allows, which is no word by itself.
+  void compute_bytes(std::string_view bytes, bool part, std::vector<TokenSpan>* out) const;
+  // Where a word in bytes may be cut so that its parts' tokens are its tokens; nullptr: nowhere, or
+  // not yet known.
+  const Neighbours* neighbours() const {
+    return is_matched_.load(std::memory_order_acquire) && matched_.neighbours().sealed()
+               ? &matched_.neighbours()
+               : nullptr;
+  }
   const Vocab& vocab() const override { return vocab_; }
   std::int32_t unk_id() const override { return unk_id_; }
 
@@ -39,7 +47,7 @@ class Bpe final : public Model {
   void append_unknown(std::uint32_t bytes, std::optional<Symbol>* pending,
                       std::vector<Symbol>* symbols) const;
   void prepare_bytes();
-  bool match(std::string_view bytes, std::vector<TokenSpan>* out) const;
+  bool match(std::string_view bytes, bool whole_first, std::vector<TokenSpan>* out) const;
   static void append(const std::vector<Symbol>& symbols, std::vector<TokenSpan>* out);
   template <typename Rank>
   void merge_short(std::vector<Symbol>* symbols, Rank&& first_rank) const;

@@ -21,6 +21,7 @@ class BytePath final : public WordPath {
 
  private:
   void compute(std::string_view word, std::vector<TokenSpan>* out) const override;
+  bool compute_part(std::string_view part, std::vector<TokenSpan>* out) const override;
 
   ByteWords words_;
   const Bpe* model_;

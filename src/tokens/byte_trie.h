@@ -43,6 +43,23 @@ class TrieText {
   std::uint64_t last_ = 0;  // the last eight bytes; of a shorter text all, at the upper end
 };
 
+// The same where kPadding bytes may be read behind the text, and are zeros.
+class PaddedText {
+ public:
+  static constexpr std::size_t kPadding = 8;
+  PaddedText(const char* text, std::size_t size) : data_(text), size_(size) {}
+  std::size_t size() const { return size_; }
+  std::uint64_t eight(std::size_t at) const {
+    std::uint64_t bytes;
+    std::memcpy(&bytes, data_ + at, 8);
+    return bytes;
+  }
+
+ private:
+  const char* data_;
+  std::size_t size_;
+};
+
 class ByteTrie {
  public:
   static constexpr std::uint32_t kRoot = 0;
@@ -56,7 +73,8 @@ class ByteTrie {
   // Moves `state` and `at` along the next edge; false (both unchanged) when no key goes on that
   // way. at < text.size(). The first edge of a key ends with its first character or before, so that
   // walks may begin behind it.
-  bool step(const TrieText& text, std::uint32_t* state, std::size_t* at) const noexcept {
+  template <typename Text>
+  bool step(const Text& text, std::uint32_t* state, std::size_t* at) const noexcept {
     const std::uint64_t bytes = text.eight(*at);
     const std::uint32_t next = cells_[*state].base + (bytes & 0xFFU);
     const std::uint64_t edge = cells_[next].edge;

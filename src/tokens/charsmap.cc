@@ -2,6 +2,7 @@
 #include "tokens/charsmap.h"
 
 #include <array>
+#include <bitset>
 
 #include "base/error.h"
 #include "base/utf8.h"
@@ -212,10 +213,27 @@ class Sink {
 class CharsmapNormalizer final : public Normalizer {
  public:
   explicit CharsmapNormalizer(Charsmap map) : map_(std::move(map)) {
-    for (unsigned i = 0; i < 128; ++i) {
-      const char byte = static_cast<char>(i);
-      // A printable ASCII character with another behind it is a cluster of its own.
-      plain_[i] = i >= 0x20 && i < 0x7F && !map_.find({&byte, 1});
+    std::string character;
+    for (char32_t c = 0x20; c < kPlainEnd; ++c) {
+      const std::uint8_t packed = char_record(c).grapheme;
+      switch (static_cast<GraphemeClass>(packed & 31U)) {
+        case GraphemeClass::kExtend:
+        case GraphemeClass::kZwj:
+        case GraphemeClass::kSpacingMark:
+        case GraphemeClass::kV:
+        case GraphemeClass::kT:
+          joins_[c] = true;
+          break;
+        case GraphemeClass::kOther:
+        case GraphemeClass::kLv:
+        case GraphemeClass::kLvt:
+          character.clear();
+          utf8_append(character, c);
+          plain_[c] = packed >> 5U == 0 && !map_.find(character);
+          break;
+        default:
+          break;
+      }
     }
   }
 
@@ -228,8 +246,12 @@ class CharsmapNormalizer final : public Normalizer {
     return true;
   }
 
+  bool keeps(char32_t c) const override { return c < kPlainEnd && plain_[c]; }
+
   void normalize(NormalizedString& text) const override {
     const std::string_view old = text.text();
+    std::size_t at = plain_end(old, 0);
+    if (at == old.size()) return;
     NormalizedString::Transform out(text);
     Sink sink(out);
     bool modified = false;
@@ -245,13 +267,7 @@ class CharsmapNormalizer final : public Normalizer {
         out.raw() += replacement;
       }
     };
-    for (std::size_t at = 0; at < old.size();) {
-      const auto byte = static_cast<unsigned char>(old[at]);
-      if (byte < 0x80 && plain_[byte] &&
-          (at + 1 == old.size() || static_cast<unsigned char>(old[at + 1]) < 0x80)) {
-        ++at;
-        continue;
-      }
+    for (; at < old.size(); at = plain_end(old, at)) {
       const std::size_t end = grapheme_end(old, at);
       if (end - at < 6) {
         if (const auto found = map_.find(old.substr(at, end - at))) {
@@ -273,6 +289,21 @@ class CharsmapNormalizer final : public Normalizer {
   }
 
  private:
+  // End of the characters that stay: each a cluster of its own and without replacement.
+  std::size_t plain_end(std::string_view text, std::size_t at) const {
+    while (at < text.size()) {
+      const CodePoint c = utf8_decode(text, at);
+      if (c.value >= kPlainEnd || !plain_[c.value]) break;
+      const std::size_t next = at + c.bytes;
+      if (next < text.size() && static_cast<unsigned char>(text[next]) >= 0x80) {
+        const char32_t behind = utf8_decode(text, next).value;
+        if (behind >= kPlainEnd || joins_[behind]) break;
+      }
+      at = next;
+    }
+    return at;
+  }
+
   // Old [begin, end) unchanged. With tracking through the sink, whose last character may still
   // change.
   static void keep(std::string_view old, std::size_t begin, std::size_t end, bool tracking,
@@ -290,7 +321,10 @@ class CharsmapNormalizer final : public Normalizer {
   }
 
   Charsmap map_;
-  bool plain_[128];
+  // Characters without a replacement, which make a cluster of their own before any that does not
+  // join them; and those that may join.
+  static constexpr char32_t kPlainEnd = 0x10000;
+  std::bitset<kPlainEnd> plain_, joins_;
 };
 
 }  // namespace

@@ -1,6 +1,8 @@
 // A thread's memory of what ids the words of texts became, so that a frequent word is looked up and
-// not computed. Words are raw bytes of the text, before any normalization. Bounded and allocated
-// once a thread: sets of two entries; a new word replaces the older of its set.
+// not computed. Words are raw bytes of the text, before any normalization. Bounded: sets of two
+// entries. A new word replaces the second of its set, and one that is found there becomes the
+// first: most words of a text are rare, and must not drive out the others. Allocated once a thread,
+// and once more by a thread that meets so many words that the first tables are full of them.
 //
 // Two tables: most words of most languages have up to 15 bytes and 3 ids and fit half a cache line;
 // up to 47 bytes and 19 ids fit two whole ones, which matters for languages that a vocabulary
@@ -15,8 +17,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
-#include <new>
 #include <string_view>
+#include <utility>
 
 #include "tokens/id_list.h"
 
@@ -80,8 +82,10 @@ class IdCache {
     static std::atomic<std::uint32_t> last{0};
     return ++last;
   }
+  // Not to be called while a Place is in use.
   static IdCache& of_thread() {
     thread_local IdCache cache;
+    if (cache.kept_ > kManyWords) cache.enlarge();
     return cache;
   }
 
@@ -107,6 +111,7 @@ class IdCache {
   // Does nothing for more than kMostBytes or kMostIds.
   void insert(std::uint32_t owner, std::string_view word, const std::int32_t* ids,
               std::size_t count) {
+    ++kept_;
     if (word.size() <= Short::Key::kMost && count <= Short::kIds) {
       short_.insert(owner, Short::Key::of(word, word.size()), ids, count);
     } else if (word.size() <= Long::Key::kMost && count <= Long::kIds) {
@@ -129,15 +134,30 @@ class IdCache {
   static_assert(sizeof(Short) == 32 && sizeof(Long) == 128);
   static_assert(Long::kIds <= IdList::kSlack && Long::Key::kMost == kMostBytes);
 
-  template <typename Entry, int kBits>
+  struct Free {
+    void operator()(void* memory) const noexcept { std::free(memory); }
+  };
+  static constexpr std::size_t kLine = 64;  // a set is one or four cache lines
+  template <typename Entry>
   class Table {
    public:
+    explicit Table(unsigned bits) { reset(bits); }
+    // Empties the table, which then has 2^bits sets.
+    void reset(unsigned bits) {
+      const std::size_t bytes = (std::size_t{2} << bits) * sizeof(Entry);
+      memory_.reset(zeros(bytes + kLine));
+      entries_ = aligned<Entry>(memory_.get(), bytes);
+      shift_ = 64U - bits;
+    }
     bool find(std::uint32_t owner, const typename Entry::Key& key, IdList* out) const {
       return find(owner, key, set(owner, key), out);
     }
-    bool find(std::uint32_t owner, const typename Entry::Key& key, const Entry* entry,
+    bool find(std::uint32_t owner, const typename Entry::Key& key, Entry* entry,
               IdList* out) const {
-      return take(owner, key, entry, out) || take(owner, key, entry + 1, out);
+      if (take(owner, key, entry, out)) return true;
+      if (!take(owner, key, entry + 1, out)) return false;
+      std::swap(entry[0], entry[1]);
+      return true;
     }
     static bool is(std::uint32_t owner, const typename Entry::Key& key, const Entry* entry) {
       return entry->key == key && entry->tag >> kCountBits == owner;
@@ -156,43 +176,44 @@ class IdCache {
     void insert(std::uint32_t owner, const typename Entry::Key& key, const std::int32_t* ids,
                 std::size_t count) {
       Entry* entry = set(owner, key);
-      entry[1] = entry[0];
+      entry += entry->tag == 0 ? 0 : 1;
       entry->key = key;
       entry->tag = (owner << kCountBits) | static_cast<std::uint32_t>(count);
       if (count > 0) std::memcpy(entry->ids, ids, count * sizeof(*ids));
     }
 
     Entry* set(std::uint32_t owner, const typename Entry::Key& key) const {
-      return entries_ + 2 * (key.hash(owner) >> (64U - kBits));
+      return entries_ + 2 * (key.hash(owner) >> shift_);
     }
 
    private:
-    // Zeros from the system, which gives a page when it is first written to; a set is a cache line
-    // or two.
-    struct Free {
-      void operator()(void* memory) const noexcept { std::free(memory); }
-    };
-    static constexpr std::size_t kLine = 64, kBytes = (std::size_t{2} << kBits) * sizeof(Entry);
-    std::unique_ptr<void, Free> memory_{std::calloc(1, kBytes + kLine)};
-    Entry* entries_ = aligned(memory_.get());
-    static Entry* aligned(void* memory) {
-      std::size_t bytes = kBytes + kLine;
-      if (memory == nullptr) throw std::bad_alloc();
-      return static_cast<Entry*>(std::align(kLine, kBytes, memory, bytes));
-    }
+    std::unique_ptr<void, Free> memory_;
+    Entry* entries_ = nullptr;
+    unsigned shift_ = 0;
   };
 
-  // 2 MiB and 2 MiB a thread, of which only what is used becomes resident. On 10 MB of manual
-  // pages, half of that is 4 % slower for BERT and a fifth to a third for Unigram and BPE; four
-  // times as much gains 0 to 40 % (most in texts of twelve languages), which is not worth 12 MiB
-  // more a thread.
-  Table<Short, 15> short_;
-  Table<Long, 13> long_;
+  static void* zeros(std::size_t bytes);  // at least so many; to be freed
+  template <typename Entry>
+  static Entry* aligned(void* memory, std::size_t bytes) {
+    std::size_t room = bytes + kLine;
+    return static_cast<Entry*>(std::align(kLine, bytes, memory, room));
+  }
+
+  void enlarge();
+
+  // 2 MiB and 2 MiB a thread, of which only what is used becomes resident; 8 MiB and 8 MiB for a
+  // thread that has kept more words than those hold. On 10 MB of manual pages in twelve languages
+  // that is worth a fifth of the rate of WordPiece and half of that of Unigram and BPE
+  // (docs/decisions/0019-the-tokenizer.md).
+  static constexpr std::int64_t kManyWords = 1 << 17;
+  Table<Short> short_{15};
+  Table<Long> long_{13};
+  std::int64_t kept_ = 0;
 };
 
 struct IdCache::Place {
   Short::Key key;
-  const Short* entry;    // nullptr: too long for the short table, or not there
+  Short* entry;          // nullptr: too long for the short table, or not there
   const Long* long_set;  // nullptr: too long for both, or not yet asked for
 };
 
@@ -213,7 +234,7 @@ inline IdCache::Place IdCache::prepare(std::uint32_t owner, std::string_view wor
 inline void IdCache::prepare_further(std::uint32_t owner, std::string_view word,
                                      std::size_t readable, Place* place) const {
   if (place->entry == nullptr || short_.is(owner, place->key, place->entry)) return;
-  if (short_.is(owner, place->key, ++place->entry)) return;
+  if (short_.is(owner, place->key, place->entry + 1)) return;
   place->entry = nullptr;
   place->long_set = long_.set(owner, Long::Key::of(word, readable));
   long_.prefetch(place->long_set);
@@ -221,7 +242,7 @@ inline void IdCache::prepare_further(std::uint32_t owner, std::string_view word,
 
 inline bool IdCache::find(std::uint32_t owner, const Place& place, std::string_view word,
                           std::size_t readable, IdList* out) const {
-  if (place.entry != nullptr && short_.take(owner, place.key, place.entry, out)) return true;
+  if (place.entry != nullptr && short_.find(owner, place.key, place.entry, out)) return true;
   // Not there, or it has moved since.
   return find(owner, word, readable, out);
 }

@@ -26,6 +26,7 @@ class IdList {
     ++size_;
   }
   void clear() { size_ = 0; }
+  void shrink(std::size_t size) { size_ = size; }  // at most size()
 
   std::size_t size() const { return size_; }
   const std::int32_t* data() const { return ids_.get(); }

@@ -102,6 +102,8 @@ void MatchedBpe::fill_trie(const Vocab& vocab) {
     keys.emplace_back(
         std::string_view(all).substr(range.begin, range.size),
         2 * range.id + (tokens_[static_cast<std::size_t>(range.id)].time == kNever ? 1 : 0));
+  for (const auto& [key, value] : keys) neighbours_.add(key);
+  neighbours_.seal();
   ByteTrie::sort(&keys);
   trie_.build(keys);
   // What a key begins with is sorted before it.

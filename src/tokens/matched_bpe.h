@@ -22,6 +22,7 @@
 #include "tokens/byte_trie.h"
 #include "tokens/merge_table.h"
 #include "tokens/model.h"
+#include "tokens/neighbours.h"
 #include "tokens/vocab.h"
 
 namespace inlay::tokens {
@@ -36,6 +37,9 @@ class MatchedBpe {
   // token that was left out. O(bytes x longest token). `whole_first`: a word that is in the
   // vocabulary is that one token, whatever its merges.
   bool encode(std::string_view word, bool whole_first, std::vector<TokenSpan>* out) const;
+
+  // Between words' bytes that are apart, BPE never merges. Not sealed: nothing was built.
+  const Neighbours& neighbours() const { return neighbours_; }
 
  private:
   static constexpr std::uint32_t kNever = MergeTable::kNoRank;
@@ -62,6 +66,7 @@ class MatchedBpe {
 
   std::vector<Token> tokens_;  // by id
   ByteTrie trie_;  // all tokens; values are twice their ids, plus 1 for one that is left out
+  Neighbours neighbours_;
   const MergeTable* merges_ = nullptr;
 };
 

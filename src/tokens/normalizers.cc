@@ -17,12 +17,14 @@
 namespace inlay::tokens {
 namespace {
 
-// A normalizer that is one function call with some settings.
+// A normalizer that is one function call with some settings. `local`: only spaces are of any
+// concern to it, as local_at_spaces() says.
 template <typename Apply>
 class Simple final : public Normalizer {
  public:
   explicit Simple(Apply apply, bool local = false) : apply_(std::move(apply)), local_(local) {}
   bool local_at_spaces() const override { return local_; }
+  bool keeps(char32_t c) const override { return local_ && c != U' '; }
   void normalize(NormalizedString& text) const override { apply_(text); }
 
  private:
@@ -46,6 +48,10 @@ class SequenceNormalizer final : public Normalizer {
   bool local_at_spaces() const override {
     return std::all_of(parts_.begin(), parts_.end(),
                        [](const auto& part) { return part->local_at_spaces(); });
+  }
+  bool keeps(char32_t c) const override {
+    return std::all_of(parts_.begin(), parts_.end(),
+                       [c](const auto& part) { return part->keeps(c); });
   }
   void normalize(NormalizedString& text) const override {
     for (const auto& part : parts_) part->normalize(text);

@@ -27,6 +27,12 @@ class Normalizer {
   // becomes of the parts, joined by some white space, is what becomes of the text, but for how much
   // white space stands there.
   virtual bool local_at_spaces() const { return false; }
+  // Whether c stays as it is, whatever is beside it, and a text may be cut between c and another
+  // such character as well; but not behind a c that follows a Prepend of grapheme clusters.
+  virtual bool keeps(char32_t c) const {
+    static_cast<void>(c);
+    return false;
+  }
 
   // From the "normalizer" member of tokenizer.json; nullptr when it is null. Knows BertNormalizer
   // (also spelled Bert), NFC, NFD, NFKC, NFKD, Lowercase, StripAccents, Strip, Replace, Prepend,

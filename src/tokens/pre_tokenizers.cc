@@ -249,6 +249,9 @@ class Metaspace final : public PreTokenizer {
       : replacement_(std::move(replacement)), scheme_(scheme), split_(split) {}
   bool needs_origins() const override { return scheme_ == PrependScheme::kFirst; }
   bool marks_every_word() const { return scheme_ != PrependScheme::kFirst; }
+  std::string_view word_mark() const override {
+    return scheme_ == PrependScheme::kAlways ? std::string_view(replacement_) : std::string_view();
+  }
   void apply(Pieces* pieces) const override {
     pieces->rewrite([this](Pieces::Writer& writer) {
       const std::string_view old = writer.old();
@@ -356,6 +359,9 @@ class SequencePreTokenizer final : public PreTokenizer {
     if (parts_.size() != 2 || !parts_[0]->words_at_spaces()) return false;
     const auto* metaspace = dynamic_cast<const Metaspace*>(parts_[1].get());
     return metaspace != nullptr && metaspace->marks_every_word();
+  }
+  std::string_view word_mark() const override {
+    return words_at_spaces() ? parts_[1]->word_mark() : std::string_view();
   }
   void apply(Pieces* pieces) const override {
     for (const auto& part : parts_) part->apply(pieces);

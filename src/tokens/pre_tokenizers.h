@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <string_view>
 
 #include "base/json.h"
 #include "tokens/pieces.h"
@@ -29,6 +30,10 @@ class PreTokenizer {
   virtual std::optional<ByteWords> byte_words() const { return std::nullopt; }
   // Whether what becomes of a text between two pieces of white space depends on nothing else.
   virtual bool words_at_spaces() const { return false; }
+  // With words_at_spaces(): the character that every word gets put before that begins with neither
+  // it nor white space, where white space and this character are all that cuts words or changes
+  // them. Empty: otherwise.
+  virtual std::string_view word_mark() const { return {}; }
   // BertPreTokenizer, which tokenizer.cc may do while it normalizes.
   virtual bool is_bert() const { return false; }
 };

@@ -17,6 +17,7 @@ namespace {
 
 constexpr double kUnknownPenalty = 10.0;  // below the lowest score, as SentencePiece has it
 constexpr char32_t kFirstStates = 0x10000;
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::uint32_t kNowhere = std::numeric_limits<std::uint32_t>::max();
 
 double power_of_ten(int exponent) {
@@ -65,6 +66,8 @@ struct Unigram::Scratch {
     std::int32_t id;
   };
   std::vector<Node> nodes;
+  double least_gap;  // between two paths to one place
+  std::string text;  // padded
   std::vector<TokenSpan> pieces;
 };
 
@@ -105,6 +108,9 @@ std::unique_ptr<Unigram> Unigram::from_json(const JsonValue& json) {
   }
   model->vocab_.seal();  // pieces listed twice are allowed: the later one counts
   model->unk_score_ = lowest - kUnknownPenalty;
+  model->most_score_ = std::abs(model->unk_score_);
+  for (const double score : model->scores_)
+    model->most_score_ = std::max(model->most_score_, std::abs(score));
   if (const auto unk = json.find("unk_id")) {
     const std::int64_t id = unk->integer();
     if (id < 0 || static_cast<std::size_t>(id) >= model->scores_.size()) {
@@ -158,46 +164,47 @@ void Unigram::refuse_unknown() const {
 void Unigram::best_path(std::string_view word, Scratch* scratch) const {
   const auto size = static_cast<std::uint32_t>(word.size());
   std::vector<Scratch::Node>& nodes = scratch->nodes;
-  nodes.assign(size + 1, {0.0, kNowhere, 0});
-  const TrieText text(word);
-  const auto offer = [&](std::size_t end, std::int32_t id, std::uint32_t begin, double before) {
-    const double score = scores_[static_cast<std::size_t>(id)] + before;
+  nodes.assign(size + 1, {-kInfinity, kNowhere, 0});
+  nodes[0].score = 0;
+  scratch->text.assign(word);
+  scratch->text.append(PaddedText::kPadding, '\0');
+  const PaddedText text(scratch->text.data(), size);
+  double least_gap = kInfinity;
+  const auto offer = [&](std::size_t end, double score, std::uint32_t begin, std::int32_t id) {
     Scratch::Node& node = nodes[end];
+    least_gap = std::min(least_gap, std::abs(score - node.score));
     if (node.start == kNowhere || score > node.score) node = {score, begin, id};
   };
   for (std::uint32_t begin = 0; begin < size;) {
     const double score_here = nodes[begin].score;
     const CodePoint c = utf8_decode(word, begin);
-    const std::uint32_t character = c.bytes;
+    const std::uint32_t next = begin + c.bytes;
     bool covered = false;
     std::uint32_t state = ByteTrie::kRoot;
     std::size_t end = begin;
     bool goes_on = true;
+    const auto arrive = [&] {
+      const std::int32_t id = trie_.value(state);
+      if (id < 0) return;
+      offer(end, scores_[static_cast<std::size_t>(id)] + score_here, begin, id);
+      covered = covered || end == next;
+    };
     if (c.value < kFirstStates) {
       state = first_states_[c.value];
-      end += character;
+      end = next;
       goes_on = state != ByteTrie::kRoot;
-      if (goes_on && trie_.value(state) >= 0) {
-        covered = true;
-        offer(end, trie_.value(state), begin, score_here);
-      }
+      if (goes_on) arrive();
     }
-    while (goes_on && end < size && trie_.step(text, &state, &end)) {
-      const std::int32_t id = trie_.value(state);
-      if (id < 0) continue;
-      offer(end, id, begin, score_here);
-      covered = covered || end - begin == character;
-    }
+    while (goes_on && end < size && trie_.step(text, &state, &end)) arrive();
     if (!covered) {
-      Scratch::Node& target = nodes[begin + character];
       const double score = unk_score_ + score_here;
-      if (target.start == kNowhere || score > target.score) {
-        if (unk_id_ < 0) refuse_unknown();
-        target = {score, begin, unk_id_};
-      }
+      if (unk_id_ < 0 && (nodes[next].start == kNowhere || score > nodes[next].score))
+        refuse_unknown();
+      offer(next, score, begin, unk_id_);
     }
-    begin += character;
+    begin = next;
   }
+  scratch->least_gap = least_gap;
   scratch->pieces.clear();
   for (std::uint32_t end = size; end > 0;) {
     const Scratch::Node& node = nodes[end];
@@ -239,9 +246,27 @@ void Unigram::tokenize(std::string_view word, std::vector<TokenSpan>* out) const
     WordCache::of_thread().insert(owner_, word, hash, out->data() + first, out->size() - first);
 }
 
-void Unigram::compute(std::string_view word, std::vector<TokenSpan>* out) const {
+Unigram::Scratch& Unigram::scratch_of_thread() {
   thread_local Scratch scratch;
+  return scratch;
+}
+
+void Unigram::compute(std::string_view word, std::vector<TokenSpan>* out) const {
+  Scratch& scratch = scratch_of_thread();
   best_path(word, &scratch);
+  append(scratch, word, out);
+}
+
+bool Unigram::compute_part(std::string_view part, std::vector<TokenSpan>* out) const {
+  Scratch& scratch = scratch_of_thread();
+  best_path(part, &scratch);
+  if (!(scratch.least_gap > kClose)) return false;
+  append(scratch, part, out);
+  return true;
+}
+
+void Unigram::append(const Scratch& scratch, std::string_view word,
+                     std::vector<TokenSpan>* out) const {
   for (auto piece = scratch.pieces.rbegin(); piece != scratch.pieces.rend(); ++piece) {
     if (piece->id == unk_id_) {
       append_unknown(word, piece->begin, piece->end, out);

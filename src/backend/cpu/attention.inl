@@ -44,6 +44,10 @@ struct HalfProbabilities {
   }
   inline void clear_one(Index i) const { out[i] = 0; }
 };
+// Of keys that scale and log2(e) are not part of.
+struct ScaledHalfProbabilities : HalfProbabilities {
+  static constexpr bool kScaled = true;
+};
 // In planes, the upper bits to `out` and the lower ones to `low`.
 struct StepProbabilities {
   using Power = StepsPower;
@@ -349,6 +353,12 @@ static inline void narrow_queries(const AttentionArgs& args, const AttentionBuff
                                   Index rows, bool biased, float* scales) {
   const Index d = args.head_size;
   const float* q = args.q + row * args.ldq;
+  if (args.narrow_in) {  // a tile that is not whole: no product may read past the last row
+    for (Index r = 0; r < rows; ++r)
+      __builtin_memcpy(b.narrow + r * b.lds, q + r * args.ldq,
+                       static_cast<std::size_t>(d / 2) * sizeof(float));
+    return;
+  }
   for (Index r = 0; r < rows; ++r) fetch_next_head(q + r * args.ldq, d);
   if (args.element == Element::kBf16) {
     for (Index r = 0; r < rows; ++r)
@@ -381,6 +391,10 @@ static inline FloatProbabilities probabilities(const AttentionBuffers& b, Index 
 static inline HalfProbabilities probabilities(const AttentionBuffers& b, Index r, Index /*begin*/,
                                               HalfProbabilities /*kind*/) {
   return {reinterpret_cast<std::uint16_t*>(b.narrow + r * b.lds)};
+}
+static inline ScaledHalfProbabilities probabilities(const AttentionBuffers& b, Index r, Index begin,
+                                                    ScaledHalfProbabilities /*kind*/) {
+  return {probabilities(b, r, begin, HalfProbabilities{})};
 }
 static inline StepProbabilities probabilities(const AttentionBuffers& b, Index r, Index /*begin*/,
                                               StepProbabilities kind) {
@@ -440,8 +454,11 @@ static inline void attend_tile(const AttentionArgs& args, const AttentionBuffers
   const bool biased =
       args.distances != nullptr || args.relative_bias != nullptr || args.alibi != 0.0F;
   alignas(64) float scales[kTileRows];  // of scores
-  for (float& scale : scales) scale = 1;
-  if (!fp32) narrow_queries(args, b, row, rows, biased, scales);
+  for (float& scale : scales) scale = args.narrow_in ? args.scale * kLog2E : 1.0F;
+  const bool in_place = fp32 || (args.narrow_in && rows == kTileRows);
+  for (Index r = 0; in_place && !fp32 && r < rows; ++r)
+    fetch_next_head(q + r * args.ldq, args.head_size / 2);
+  if (!in_place) narrow_queries(args, b, row, rows, biased, scales);
   const Index words = int8 ? byte_words(args.head_size) : element_words(element, args.head_size);
   const Index lines = int8 ? words + 2 : words;
 #if defined(INLAY_AMX)
@@ -458,14 +475,17 @@ static inline void attend_tile(const AttentionArgs& args, const AttentionBuffers
       continue;
     }
 #endif
-    whole_product(element, rows, fp32 ? q : b.narrow, fp32 ? args.ldq : b.lds, keys, words, scores,
-                  b.lds);
+    whole_product(element, rows, in_place ? q : b.narrow, in_place ? args.ldq : b.lds, keys, words,
+                  scores, b.lds);
   }
   if (biased) add_biases(args, b, row, rows, key_begin, most);
   alignas(64) float keep[kTileRows];
   if (fp32) {
     softmax_tile<FloatProbabilities>(args, b, row, rows, slot, key_begin, key_count, begin, most,
                                      first, scales, keep);
+  } else if (args.narrow_in) {
+    softmax_tile<ScaledHalfProbabilities>(args, b, row, rows, slot, key_begin, key_count, begin,
+                                          most, first, scales, keep);
   } else if (!int8) {
     softmax_tile<HalfProbabilities>(args, b, row, rows, slot, key_begin, key_count, begin, most,
                                     first, scales, keep);

@@ -214,6 +214,30 @@ static void pack_keys_narrow(const AttentionArgs& args, const AttentionBuffers& 
   }
 }
 
+// The same of keys that are bf16 already, without a factor.
+static void pack_narrow_keys(const AttentionArgs& args, const AttentionBuffers& b, Index begin,
+                             Index count) {
+  const Index words = args.head_size / 2;
+  for (Index first = 0; first < round_up(count, kPanel); first += V::kWidth) {
+    float* out = b.keys + first / kPanel * words * kPanel + first % kPanel;
+    const float* rows = args.k + (begin + first) * args.ldk;
+    Index ld = args.ldk;
+    if (first + V::kWidth > count) {  // zeros where there is no key, by a copy as above
+      for (Index i = 0; i < V::kWidth; ++i) {
+        for (Index j = 0; j < words; j += V::kWidth)
+          V::store(b.scores + i * b.lds + j,
+                   first + i < count ? V::load(rows + i * ld + j) : V::zero());
+      }
+      rows = b.scores;
+      ld = b.lds;
+    } else {
+      for (Index i = 0; i < V::kWidth; ++i) fetch_next_head(rows + i * ld, words);
+    }
+    for (Index j = 0; j < words; j += V::kWidth)
+      V::template transpose_scaled<false>(rows + j, ld, out + j * kPanel, kPanel, 1);
+  }
+}
+
 static void pack_values(const AttentionArgs& args, const AttentionBuffers& b, Index begin,
                         Index count) {
   const Index block = attention_key_block(args.head_size);
@@ -258,6 +282,29 @@ static void pack_values_bf16(const AttentionArgs& args, const AttentionBuffers& 
 #pragma GCC unroll 4
       for (int r = 0; r < kPanel; r += V::kWidth)
         V::store(out + r, V::pair_halves(V::load(pair[0] + r), V::load(pair[1] + r)));
+    }
+  }
+}
+
+// The same of values that are bf16 already.
+static void pack_narrow_values(const AttentionArgs& args, const AttentionBuffers& b, Index begin,
+                               Index count) {
+  const Index block = attention_key_block(args.head_size);
+  const Index words = element_words(Element::kBf16, count);
+  alignas(64) static constexpr std::uint16_t kZeros[kPanel] = {};
+  for (Index column = 0; column < args.head_size; column += kPanel) {
+    float* out = b.values + column * (block / 2);
+    for (Index i = 0; i < words; ++i, out += kPanel) {
+      const std::uint16_t* pair[2];
+      for (Index half = 0; half < 2; ++half) {
+        const Index key = 2 * i + half;
+        const float* v = args.v + (begin + key) * args.ldv;
+        pair[half] = key < count ? reinterpret_cast<const std::uint16_t*>(v) + column : kZeros;
+        if (column == 0 && key < count) fetch_next_head(v, args.head_size / 2);
+      }
+#pragma GCC unroll 4
+      for (int r = 0; r < kPanel; r += V::kWidth)
+        V::store(out + r, V::zip_halves(pair[0] + r, pair[1] + r));
     }
   }
 }
@@ -342,7 +389,10 @@ static void pack_values_int8(const AttentionArgs& args, const AttentionBuffers& 
 
 static void pack_block(const AttentionArgs& args, const AttentionBuffers& b, Index begin,
                        Index count) {
-  if (args.element == Element::kBf16) {
+  if (args.narrow_in) {
+    pack_narrow_keys(args, b, begin, count);
+    pack_narrow_values(args, b, begin, count);
+  } else if (args.element == Element::kBf16) {
     pack_keys_narrow<Element::kBf16>(args, b, begin, count);
     pack_values_bf16(args, b, begin, count);
   } else if (args.element == Element::kInt8) {

@@ -343,16 +343,32 @@ static inline void steps_product(Index rows, const float* a, Index lda, const fl
 }
 #endif
 
+#if defined(INLAY_BYTE_PAIRS)
+#include "backend/cpu/int8_pairs.inl"
+#else
+constexpr int kInt8Rows = kTileRows;
+#endif
+constexpr int kMostRows = kTileRows > kInt8Rows ? kTileRows : kInt8Rows;
+// Rows of a tile of weights' products.
+static inline Index rows_at_once(Element element) {
+  return element == Element::kInt8 ? kInt8Rows : kTileRows;
+}
+
 // One panel's product as `args` (GemmArgs or VocabularyArgs) says.
 template <bool kFetch, typename Args>
 static inline void panel_product(const Args& args, Index rows, Index row, const float* b,
                                  float* c) {
-  element_product<kFetch>(args.element, rows, args.a + row * args.lda, args.lda, b,
-                          element_words(args.element, args.k), c, kPanel);
+  const float* a = args.a + row * args.lda;
+  const Index words = element_words(args.element, args.k);
+#if defined(INLAY_BYTE_PAIRS)
+  if (args.element == Element::kInt8)
+    return pairs_product<kFetch>(rows, a, args.lda, b, words, c, kPanel);
+#endif
+  element_product<kFetch>(args.element, rows, a, args.lda, b, words, c, kPanel);
 }
 template <typename Args>
 static inline Index panel_floats(const Args& args) {
-  return panel_lines(args.element, args.k) * kPanel;
+  return weight_lines(args.element, args.k, kPanel, V::kPairs) * kPanel;
 }
 
 // A row's address in a matrix of fp32 or bf16 rows, from one of its columns on.
@@ -457,8 +473,9 @@ static void finish_gated(const GemmArgs& args, float* gate, float* partner, Inde
 static void gemm_gated(const GemmArgs& args, Index begin, Index end) {
   const Index panels = args.panels(kPanel);
   const Index stride = panel_floats(args);
-  alignas(64) float gate[kTileRows * kPanel];
-  alignas(64) float partner[kTileRows * kPanel];
+  const Index most = rows_at_once(args.element);
+  alignas(64) float gate[kMostRows * kPanel];
+  alignas(64) float partner[kMostRows * kPanel];
   for (Index unit = begin; unit < end; ++unit) {
     const Index panel = unit % panels;
     const Index first = unit / panels * args.row_block;
@@ -466,8 +483,8 @@ static void gemm_gated(const GemmArgs& args, Index begin, Index end) {
     const float* weights = args.weights + 2 * panel * stride;
     const Index column = panel * kPanel;
     const Index columns = args.n - column < kPanel ? args.n - column : kPanel;
-    for (Index row = first; row < last; row += kTileRows) {
-      const Index rows = last - row < kTileRows ? last - row : kTileRows;
+    for (Index row = first; row < last; row += most) {
+      const Index rows = last - row < most ? last - row : most;
       if (row == first) {
         panel_product<true>(args, rows, row, weights, gate);
         panel_product<true>(args, rows, row, weights + stride, partner);
@@ -492,7 +509,8 @@ static void gemm(const GemmArgs& args, Index begin, Index end) {
   if (args.gated) return gemm_gated(args, begin, end);
   using A = VectorActivation;
   const Index panels = args.panels(kPanel);
-  alignas(64) float tile[kTileRows * kPanel];
+  const Index most = rows_at_once(args.element);
+  alignas(64) float tile[kMostRows * kPanel];
   for (Index unit = begin; unit < end; ++unit) {
     const Index panel = unit % panels;
     const Index first = unit / panels * args.row_block;
@@ -500,8 +518,8 @@ static void gemm(const GemmArgs& args, Index begin, Index end) {
     const float* weights = args.weights + panel * panel_floats(args);
     const Index column = panel * kPanel;
     const Index columns = args.n - column < kPanel ? args.n - column : kPanel;
-    for (Index row = first; row < last; row += kTileRows) {
-      const Index rows = last - row < kTileRows ? last - row : kTileRows;
+    for (Index row = first; row < last; row += most) {
+      const Index rows = last - row < most ? last - row : most;
       if (row == first) {
         panel_product<true>(args, rows, row, weights, tile);
       } else {
@@ -538,21 +556,25 @@ static void gemm(const GemmArgs& args, Index begin, Index end) {
   }
 }
 
-static double peak(Index rounds, float* sink) {
+static double peak(Index rounds, float* values) {
   constexpr int kRegs = kVectorRows * kTileRegs;
   Reg acc[kRegs];
 #pragma GCC unroll 32
-  for (int i = 0; i < kRegs; ++i) acc[i] = V::set1(sink[2 + i]);  // different: no two are one
-  const Reg x = V::set1(sink[0]);
-  const Reg y = V::set1(sink[1]);
-  for (Index round = 0; round < rounds; ++round) {
+  for (int i = 0; i < kRegs; ++i) acc[i] = V::load(values + i);  // different: no two are one
+  const Reg x[2] = {V::load(values + 48), V::load(values + 40)};
+  const Reg y = V::load(values + 32);
+  const Reg minus_y = V::sub(V::zero(), y);  // takes off what y added: sums stay small
+  for (Index round = 0; round < rounds; round += 2) {
 #pragma GCC unroll 32
-    for (int i = 0; i < kRegs; ++i) acc[i] = V::fma(x, y, acc[i]);
+    for (int i = 0; i < kRegs; ++i) acc[i] = V::fma(x[i % 2], y, acc[i]);
+    V::touch(acc[0]);
+#pragma GCC unroll 32
+    for (int i = 0; i < kRegs; ++i) acc[i] = V::fma(x[i % 2], minus_y, acc[i]);
     V::touch(acc[0]);
   }
   Reg sum = acc[0];
 #pragma GCC unroll 32
   for (int i = 1; i < kRegs; ++i) sum = V::add(sum, acc[i]);
-  V::store(sink, sum);
-  return 2.0 * static_cast<double>(rounds) * kRegs * V::kWidth;
+  V::store(values, sum);
+  return 4.0 * static_cast<double>((rounds + 1) / 2) * kRegs * V::kWidth;
 }

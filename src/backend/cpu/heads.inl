@@ -104,7 +104,8 @@ static inline void finish_vocabulary(const VocabularyArgs& args, const Vocabular
 
 static void vocabulary_max(const VocabularyArgs& args, Index panel_begin, Index panel_end) {
   [[maybe_unused]] const KernelSession session;
-  alignas(64) float tile[kTileRows * kPanel];
+  alignas(64) float tile[kMostRows * kPanel];
+  const Index most = rows_at_once(args.element);
   const Index first = args.offsets[0];
   const Index tokens = args.offsets[args.texts] - first;
   for (Index panel = panel_begin; panel < panel_end; ++panel) {
@@ -113,8 +114,8 @@ static void vocabulary_max(const VocabularyArgs& args, Index panel_begin, Index 
     VocabularyColumns columns;
     columns.start(args.sum);
     Index text = 0;
-    for (Index row = 0; row < tokens; row += kTileRows) {
-      const Index rows = tokens - row < kTileRows ? tokens - row : Index{kTileRows};
+    for (Index row = 0; row < tokens; row += most) {
+      const Index rows = tokens - row < most ? tokens - row : most;
       panel_product<false>(args, rows, row, weights, tile);
       for (Index r = 0; r < rows; ++r) {
         float* logits = tile + r * kPanel;

@@ -14,6 +14,7 @@
 namespace inlay::backend::cpu {
 namespace {
 
+#define INLAY_BYTE_PAIRS 1
 #include "backend/cpu/vector_avx2.inl"
 constexpr int kTileRows = 6;
 constexpr int kTileRegs = 2;

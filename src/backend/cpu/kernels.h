@@ -45,8 +45,16 @@ constexpr Index panel_lines(Element element, Index k) {
   return element_words(element, k) + (element == Element::kInt8 ? 2 : 0);
 }
 
-// A weight matrix [n, k] as panels of `panel` output columns: [panels][panel_lines(k)][panel], zero
-// in the columns past n. `panel` is the instruction set's.
+// The same of a weight's panel in the tables that add two words' products in 16 bits
+// (Kernels::int8_pairs), where the words' order follows.
+constexpr Index weight_lines(Element element, Index k, Index panel, bool pairs) {
+  const Index lines = panel_lines(element, k);
+  if (!pairs || element != Element::kInt8) return lines;
+  return lines + (element_words(element, k) / 2 + panel) / panel;  // 16 bits a word, and one number
+}
+
+// A weight matrix [n, k] as panels of `panel` output columns: [panels][Kernels::weight_lines(k)]
+// [panel], zero in the columns past n. `panel` is the instruction set's.
 struct GemmArgs {
   const float* a = nullptr;  // [m, k] in `element`
   Index lda = 0;
@@ -91,14 +99,15 @@ struct NormArgs {
 // A table of rows, looked up. Rows of 16 bits widen to fp32 without rounding.
 enum class TableElement : std::uint8_t { kFp32, kFp16, kBf16 };
 struct Table {
-  const void* rows = nullptr;  // null: no table
+  const void* rows = nullptr;
   TableElement element = TableElement::kFp32;
 };
 
 // out = scale * tokens[id] + types[type] + positions[position], then the norm when it has a weight.
 struct EmbedArgs {
-  Table tokens;            // [vocab, width]
-  Table positions, types;  // or none
+  Table tokens;                      // [vocab, width]
+  const float* positions = nullptr;  // [most positions, width], or null
+  const float* types = nullptr;      // likewise
   const std::int32_t* ids = nullptr;
   const std::int32_t* type_ids = nullptr;  // or null: all zero
   const std::int32_t* position_ids = nullptr;
@@ -154,6 +163,9 @@ struct AttentionArgs {
   // What queries, keys, values and probabilities are rounded to before they are multiplied:
   // attention_pack.inl says how.
   Element element = Element::kFp32;
+  // q, k and v are rows of bf16, `element` too; head_size is a multiple of 32, and nothing is added
+  // to scores.
+  bool narrow_in = false;
   bool narrow_out = false;
   Index keys = 0;
   Index query_begin = 0, query_end = 0;
@@ -186,6 +198,7 @@ struct PoolArgs {
 struct Kernels {
   const char* name;  // "avx512"
   Index tile_rows;   // rows of a GEMM tile
+  Index int8_rows;   // the same in int8
   Index panel;       // columns of a GEMM tile and of a weight panel
   // Units [begin, end) of args.units(panel).
   void (*gemm)(const GemmArgs& args, Index begin, Index end);
@@ -205,13 +218,24 @@ struct Kernels {
   int int8_offset;
   // A negative weight w meets -x - 1 instead of x: sums start with the sizes of those weights.
   bool int8_complements;
+  // A weight panel's words stand in an order of its own, pairs first: the sizes of the four weights
+  // whose products with a row share 16 bits are then at most 255 together. Behind the sums to start
+  // from: the number of pairs, then the words' numbers in k, 16 bits each.
+  bool int8_pairs;
   // Narrow products go fastest tile of rows by tile of rows, each through all the weights that stay
   // in the L2 cache meanwhile; else panel by panel, each through many rows.
   bool keeps_weights;
-  // Fused multiply-adds on registers alone, `rounds` of them in a row of independent ones; returns
-  // the floating-point operations done. The ceiling that benchmarks compare with. `sink` holds 64
-  // floats, all different.
-  double (*peak)(Index rounds, float* sink);
+  // Fused multiply-adds on registers alone, `rounds` of them (one more if odd) in a row of
+  // independent ones; returns the floating-point operations done. The ceiling that benchmarks
+  // compare with. `values`: 64 random floats in [-1, 1], of which some are overwritten.
+  double (*peak)(Index rounds, float* values);
+
+  Index weight_lines(Element element, Index k) const {
+    return cpu::weight_lines(element, k, panel, int8_pairs);
+  }
+  Index rows_at_once(Element element) const {
+    return element == Element::kInt8 ? int8_rows : tile_rows;
+  }
 };
 
 // Keys of one block of the softmax. Up to this many, a row's softmax is one pass over its scores in

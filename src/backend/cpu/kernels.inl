@@ -12,8 +12,9 @@
 #include "backend/cpu/attention.inl"
 // clang-format on
 
-#define INLAY_KERNELS(name)                                                                     \
-  {                                                                                             \
-    name, kTileRows, kPanel, gemm, norm, embed, prepare, attention, vocabulary_max, pool,       \
-        normalize, add_rows, activate, narrow, V::kOffset, V::kComplements, kKeepsWeights, peak \
+#define INLAY_KERNELS(name)                                                                    \
+  {                                                                                            \
+    name, kTileRows, kInt8Rows, kPanel, gemm, norm, embed, prepare, attention, vocabulary_max, \
+        pool, normalize, add_rows, activate, narrow, V::kOffset, V::kComplements, V::kPairs,   \
+        kKeepsWeights, peak                                                                    \
   }

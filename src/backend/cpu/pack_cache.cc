@@ -129,12 +129,14 @@ std::string spec_text(const Plan& plan, const Kernels& kernels) {
   append(out, kernels.panel);
   append(out, kernels.int8_offset);
   append(out, kernels.int8_complements);
+  append(out, kernels.int8_pairs);
   append(out, plan.weight_floats);
   for (const WeightSpec& spec : plan.weights) {
     append(out, spec.kind);
     for (const Index number : {spec.n, spec.k, spec.floats, spec.offset}) append(out, number);
     append(out, spec.element);
     append(out, spec.table);
+    append(out, spec.halves);
     append(out, spec.factor);
     append(out, spec.fill);
     append(out, spec.rope.factor);

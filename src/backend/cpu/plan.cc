@@ -101,13 +101,29 @@ void Planner::find_readers() {
   for (std::size_t i = 0; i < steps.size(); ++i) {
     if (!live_[i] || swallowed_[i]) continue;
     const StepArgs& args = steps[i].args;
+    const auto* attention = std::get_if<AttentionStep>(&args);
     const bool product = std::holds_alternative<LinearStep>(args) ||
                          std::holds_alternative<GatedLinearStep>(args) ||
-                         std::holds_alternative<VocabularyMaxStep>(args);
+                         std::holds_alternative<VocabularyMaxStep>(args) ||
+                         (attention != nullptr && attends_bf16(*attention));
     for (const ValueId input : step_inputs(args))
       (product ? product_reads_ : other_reads_)[static_cast<std::size_t>(input)] = true;
     if (residual_[i] != kNoValue) other_reads_[static_cast<std::size_t>(residual_[i])] = true;
   }
+}
+
+// Attention reads rows of bf16 where it does nothing but multiply them, in whole lines a head.
+bool Planner::attends_bf16(const AttentionStep& step) const {
+  if (element_ != Element::kBf16 || step.probabilities || step.head_size % 32 != 0 ||
+      !step.alibi.empty() || step.relative_bias.present() ||
+      step.disentangled.embeddings.present() || !step.rope.inv_freq.empty() ||
+      step.query_norm.weight.present() || step.key_norm.weight.present())
+    return false;
+  for (const Columns* columns : {&step.query, &step.key, &step.value}) {
+    if (program_.value(columns->value).rows != Rows::kTokens || columns->begin % 2 != 0)
+      return false;
+  }
+  return true;
 }
 
 bool Planner::read_narrow(ValueId value) const {

@@ -92,6 +92,7 @@ struct AttentionOp {
   int distances = -1;                // of Plan::distances
   bool probabilities = false;        // out: [tokens, 1]
   Element element = Element::kFp32;  // of both products; rows of q, k and v are fp32
+  bool narrow_in = false;            // or bf16 as the element
   bool narrow_out = false;           // out: bf16 rows
 };
 struct AddOp {
@@ -168,6 +169,7 @@ struct WeightSpec {
   Index n = 0, k = 0;
   Element element = Element::kFp32;          // of kPanels and kPairs
   TableElement table = TableElement::kFp32;  // of kTable
+  bool halves = false;  // kTable in fp32: of values that half precision holds, rounded to it
   float factor = 1;
   Rope rope;         // kTurns
   float fill = 0;    // kPadded: where a part is absent

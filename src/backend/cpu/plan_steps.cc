@@ -19,8 +19,8 @@ void lower(std::int64_t* limit, std::int64_t to) {
 WeightId Planner::weight(WeightSpec spec) {
   std::string key = std::to_string(static_cast<int>(spec.kind)) + "/" +
                     std::to_string(static_cast<int>(spec.element)) + "/" +
-                    std::to_string(static_cast<int>(spec.table)) + "/" + std::to_string(spec.fill) +
-                    "/" + std::to_string(spec.factor);
+                    std::to_string(static_cast<int>(spec.table)) + (spec.halves ? "h/" : "/") +
+                    std::to_string(spec.fill) + "/" + std::to_string(spec.factor);
   if (spec.kind == WeightSpec::Kind::kTurns) {
     key += "/" + std::to_string(spec.rope.factor) + "/" + std::to_string(spec.k);
     key.append(reinterpret_cast<const char*>(spec.rope.inv_freq.data()),
@@ -37,7 +37,9 @@ WeightId Planner::weight(WeightSpec spec) {
   return found->second;
 }
 
-WeightId Planner::table(const WeightRef& ref) {
+// Tables of tokens, which are large, keep 16 bits where they have them or stand beside narrow
+// products. Those of positions and types are floats, of the same values.
+WeightId Planner::table(const WeightRef& ref, bool large) {
   if (!ref.present()) return kNoWeight;
   WeightSpec spec;
   spec.kind = WeightSpec::Kind::kTable;
@@ -45,9 +47,12 @@ WeightId Planner::table(const WeightRef& ref) {
   spec.n = ref.tensor.shape[0];
   spec.k = ref.tensor.shape[1];
   const DType dtype = ref.tensor.dtype;
-  if (dtype == DType::kBF16) {
+  const bool narrow = dtype == DType::kBF16 || dtype == DType::kF16;
+  if (!large) {
+    spec.halves = !narrow && element_ != Element::kFp32;
+  } else if (dtype == DType::kBF16) {
     spec.table = TableElement::kBf16;
-  } else if (dtype == DType::kF16 || element_ != Element::kFp32) {
+  } else if (narrow || element_ != Element::kFp32) {
     spec.table = TableElement::kFp16;
   }
   spec.floats = spec.table == TableElement::kFp32 ? spec.n * spec.k : (spec.n * spec.k + 1) / 2;
@@ -73,7 +78,7 @@ WeightId Planner::panels(const std::vector<WeightRef>& parts, Index n, Index k, 
   spec.parts = parts;
   spec.n = n;
   spec.k = k;
-  spec.floats = round_up(n, kernels_.panel) * panel_lines(element, k);
+  spec.floats = round_up(n, kernels_.panel) * kernels_.weight_lines(element, k);
   return weight(std::move(spec));
 }
 
@@ -106,6 +111,12 @@ Place Planner::rows_for(ValueId value) {
   op.out = narrow_place(value);
   plan_.ops.emplace_back(op);
   return op.out;
+}
+
+Place Planner::narrow_columns(const Columns& columns) {
+  Place rows = rows_for(columns.value);
+  rows.column = columns.begin / 2;
+  return rows;
 }
 
 // Whether only products read what is about to be computed, in bf16: it is written so.
@@ -204,9 +215,9 @@ Place Planner::prepare(std::size_t i, const Columns& columns, const HeadNorm& no
 
 void Planner::emit(std::size_t i, const EmbedStep& step) {
   EmbedOp op;
-  op.tokens = table(step.tokens);
-  op.positions = table(step.positions);
-  op.types = table(step.types);
+  op.tokens = table(step.tokens, true);
+  op.positions = table(step.positions, false);
+  op.types = table(step.types, false);
   op.width = step.tokens.tensor.shape[1];
   op.scale = step.scale;
   if (tail_[i] != kNone) {
@@ -269,10 +280,17 @@ void Planner::emit(std::size_t i, const LinearStep& step) {
 
 void Planner::emit(std::size_t i, const AttentionStep& step) {
   AttentionOp op;
-  op.query = prepare(i, step.query, step.query_norm, step, step.heads);
-  op.key = prepare(i, step.key, step.key_norm, step, step.kv_heads);
+  op.narrow_in = attends_bf16(step);
+  if (op.narrow_in) {
+    op.query = narrow_columns(step.query);
+    op.key = narrow_columns(step.key);
+    op.value = narrow_columns(step.value);
+  } else {
+    op.query = prepare(i, step.query, step.query_norm, step, step.heads);
+    op.key = prepare(i, step.key, step.key_norm, step, step.kv_heads);
+    if (!step.probabilities) op.value = place(step.value.value, step.value.begin);
+  }
   op.probabilities = step.probabilities;
-  if (!step.probabilities) op.value = place(step.value.value, step.value.begin);
   op.heads = step.heads;
   op.kv_heads = step.kv_heads;
   op.head_size = step.head_size;
@@ -306,7 +324,7 @@ void Planner::emit(std::size_t i, const AttentionStep& step) {
   op.out = op.narrow_out ? narrow_place(result_of(i)) : place_result(result_of(i), {}, i);
   for (const Place* prepared : {&op.query, &op.key}) {  // slots for this operation alone
     const Columns& columns = prepared == &op.query ? step.query : step.key;
-    if (prepared->slot >= 0 && prepared->slot != place(columns.value).slot)
+    if (!op.narrow_in && prepared->slot >= 0 && prepared->slot != place(columns.value).slot)
       busy_[static_cast<std::size_t>(prepared->slot)] = false;
   }
   plan_.scratch_floats = std::max(
@@ -367,7 +385,7 @@ void Planner::emit(std::size_t i, const GatedLinearStep& step) {
   pairs.parts = {step.gate, step.up};
   pairs.n = op.n;
   pairs.k = op.k;
-  pairs.floats = 2 * round_up(op.n, kernels_.panel) * panel_lines(op.element, op.k);
+  pairs.floats = 2 * round_up(op.n, kernels_.panel) * kernels_.weight_lines(op.element, op.k);
   op.weights = weight(std::move(pairs));
   WeightSpec bias;
   bias.kind = WeightSpec::Kind::kPairs;

@@ -52,15 +52,17 @@ class Planner {
   WeightId weight(WeightSpec spec);
   // Tables keep a file's 16 bits; those of fp32 are kept in half precision beside narrow products,
   // which round more than that: of a large vocabulary they are most of a model.
-  WeightId table(const WeightRef& ref);
+  WeightId table(const WeightRef& ref, bool large);
   WeightId vector(const WeightRef& ref, Index width, float fill);
   WeightId panels(const std::vector<WeightRef>& parts, Index n, Index k,
                   Element element = Element::kFp32);
   // What a product of this value's rows is made of, and where it finds them, made narrow once.
   Element element_of(ValueId value) const;
   Place rows_for(ValueId value);
+  Place narrow_columns(const Columns& columns);
   // Who reads a value: products its narrow rows, anything else its floats.
   void find_readers();
+  bool attends_bf16(const AttentionStep& step) const;
   bool read_narrow(ValueId value) const;
   bool read_as_floats(ValueId value) const;
   bool writes_bf16(ValueId value) const;

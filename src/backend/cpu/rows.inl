@@ -199,7 +199,6 @@ static inline void widen_bf16(const std::uint16_t* from, Index count, float* to)
 
 // Columns of a table's row as floats: where they lie, or widened into `room`.
 static inline const float* table_row(const Table& table, Index at, Index count, float* room) {
-  if (table.rows == nullptr) return nullptr;
   if (table.element == TableElement::kFp32) return static_cast<const float*>(table.rows) + at;
   const auto* from = static_cast<const std::uint16_t*>(table.rows) + at;
   if (table.element == TableElement::kFp16) widen_halves(from, count, room);
@@ -208,19 +207,19 @@ static inline const float* table_row(const Table& table, Index at, Index count, 
 }
 
 static void embed(const EmbedArgs& args, Index row_begin, Index row_end) {
-  constexpr Index kRun = 512;  // columns at once: three rooms of 2 KiB stay in the first cache
-  float rooms[3][kRun];
+  constexpr Index kRun = 512;  // columns at once
+  float room[kRun];
   const Index width = args.norm.width;
   for (Index r = row_begin; r < row_end; ++r) {
     float* out = args.norm.out + r * args.norm.ldo;
     const Index type = args.type_ids == nullptr ? 0 : args.type_ids[r];
-    const Index position = args.positions.rows == nullptr ? 0 : args.position_ids[r];
+    const Index position = args.positions == nullptr ? 0 : args.position_ids[r];
     for (Index begin = 0; begin < width; begin += kRun) {
       const Index n = width - begin < kRun ? width - begin : kRun;
-      SumTables sum{table_row(args.tokens, args.ids[r] * width + begin, n, rooms[0]),
-                    table_row(args.types, type * width + begin, n, rooms[1]),
-                    table_row(args.positions, position * width + begin, n, rooms[2]), out + begin,
-                    Row16::set1(args.scale)};
+      SumTables sum{table_row(args.tokens, args.ids[r] * width + begin, n, room),
+                    args.types == nullptr ? nullptr : args.types + type * width + begin,
+                    args.positions == nullptr ? nullptr : args.positions + position * width + begin,
+                    out + begin, Row16::set1(args.scale)};
       for_each_16(n, sum);
     }
     if (args.norm.weight != nullptr) norm_row(args.norm, out, out);

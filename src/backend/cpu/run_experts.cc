@@ -56,7 +56,7 @@ void Runner::route(const ExpertsOp& op) const {
   args.bias = weight(op.router_bias);
   args.c = routes;
   args.ldc = op.route_ld;
-  args.row_block = gemm_rows(args.m, args.lda);
+  args.row_block = gemm_rows(args.element, args.m, args.lda);
   run_.kernels.gemm(args, 0, args.units(run_.kernels.panel));
   for (Index r = 0; r < args.m; ++r, routes += op.route_ld)
     choose(routes, op.experts, op.top_k, routes + op.experts);
@@ -106,7 +106,7 @@ void Runner::multiply(const ExpertsOp& op, bool up) const {
   const Begins begins = pair_begins(op);
   const auto take = [&](std::size_t expert) {  // its number of units
     args.m = begins[expert + 1] - begins[expert];
-    args.row_block = gemm_rows(args.m, args.lda);
+    args.row_block = gemm_rows(args.element, args.m, args.lda);
     return args.units(run_.kernels.panel);
   };
   const auto experts = static_cast<std::size_t>(op.experts);

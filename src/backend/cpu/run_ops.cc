@@ -24,8 +24,8 @@ double seconds_now() {
 }  // namespace
 
 // Blocks of equal numbers of tiles; one tile where there are no rows.
-Index Runner::gemm_rows(Index rows, Index ld) const {
-  const Index tile = run_.kernels.tile_rows;
+Index Runner::gemm_rows(Element element, Index rows, Index ld) const {
+  const Index tile = run_.kernels.rows_at_once(element);
   const Index tiles = (rows + tile - 1) / tile;
   const Index fitting = cpu_features().l2_bytes / 2 / (ld * Index{sizeof(float)});
   const Index most = std::max(kLeastGemmRows, fitting);
@@ -42,10 +42,10 @@ void Runner::multiply_by_tiles(GemmArgs args) const {
   const Kernels& kernels = run_.kernels;
   const Index panels = args.panels(kernels.panel);
   const Index panel_bytes =
-      panel_lines(args.element, args.k) * kernels.panel * Index{sizeof(float)};
+      kernels.weight_lines(args.element, args.k) * kernels.panel * Index{sizeof(float)};
   const Index kept = std::max<Index>(cpu_features().l2_bytes / 8 * 5 / panel_bytes, 1);
   const Index parts = (panels + kept - 1) / kept;
-  args.row_block = kernels.tile_rows;
+  args.row_block = kernels.rows_at_once(args.element);
   const Index tiles = args.units(kernels.panel) / panels;
   if (parts == 1) return kernels.gemm(args, 0, tiles * panels);
   for (Index part = 0; part < parts; ++part) {
@@ -58,9 +58,9 @@ void Runner::multiply_by_tiles(GemmArgs args) const {
 
 void Runner::operator()(const EmbedOp& op) const {
   EmbedArgs args;
-  args.tokens = table(op.tokens);
-  args.positions = table(op.positions);
-  args.types = table(op.types);
+  args.tokens = {weight(op.tokens), run_.plan.weights[static_cast<std::size_t>(op.tokens)].table};
+  args.positions = weight(op.positions);
+  args.types = weight(op.types);
   args.ids = run_.batch.ids.data() + token_begin_;
   args.type_ids = run_.batch.type_ids.empty() ? nullptr : run_.batch.type_ids.data() + token_begin_;
   if (op.positions != kNoWeight) {
@@ -124,7 +124,7 @@ void Runner::operator()(const GemmOp& op) const {
     return multiply_by_tiles(args);
   // A team's threads take runs of units, which go through the panels of a block first: with one
   // block, a split by panels; with many, by rows.
-  args.row_block = gemm_rows(args.m, args.lda);
+  args.row_block = gemm_rows(args.element, args.m, args.lda);
   const Range units = share(args.units(run_.kernels.panel));
   run_.kernels.gemm(args, units.begin, units.end);
 }
@@ -212,9 +212,10 @@ void Runner::attend(const AttentionOp& op, AttentionArgs args, Index text, Index
   const Index row = single ? text : first;
   const Index tokens = offset(text + 1) - offset(text);
   args.keys = key_count(text);
-  args.q = at(op.query) + row * op.query.ld + head * op.head_size;
-  args.k = at(op.key) + first * op.key.ld + kv_head * op.head_size;
-  args.v = at(op.value) + first * op.value.ld + kv_head * op.head_size;
+  const Index words = op.narrow_in ? op.head_size / 2 : op.head_size;
+  args.q = at(op.query) + row * op.query.ld + head * words;
+  args.k = at(op.key) + first * op.key.ld + kv_head * words;
+  args.v = at(op.value) + first * op.value.ld + kv_head * words;
   args.out = at(op.out) + row * op.out.ld;
   args.out_column = head * op.head_size;
   args.query_begin = rows.begin;
@@ -264,6 +265,7 @@ void Runner::operator()(const AttentionOp& op) const {
   args.reach = op.reach;
   args.positions = op.positions;
   args.element = op.element;
+  args.narrow_in = op.narrow_in;
   args.narrow_out = op.narrow_out;
   args.scratch = run_.scratch;
   // A unit is a text, a head and, where threads share a chunk, a block of query rows. A team's

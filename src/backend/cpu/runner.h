@@ -71,12 +71,8 @@ class Runner {
     if (id == kNoWeight) return nullptr;
     return run_.weights + run_.plan.weights[static_cast<std::size_t>(id)].offset;
   }
-  Table table(WeightId id) const {
-    if (id == kNoWeight) return {};
-    return {weight(id), run_.plan.weights[static_cast<std::size_t>(id)].table};
-  }
   // Rows of one unit of a GEMM over so many, `ld` floats each.
-  Index gemm_rows(Index rows, Index ld) const;
+  Index gemm_rows(Element element, Index rows, Index ld) const;
   void multiply_by_tiles(GemmArgs args) const;
   void meet() const {
     if (run_.team > 1) run_.barrier->wait();

@@ -74,6 +74,7 @@ struct V {
 #if defined(INLAY_AVX_VNNI)
   static constexpr int kOffset = 128;  // activations are unsigned bytes: x + 128
   static constexpr bool kComplements = false;
+  static constexpr bool kPairs = false;
   struct Bytes {
     Int all;
   };
@@ -89,6 +90,7 @@ struct V {
   // that takes off. A pair of products fits 16 bits: 2 x 127 x 128 = 32,512.
   static constexpr int kOffset = 0;
   static constexpr bool kComplements = true;
+  static constexpr bool kPairs = true;
   struct Bytes {
     Int size, negative;
   };
@@ -99,6 +101,24 @@ struct V {
   static inline void dot(Int& sum, const Word& a, const Bytes& w) {
     const Int pairs = _mm256_maddubs_epi16(w.size, _mm256_xor_si256(a, w.negative));
     sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  }
+  // The same of two words of a row and their weights, whose four products fit 16 bits. Together, as
+  // g++ 12 does not find the two temporaries that are left.
+  static inline void dot_pair(Int& sum, const std::int32_t* a, const std::int32_t* b,
+                              const Bytes& w, const Bytes& x) {
+    Int first, second;
+    asm("vpbroadcastd %3, %1\n\t"
+        "vpbroadcastd %4, %2\n\t"
+        "vpxor %6, %1, %1\n\t"
+        "vpxor %8, %2, %2\n\t"
+        "vpmaddubsw %1, %5, %1\n\t"
+        "vpmaddubsw %2, %7, %2\n\t"
+        "vpaddw %2, %1, %1\n\t"
+        "vpmaddwd %9, %1, %1\n\t"
+        "vpaddd %1, %0, %0"
+        : "+x"(sum), "=&x"(first), "=&x"(second)
+        : "m"(*a), "m"(*b), "x"(w.size), "x"(w.negative), "x"(x.size), "x"(x.negative),
+          "xm"(_mm256_set1_epi16(1)));
   }
 #endif
   // Attention's probabilities and values: words of two numbers of 16 bits.
@@ -150,6 +170,13 @@ struct V {
   static inline Reg pair_halves(Reg first, Reg second) {
     return _mm256_castsi256_ps(
         _mm256_or_si256(_mm256_srli_epi32(rounded(first), 16), high_half(rounded(second))));
+  }
+  // Words of two rows' halves, the first row's in the low half.
+  static inline Reg zip_halves(const std::uint16_t* first, const std::uint16_t* second) {
+    const Int low = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(first)));
+    const Int high =
+        _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(second)));
+    return _mm256_castsi256_ps(_mm256_or_si256(low, _mm256_slli_epi32(high, 16)));
   }
   static inline void store_halves(std::uint16_t* p, Reg x) {
     const Int low = _mm256_srli_epi32(rounded(x), 16);

@@ -81,6 +81,7 @@ struct V {
 #if defined(INLAY_AVX512_VNNI)
   static constexpr int kOffset = 128;  // activations are unsigned bytes: x + 128
   static constexpr bool kComplements = false;
+  static constexpr bool kPairs = false;
   struct Bytes {
     Int all;
   };
@@ -95,6 +96,7 @@ struct V {
   // Without VNNI: even and odd bytes as 16-bit pairs, whose products and sums are exact.
   static constexpr int kOffset = 0;
   static constexpr bool kComplements = false;
+  static constexpr bool kPairs = false;
   struct Bytes {
     Int even, odd;
   };
@@ -196,6 +198,14 @@ struct V {
     return _mm512_castsi512_ps(_mm512_or_si512(low, high));
   }
 #endif
+  // Words of two rows' halves, the first row's in the low half.
+  static inline Reg zip_halves(const std::uint16_t* first, const std::uint16_t* second) {
+    const Int low =
+        _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(first)));
+    const Int high =
+        _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(second)));
+    return _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+  }
   static inline void store_halves(std::uint16_t* p, Reg x) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), rounded(x));
   }

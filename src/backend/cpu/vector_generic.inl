@@ -78,6 +78,7 @@ struct V {
   using Word = Bits;
   static constexpr int kOffset = 0;
   static constexpr bool kComplements = false;
+  static constexpr bool kPairs = false;
   static inline Int load_int(const std::int32_t* p) {
     Int x;
     __builtin_memcpy(&x, p, sizeof x);
@@ -143,6 +144,13 @@ struct V {
     constexpr std::uint32_t kHigh = 0xFFFF0000U;
     return reinterpret_cast<Reg>((rounded(first) >> 16) |
                                  (rounded(second) & Unsigned{kHigh, kHigh, kHigh, kHigh}));
+  }
+  // Words of two rows' halves, the first row's in the low half.
+  static inline Reg zip_halves(const std::uint16_t* first, const std::uint16_t* second) {
+    Unsigned words;
+    for (int i = 0; i < kWidth; ++i)
+      words[i] = first[i] | static_cast<std::uint32_t>(second[i]) << 16U;
+    return reinterpret_cast<Reg>(words);
   }
   static inline void store_halves(std::uint16_t* p, Reg x) {
     const Unsigned bits = rounded(x);

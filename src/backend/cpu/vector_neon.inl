@@ -58,6 +58,7 @@ struct V {
   using Word = int8x16_t;
   static constexpr int kOffset = 0;
   static constexpr bool kComplements = false;
+  static constexpr bool kPairs = false;
   static inline Int load_int(const std::int32_t* p) { return vld1q_s32(p); }
   static inline Reg to_float(Int x) { return vcvtq_f32_s32(x); }
   static inline Bytes load_bytes(const void* p) {
@@ -114,6 +115,11 @@ struct V {
   static inline Reg pair_halves(Reg first, Reg second) {
     return vreinterpretq_f32_u32(
         vorrq_u32(vshrq_n_u32(rounded(first), 16), high_half(rounded(second))));
+  }
+  // Words of two rows' halves, the first row's in the low half.
+  static inline Reg zip_halves(const std::uint16_t* first, const std::uint16_t* second) {
+    const uint16x4x2_t turns = vzip_u16(vld1_u16(first), vld1_u16(second));
+    return vreinterpretq_f32_u16(vcombine_u16(turns.val[0], turns.val[1]));
   }
   static inline void store_halves(std::uint16_t* p, Reg x) {
     vst1_u16(p, vshrn_n_u32(rounded(x), 16));

@@ -88,6 +88,25 @@ TEST(Half, RoundsToNearestEven) {
   }
 }
 
+TEST(Half, WhatOverflowsIsFiniteAndItsHalfIsNot) {
+  const auto check = [](float value) {
+    const bool finite = std::isfinite(value);
+    ASSERT_EQ(overflows_half(value), finite && !std::isfinite(half_to_float(float_to_half(value))))
+        << value;
+    ASSERT_EQ(overflows_bf16(value), finite && !std::isfinite(bf16_to_float(float_to_bf16(value))))
+        << value;
+  };
+  for (const float edge : {65504.0F, 65520.0F, 0x1.fep127F, 0x1.ffp127F, 0x1.fffffep127F}) {
+    for (const float value : {edge, std::nextafter(edge, 0.0F), std::nextafter(edge, INFINITY)}) {
+      check(value);
+      check(-value);
+    }
+  }
+  check(0);
+  check(INFINITY);
+  check(NAN);
+}
+
 TEST(BFloat16, IsTheUpperHalfOfAFloat) {
   for (std::uint32_t i = 0; i < 0x10000; ++i) {
     ASSERT_EQ(std::bit_cast<std::uint32_t>(bf16_to_float(static_cast<std::uint16_t>(i))), i << 16U);

@@ -200,6 +200,59 @@ TEST_P(Bf16, AttentionIsRight) {
   }
 }
 
+// Rows that are bf16 already, whole tiles of them read where they stand: against softmax in double.
+TEST_P(Bf16, AttentionOfNarrowRowsIsRight) {
+  for (const Index d : {32, 64, 96}) {
+    for (const Index keys : {1, 2, 3, 7, 16, 17, 33, 64, 65, 130, 600}) {
+      const Index ld = 3 * d / 2 + 16;
+      const std::vector<float> values =
+          random_floats(keys * 2 * ld, static_cast<unsigned>(keys + d), 2);
+      std::vector<float> rows(static_cast<std::size_t>(keys * ld));
+      auto* halves = reinterpret_cast<std::uint16_t*>(rows.data());
+      for (std::size_t i = 0; i < values.size(); ++i) halves[i] = float_to_bf16(values[i]);
+      const auto value = [&](Index row, Index column) {
+        return double{bf16_to_float(halves[row * 2 * ld + column])};
+      };
+      Buffer scratch(static_cast<std::size_t>(attention_scratch(kernels(), d)) * sizeof(float));
+      std::fill_n(scratch.as<float>(), attention_scratch(kernels(), d), NAN);
+      std::vector<float> out(static_cast<std::size_t>(keys * d), NAN);
+      AttentionArgs args;
+      args.q = rows.data();
+      args.k = rows.data() + d / 2;
+      args.v = rows.data() + d;
+      args.ldq = args.ldk = args.ldv = ld;
+      args.out = out.data();
+      args.ldo = d;
+      args.keys = keys;
+      args.query_end = keys;
+      args.head_size = d;
+      args.scale = 1.0F / std::sqrt(static_cast<float>(d));
+      args.element = Element::kBf16;
+      args.narrow_in = true;
+      args.scratch = scratch.as<float>();
+      kernels().attention(args);
+      for (Index i = 0; i < keys; i += keys < 70 ? 1 : 13) {
+        std::vector<double> p;
+        double top = -INFINITY, total = 0;
+        for (Index j = 0; j < keys; ++j) {
+          double dot = 0;
+          for (Index c = 0; c < d; ++c) dot += value(i, c) * value(j, d + c);
+          p.push_back(dot * double{args.scale} * 1.4426950408889634);
+          top = std::max(top, p.back());
+        }
+        for (double& x : p) total += x = std::exp2(x - top);
+        for (Index c = 0; c < d; ++c) {
+          double sum = 0;
+          for (Index j = 0; j < keys; ++j)
+            sum += p[static_cast<std::size_t>(j)] / total * value(j, 2 * d + c);
+          ASSERT_NEAR(pick(out, i * d + c), sum, 2 * 0x1p-8)
+              << kernels().name << " d " << d << " keys " << keys << " row " << i;
+        }
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Tables, Bf16, testing::ValuesIn(runnable(Element::kBf16)), isa_name);
 
 std::vector<float> run_bf16(const Encoder& encoder, const Kernels& kernels, const TestBatch& batch,

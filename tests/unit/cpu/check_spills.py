@@ -56,7 +56,7 @@ def main():
     bad = loops = 0
     for name, copies in functions.items():
         # Not the two-row tiles of generic, nor bf16 where the processor has no such products: nobody's fast path.
-        kernel = re.search(r"\b(tile|int8|bf16|steps)_kernel<(\d+)[,>]", name)
+        kernel = re.search(r"\b(tile|int8|int8_pairs|bf16|steps)_kernel<(\d+)[,>]", name)
         if kernel is None or (kernel[1] == "int8" and int(kernel[2]) <= 2):
             continue
         for lines in copies:

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <random>
 
 #include "backend/backend.h"
 #include "backend/cpu/executable.h"
@@ -171,14 +173,29 @@ TEST_P(Int8, ZerosAndWhatIsNotFinite) {
   }
 }
 
+// Weights and rows of a product: any numbers; of one size, whose bytes are the largest; and weights
+// of which four come to 252 to 256 steps, against rows that make the most of it.
+enum class Numbers { kAny, kLargest, kNearTheBound };
+void choose(Numbers numbers, std::vector<float>* w, std::vector<float>* a) {
+  if (numbers == Numbers::kLargest) {
+    for (std::vector<float>* values : {w, a})
+      for (float& v : *values) v = v < 0 ? -1.0F : 1.0F;
+  } else if (numbers == Numbers::kNearTheBound) {
+    for (float& v : *w) v = v < 0 ? -64.0F : -63.0F;
+    for (std::size_t i = 0; i < w->size(); i += 31) (*w)[i] = 127.0F;
+    for (float& v : *a) v = 1.0F;
+  }
+}
+
 // Integers times two scales: every sum is exact, so the result is known to the bit.
 TEST_P(Int8, ProductsAreExact) {
   const Index p = kernels().panel;
+  const Index most = 2 * kernels().int8_rows + 1;
   for (const Index k : {1, 3, 4, 5, 31, 60, 64, 130}) {
     for (const Index n : {Index{1}, p - 1, p, 2 * p + 3}) {
-      const Index most = 2 * kernels().tile_rows + 1;
-      const std::vector<float> w = random_floats(n * k, 5);
-      const std::vector<float> a = random_floats(most * k, 6);
+      std::vector<float> w = random_floats(n * k, 5);
+      std::vector<float> a = random_floats(most * k, 6);
+      choose(k == 31 ? static_cast<Numbers>(1 + n % 2) : Numbers::kAny, &w, &a);
       Plan plan;
       WeightSpec spec;
       spec.kind = WeightSpec::Kind::kPanels;
@@ -186,7 +203,7 @@ TEST_P(Int8, ProductsAreExact) {
       spec.parts = {{"w", {DType::kF32, {n, k}, w.data()}}};
       spec.n = n;
       spec.k = k;
-      spec.floats = (n + p - 1) / p * p * panel_lines(Element::kInt8, k);
+      spec.floats = (n + p - 1) / p * p * kernels().weight_lines(Element::kInt8, k);
       plan.weight_floats = spec.floats;
       plan.weights.push_back(spec);
       const Buffer panels = pack_weights(plan, kernels());
@@ -233,6 +250,48 @@ TEST_P(Int8, ProductsAreExact) {
                 << j;
           }
         }
+      }
+    }
+  }
+}
+
+// Pairs of words (Kernels::int8_pairs): each word once, few without a partner where weights are as
+// trained ones are, and no pair beyond its bound.
+TEST(Int8Weights, WordsFindPartners) {
+  for (const Kernels* kernels : int8_tables()) {
+    if (!kernels->int8_pairs) continue;
+    const Index panel = kernels->panel, k = 384, words = int8_words(k);
+    std::mt19937 random(3);
+    std::normal_distribution<float> normal;
+    std::vector<float> w(static_cast<std::size_t>(panel * k));
+    for (float& v : w) v = normal(random);
+    Plan plan;
+    WeightSpec spec;
+    spec.kind = WeightSpec::Kind::kPanels;
+    spec.element = Element::kInt8;
+    spec.parts = {{"w", {DType::kF32, {panel, k}, w.data()}}};
+    spec.n = panel;
+    spec.k = k;
+    spec.floats = plan.weight_floats = panel * kernels->weight_lines(Element::kInt8, k);
+    plan.weights.push_back(spec);
+    const Buffer packed = pack_weights(plan, *kernels);
+    const auto* order =
+        reinterpret_cast<const std::uint16_t*>(packed.as<float>() + (words + 2) * panel);
+    const Index pairs = *order++;
+    EXPECT_GT(pairs, words / 2 * 8 / 10);
+    std::vector<bool> seen(static_cast<std::size_t>(words));
+    for (Index i = 0; i < words; ++i) {
+      ASSERT_LT(order[i], words);
+      ASSERT_FALSE(seen[order[i]]);
+      seen[order[i]] = true;
+    }
+    const auto* bytes = reinterpret_cast<const std::int8_t*>(packed.as<float>());
+    for (Index line = 0; line < 2 * pairs; line += 2) {
+      for (Index at = line * 4 * panel; at < (line + 1) * 4 * panel; at += 2) {
+        const Index next = at + 4 * panel;
+        ASSERT_LE(std::abs(bytes[at]) + std::abs(bytes[at + 1]) + std::abs(bytes[next]) +
+                      std::abs(bytes[next + 1]),
+                  255);
       }
     }
   }

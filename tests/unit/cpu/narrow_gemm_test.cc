@@ -30,7 +30,7 @@ std::vector<float> multiply(const Kernels& kernels, const NarrowProduct& p) {
   spec.parts = {{"w", {DType::kF32, {p.n, p.k}, w.data()}}};
   spec.n = p.n;
   spec.k = p.k;
-  spec.floats = round_up(p.n, kernels.panel) * panel_lines(p.element, p.k);
+  spec.floats = round_up(p.n, kernels.panel) * kernels.weight_lines(p.element, p.k);
   plan.weight_floats = spec.floats;
   plan.weights.push_back(spec);
   const Buffer panels = pack_weights(plan, kernels);
@@ -58,7 +58,7 @@ std::vector<float> multiply(const Kernels& kernels, const NarrowProduct& p) {
   args.ldr = words;
   args.narrow_out = p.narrow_out;
   args.element = p.element;
-  args.row_block = round_up(544, kernels.tile_rows);
+  args.row_block = round_up(544, kernels.rows_at_once(p.element));
   const Index units = args.units(kernels.panel);
   kernels.gemm(args, 0, units / 3);  // as two threads have it
   kernels.gemm(args, units / 3, units);

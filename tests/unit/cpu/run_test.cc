@@ -13,11 +13,14 @@
 #include "encoder.h"
 #include "isa_table.h"
 
+namespace inlay {
+std::int64_t allocation_count();  // ../allocations.cc; -1: not counted in this build
+}  // namespace inlay
+
 namespace inlay::backend {
 const Backend& ref_backend();
 const Backend& cpu_backend();
 namespace cpu {
-std::int64_t allocation_count();  // allocations_test.cc
 namespace {
 
 CompileOptions options_for(int threads, std::int64_t max_tokens = 6000) {

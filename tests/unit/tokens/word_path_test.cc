@@ -11,10 +11,11 @@
 
 #include "token_files.h"
 
+namespace inlay {
+std::int64_t allocation_count();  // ../allocations.cc; -1: not counted in this build
+}  // namespace inlay
+
 namespace inlay::tokens {
-
-std::int64_t allocation_count();  // allocations_test.cc; -1: not counted in this build
-
 namespace {
 
 // Families whose pipelines go by words, and two that do not.

@@ -41,7 +41,7 @@ __attribute__((noinline)) void operator delete(void* memory, std::size_t) noexce
 }
 #endif
 
-namespace inlay::tokens {
+namespace inlay {
 std::int64_t allocation_count();
 #if defined(INLAY_TEST_UNCOUNTED)
 std::int64_t allocation_count() { return -1; }
@@ -58,4 +58,4 @@ TEST(AllocationCount, Counts) {
   EXPECT_EQ(*value, 3);
 }
 }  // namespace
-}  // namespace inlay::tokens
+}  // namespace inlay
