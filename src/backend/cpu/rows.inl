@@ -180,12 +180,15 @@ struct SumTables {  // null tables add nothing
   }
 };
 
-// A half's exponent and mantissa, read as a float's, are 2^-112 of its value, subnormal or not; an
+// A half's exponent and mantissa stand where a float's do, 112 exponents lower; a subnormal half's
+// mantissa gets a one in front, which is taken off again (kernels run with subnormals flushed); an
 // infinity or NaN keeps its exponent of ones.
 static inline void widen_halves(const std::uint16_t* from, Index count, float* to) {
   for (Index i = 0; i < count; ++i) {
     const std::uint32_t magnitude = (from[i] & 0x7FFFU) << 13U;
-    const float value = __builtin_bit_cast(float, magnitude) * 0x1.0p112F;
+    const std::uint32_t exponent = magnitude < 0x00800000U ? 113U << 23U : 112U << 23U;
+    const float one = magnitude < 0x00800000U ? 0x1.0p-14F : 0.0F;
+    const float value = __builtin_bit_cast(float, magnitude + exponent) - one;
     const std::uint32_t not_finite = magnitude >= 0x0F800000U ? 0x7F800000U : 0U;
     to[i] = __builtin_bit_cast(
         float, __builtin_bit_cast(std::uint32_t, value) | not_finite | (from[i] & 0x8000U) << 16U);
