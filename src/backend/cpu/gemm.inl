@@ -564,7 +564,8 @@ static double peak(Index rounds, float* values) {
   const Reg x[2] = {V::load(values + 48), V::load(values + 40)};
   const Reg y = V::load(values + 32);
   const Reg minus_y = V::sub(V::zero(), y);  // takes off what y added: sums stay small
-  for (Index round = 0; round < rounds; round += 2) {
+  const Index pairs = (rounds + 1) / 2;
+  for (Index pair = 0; pair < pairs; ++pair) {
 #pragma GCC unroll 32
     for (int i = 0; i < kRegs; ++i) acc[i] = V::fma(x[i % 2], y, acc[i]);
     V::touch(acc[0]);
@@ -576,5 +577,5 @@ static double peak(Index rounds, float* values) {
 #pragma GCC unroll 32
   for (int i = 1; i < kRegs; ++i) sum = V::add(sum, acc[i]);
   V::store(values, sum);
-  return 4.0 * static_cast<double>((rounds + 1) / 2) * kRegs * V::kWidth;
+  return 4.0 * static_cast<double>(pairs) * kRegs * V::kWidth;
 }
