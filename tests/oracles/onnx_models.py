@@ -257,3 +257,17 @@ def mean_vectors(path, family):
         given = {name: value for name, value in feed(family, text).items() if name in wanted}
         rows.append(session.run(None, given)[0][0].astype(np.float64).mean(0))
     return np.array(rows)
+
+
+def write_variant(steps, source, target):
+    """What the steps make of a file, one after the other; without any, a copy. What lies between them goes beside
+    `target`'s folder. Returns `target`."""
+    for i, step in enumerate(steps[:-1]):
+        between = target.parent.parent / f"{i}.onnx"
+        step(source, between)
+        source = between
+    if steps:
+        steps[-1](source, target)
+    else:
+        target.write_bytes(source.read_bytes())
+    return target

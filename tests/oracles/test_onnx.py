@@ -139,10 +139,7 @@ def check_vectors(folder, onnx_file, family, kind, reference=make.mean_vectors):
 def test_variants(exported, tmp_path, family, variant):
     model, path = exported(family, "torchscript")
     folder = write_folder(tmp_path / "model", model, family)
-    for i, step in enumerate(VARIANTS[variant] or [lambda a, b: b.write_bytes(a.read_bytes())]):
-        target = folder / "model.onnx" if i + 1 == max(len(VARIANTS[variant]), 1) else tmp_path / f"{i}.onnx"
-        step(path, target)
-        path = target
+    path = make.write_variant(VARIANTS[variant], path, folder / "model.onnx")
     levels = 63 if make.saturates() and not variant.startswith("uint8") else 127
     check_tensors(read(folder), model, precision(variant), levels=levels)
     check_vectors(folder, path, family, precision(variant))

@@ -46,10 +46,7 @@ FEW = ["plain", "fused-1", "int8", "fused-half"]
 def test_variants(exported, tmp_path, family, variant):
     model, path = exported(family, "torchscript")
     folder = write_folder(tmp_path / "model", model, family)
-    for i, step in enumerate(VARIANTS[variant] or [lambda a, b: b.write_bytes(a.read_bytes())]):
-        target = folder / "model.onnx" if i + 1 == max(len(VARIANTS[variant]), 1) else tmp_path / f"{i}.onnx"
-        step(path, target)
-        path = target
+    path = make.write_variant(VARIANTS[variant], path, folder / "model.onnx")
     alone_as_together = check_folder(folder, path, family)
     if "int8" in variant:  # ranges of activations are a text's own
         assert alone_as_together
