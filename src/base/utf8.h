@@ -14,6 +14,19 @@ bool utf8_valid(std::string_view text) noexcept;
 // Offset of the first byte that is not part of well-formed UTF-8; text.size() when all is well.
 std::size_t utf8_valid_prefix(std::string_view text) noexcept;
 
+// Whether a byte of valid UTF-8 is not the first of its character.
+inline bool utf8_continues(char byte) noexcept {
+  return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U;
+}
+// Start of the character that ends before text[at]; text must be valid UTF-8, `at` > 0 the start of
+// a character or the text's end.
+inline std::size_t utf8_before(std::string_view text, std::size_t at) noexcept {
+  do {
+    --at;
+  } while (utf8_continues(text[at]));
+  return at;
+}
+
 struct CodePoint {
   char32_t value;
   std::uint32_t bytes;

@@ -5,14 +5,14 @@
 #include <cstdio>
 
 #include "base/json.h"
+#include "base/utf8.h"
 
 namespace inlay::report {
 namespace {
 
 std::size_t columns_of(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
-  }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return !utf8_continues(c); }));
 }
 
 std::string size_text(double bytes) {

@@ -52,9 +52,7 @@ class Characters {
 
  private:
   static constexpr std::size_t kBlock = 64;
-  bool starts(std::size_t i) const {
-    return (static_cast<unsigned char>(text_[i]) & 0xC0U) != 0x80;
-  }
+  bool starts(std::size_t i) const { return !utf8_continues(text_[i]); }
   std::string_view text_;
   std::vector<std::int64_t> before_;
   std::int64_t count_ = 0;
@@ -70,7 +68,7 @@ std::pair<std::size_t, std::size_t> trimmed(std::string_view text, std::size_t b
   }
   while (end > begin) {
     std::size_t last = end - 1;
-    while (last > begin && (static_cast<unsigned char>(text[last]) & 0xC0U) == 0x80) --last;
+    while (last > begin && utf8_continues(text[last])) --last;
     if (!tokens::is_whitespace(utf8_decode(text, last).value)) break;
     end = last;
   }
@@ -145,8 +143,7 @@ class Planner {
     return std::min(bytes - std::min(bytes, text_.prompt_bytes), text_.text.size());
   }
   bool inside_character(std::size_t byte) const {
-    return byte < text_.text.size() &&
-           (static_cast<unsigned char>(text_.text[byte]) & 0xC0U) == 0x80;
+    return byte < text_.text.size() && utf8_continues(text_.text[byte]);
   }
   // A token of a part of a character, as byte-level vocabularies have them, stands for all of it.
   std::size_t start(std::int64_t token) const {

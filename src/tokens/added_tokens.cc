@@ -11,12 +11,10 @@
 namespace inlay::tokens {
 namespace {
 
-bool is_continuation(char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U; }
-
 // The character that ends at `at` > 0.
 CodePoint character_before(std::string_view text, std::size_t at) {
   std::size_t begin = at - 1;
-  while (begin > 0 && is_continuation(text[begin])) --begin;
+  while (begin > 0 && utf8_continues(text[begin])) --begin;
   return utf8_decode(text, begin);
 }
 

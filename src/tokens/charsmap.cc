@@ -127,7 +127,7 @@ void Charsmap::check(std::string_view where) const {
     if (has_leaf(units_[unit_at])) {
       const std::uint32_t value = leaf_value(units_[node]);
       const bool inside = value < replacements_.size();
-      if (!inside || (static_cast<unsigned char>(replacements_[value]) & 0xC0U) == 0x80U) {
+      if (!inside || utf8_continues(replacements_[value])) {
         broken(where, "expected " + place() + " to name the start of a replacement, got byte " +
                           std::to_string(value) + " of " + std::to_string(replacements_.size()) +
                           ".");
@@ -313,8 +313,7 @@ class CharsmapNormalizer final : public Normalizer {
       return;
     }
     if (begin == end) return;
-    std::size_t last = end - 1;
-    while ((static_cast<unsigned char>(old[last]) & 0xC0U) == 0x80U) --last;
+    const std::size_t last = utf8_before(old, end);
     sink.flush();
     out.keep(begin, last);
     sink.put(utf8_decode(old, last).value, 0);

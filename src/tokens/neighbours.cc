@@ -7,8 +7,6 @@
 namespace inlay::tokens {
 namespace {
 
-bool continues(char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U; }
-
 // Bytes of the character that begins with `lead`; 0 where none does.
 std::size_t bytes_of(char lead) {
   const auto byte = static_cast<unsigned char>(lead);
@@ -47,26 +45,26 @@ void characters_beginning(std::string_view bytes, std::size_t size,
 
 void Neighbours::add(std::string_view token) {
   for (std::size_t at = 1; at < token.size(); ++at) {
-    if (!continues(token[at])) add_edge(token, at);
+    if (!utf8_continues(token[at])) add_edge(token, at);
   }
 }
 
 // The edge before token[at]. Where bytes of a character are missing, all that it may be count.
 void Neighbours::add_edge(std::string_view token, std::size_t at) {
   std::size_t begin = at - 1;
-  while (begin > 0 && continues(token[begin])) --begin;
+  while (begin > 0 && utf8_continues(token[begin])) --begin;
   const std::string_view left = token.substr(begin, at - begin);
   std::vector<char32_t>&lefts = lefts_, &rights = rights_;
   lefts.clear();
   rights.clear();
-  if (continues(left[0])) {
+  if (utf8_continues(left[0])) {
     characters_ending(left, &lefts);
   } else if (bytes_of(left[0]) == left.size()) {
     characters_beginning(left, left.size(), &lefts);
   }
   const std::size_t size = bytes_of(token[at]);
   std::size_t end = at + 1;
-  while (end < token.size() && continues(token[end])) ++end;
+  while (end < token.size() && utf8_continues(token[end])) ++end;
   // No well-formed text has what is left out here.
   if (size == 0 || end - at > size || (end < token.size() && end - at < size)) return;
   characters_beginning(token.substr(at, end - at), size, &rights);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/utf8.h"
 #include "tokens/unicode.h"
 
 namespace inlay::tokens {
@@ -70,13 +71,6 @@ std::size_t safe_end(std::string_view text, std::size_t at, std::uint32_t flag) 
     if (!has(c.value, flag)) break;
     at += c.bytes;
   }
-  return at;
-}
-
-std::size_t begin_before(std::string_view text, std::size_t at) noexcept {
-  do {
-    --at;
-  } while ((static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U);
   return at;
 }
 
@@ -165,7 +159,7 @@ void to_composed(NormalizedString& text, bool compatible, std::size_t first_unsa
   // A stretch is a safe character and the unsafe ones behind it; nothing joins across its ends.
   std::size_t done = 0;
   for (std::size_t at = first_unsafe; at < old.size(); at = safe_end(old, at, flag)) {
-    const std::size_t begin = at > done ? begin_before(old, at) : at;
+    const std::size_t begin = at > done ? utf8_before(old, at) : at;
     out.keep(done, begin);
     stretch.clear();
     std::size_t run = 0;  // where the marks that are still to be sorted begin

@@ -173,8 +173,7 @@ void NormalizedString::strip(bool left, bool right) {
     begin += c.bytes;
   }
   while (right && end > begin) {
-    std::size_t start = end - 1;
-    while ((static_cast<unsigned char>(old[start]) & 0xC0U) == 0x80U) --start;
+    const std::size_t start = utf8_before(old, end);
     if (!is_whitespace(utf8_decode(old, start).value)) break;
     end = start;
   }

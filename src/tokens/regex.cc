@@ -129,7 +129,7 @@ void Regex::Impl::search(std::string_view text, std::vector<Range>* matches) con
     const int found = match_window(text, at, engine.data.get(), engine.context.get());
     if (found == PCRE2_ERROR_NOMATCH) {
       at += kStartsPerSearch + 1;
-      while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U) ++at;
+      while (at < text.size() && utf8_continues(text[at])) ++at;
       continue;
     }
     if (found == PCRE2_ERROR_MATCHLIMIT || found == PCRE2_ERROR_HEAPLIMIT ||

@@ -12,13 +12,6 @@ GraphemeClass grapheme_class(char32_t c) {
   return static_cast<GraphemeClass>(char_record(c).grapheme & 31U);
 }
 
-std::size_t character_before(std::string_view text, std::size_t at) {
-  do {
-    --at;
-  } while ((static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U);
-  return at;
-}
-
 // Whether grapheme clusters end on both sides of the white space text[at], so that no normalizer
 // sees it together with a neighbour. A tab or line feed is a control character, at which clusters
 // always end, but for the line feed of a CR LF; a space joins a mark behind it and a Prepend
@@ -33,8 +26,7 @@ bool stands_alone(std::string_view text, std::size_t at) {
     }
   }
   if (at == 0 || static_cast<unsigned char>(text[at - 1]) < 0x80) return true;
-  return grapheme_class(utf8_decode(text, character_before(text, at)).value) !=
-         GraphemeClass::kPrepend;
+  return grapheme_class(utf8_decode(text, utf8_before(text, at)).value) != GraphemeClass::kPrepend;
 }
 
 }  // namespace
@@ -128,8 +120,8 @@ std::size_t SpacePath::part_end(std::string_view word, std::size_t at) const {
   for (std::size_t end = at; end < word.size();) {
     end = neighbours_.part_end(word, end);
     // The last character must not be in a cluster that began before it.
-    const std::size_t last = end > at ? character_before(word, end) : at;
-    if (last == at || grapheme_class(utf8_decode(word, character_before(word, last)).value) !=
+    const std::size_t last = end > at ? utf8_before(word, end) : at;
+    if (last == at || grapheme_class(utf8_decode(word, utf8_before(word, last)).value) !=
                           GraphemeClass::kPrepend) {
       return end;
     }

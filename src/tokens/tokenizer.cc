@@ -141,7 +141,7 @@ class OffsetTrimmer {
     std::uint32_t end = range.end, trailing = blanks.trailing;
     for (; trailing > 0 && end > 0; --trailing) {
       --end;
-      while (end > 0 && (static_cast<unsigned char>(text_[end]) & 0xC0U) == 0x80U) --end;
+      while (end > 0 && utf8_continues(text_[end])) --end;
     }
     if (trailing == 0) range.end = std::max(end, range.begin);
     return range;

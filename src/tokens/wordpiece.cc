@@ -6,18 +6,16 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/utf8.h"
 
 namespace inlay::tokens {
 namespace {
 
-bool continues_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) == 0x80U; }
-
 // Whether the word has more than `limit` characters; counts only when bytes do not settle it.
 bool longer_than(std::string_view word, std::size_t limit) {
   if (word.size() <= limit) return false;
-  return static_cast<std::size_t>(std::count_if(word.begin(), word.end(), [](char byte) {
-           return !continues_character(byte);
-         })) > limit;
+  return static_cast<std::size_t>(std::count_if(
+             word.begin(), word.end(), [](char byte) { return !utf8_continues(byte); })) > limit;
 }
 
 }  // namespace

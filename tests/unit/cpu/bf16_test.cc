@@ -14,6 +14,7 @@
 #include "base/half.h"
 #include "encoder.h"
 #include "isa_table.h"
+#include "pack_matrix.h"
 
 namespace inlay::backend {
 const Backend& ref_backend();
@@ -67,19 +68,8 @@ struct Panels {
   std::vector<float> bias;
 };
 Panels pack(const Kernels& kernels, const std::vector<float>& w, Index n, Index k) {
-  const Index p = kernels.panel;
-  Plan plan;
-  WeightSpec spec;
-  spec.kind = WeightSpec::Kind::kPanels;
-  spec.element = Element::kBf16;
-  spec.parts = {{"w", {DType::kF32, {n, k}, w.data()}}};
-  spec.n = n;
-  spec.k = k;
-  spec.floats = (n + p - 1) / p * p * panel_lines(Element::kBf16, k);
-  plan.weight_floats = spec.floats;
-  plan.weights.push_back(spec);
-  std::vector<float> bias(static_cast<std::size_t>((n + p - 1) / p * p), 0.0F);
-  return {n, k, pack_weights(plan, kernels), std::move(bias)};
+  std::vector<float> bias(static_cast<std::size_t>(round_up(n, kernels.panel)), 0.0F);
+  return {n, k, pack_matrix(kernels, Element::kBf16, w, n, k), std::move(bias)};
 }
 
 // The largest error of an element: sums of k products in fp32, one rounding each at most.
@@ -139,6 +129,25 @@ TEST_P(Bf16, ProductsHaveOnlyTheErrorOfTheirSums) {
   }
 }
 
+// Of one text with itself, queries, keys and values `apart` floats from each other in rows of `ld`.
+AttentionArgs attention_of(const std::vector<float>& qkv, Index apart, Index ld, Index keys,
+                           Index head_size, std::vector<float>* out, Buffer* scratch) {
+  AttentionArgs args;
+  args.q = qkv.data();
+  args.k = qkv.data() + apart;
+  args.v = qkv.data() + 2 * apart;
+  args.ldq = args.ldk = args.ldv = ld;
+  args.out = out->data();
+  args.ldo = head_size;
+  args.keys = keys;
+  args.query_end = keys;
+  args.head_size = head_size;
+  args.scale = 1.0F / std::sqrt(static_cast<float>(head_size));
+  args.element = Element::kBf16;
+  args.scratch = scratch->as<float>();
+  return args;
+}
+
 // Against softmax in double over rounded queries and keys; what is left is the rounding of
 // probabilities and values, 2^-9 of each.
 TEST_P(Bf16, AttentionIsRight) {
@@ -150,20 +159,8 @@ TEST_P(Bf16, AttentionIsRight) {
       std::fill_n(scratch.as<float>(), attention_scratch(kernels(), d), NAN);
       for (const bool causal : {false, true}) {
         std::vector<float> out(static_cast<std::size_t>(keys * d), NAN);
-        AttentionArgs args;
-        args.q = qkv.data();
-        args.k = qkv.data() + d;
-        args.v = qkv.data() + 2 * d;
-        args.ldq = args.ldk = args.ldv = ld;
-        args.out = out.data();
-        args.ldo = d;
-        args.keys = keys;
-        args.query_end = keys;
-        args.head_size = d;
-        args.scale = 1.0F / std::sqrt(static_cast<float>(d));
+        AttentionArgs args = attention_of(qkv, d, ld, keys, d, &out, &scratch);
         args.causal = causal;
-        args.element = Element::kBf16;
-        args.scratch = scratch.as<float>();
         kernels().attention(args);
         const Index ldh = leading_dimension(element_words(Element::kBf16, d));
         std::vector<float> halves(static_cast<std::size_t>(keys * ldh));
@@ -216,20 +213,8 @@ TEST_P(Bf16, AttentionOfNarrowRowsIsRight) {
       Buffer scratch(static_cast<std::size_t>(attention_scratch(kernels(), d)) * sizeof(float));
       std::fill_n(scratch.as<float>(), attention_scratch(kernels(), d), NAN);
       std::vector<float> out(static_cast<std::size_t>(keys * d), NAN);
-      AttentionArgs args;
-      args.q = rows.data();
-      args.k = rows.data() + d / 2;
-      args.v = rows.data() + d;
-      args.ldq = args.ldk = args.ldv = ld;
-      args.out = out.data();
-      args.ldo = d;
-      args.keys = keys;
-      args.query_end = keys;
-      args.head_size = d;
-      args.scale = 1.0F / std::sqrt(static_cast<float>(d));
-      args.element = Element::kBf16;
+      AttentionArgs args = attention_of(rows, d / 2, ld, keys, d, &out, &scratch);
       args.narrow_in = true;
-      args.scratch = scratch.as<float>();
       kernels().attention(args);
       for (Index i = 0; i < keys; i += keys < 70 ? 1 : 13) {
         std::vector<double> p;

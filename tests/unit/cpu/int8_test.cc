@@ -17,6 +17,7 @@
 #include "base/mix.h"
 #include "encoder.h"
 #include "isa_table.h"
+#include "pack_matrix.h"
 
 namespace inlay::backend {
 const Backend& ref_backend();
@@ -196,17 +197,7 @@ TEST_P(Int8, ProductsAreExact) {
       std::vector<float> w = random_floats(n * k, 5);
       std::vector<float> a = random_floats(most * k, 6);
       choose(k == 31 ? static_cast<Numbers>(1 + n % 2) : Numbers::kAny, &w, &a);
-      Plan plan;
-      WeightSpec spec;
-      spec.kind = WeightSpec::Kind::kPanels;
-      spec.element = Element::kInt8;
-      spec.parts = {{"w", {DType::kF32, {n, k}, w.data()}}};
-      spec.n = n;
-      spec.k = k;
-      spec.floats = (n + p - 1) / p * p * kernels().weight_lines(Element::kInt8, k);
-      plan.weight_floats = spec.floats;
-      plan.weights.push_back(spec);
-      const Buffer panels = pack_weights(plan, kernels());
+      const Buffer panels = pack_matrix(kernels(), Element::kInt8, w, n, k);
       const Index lda = leading_dimension(int8_words(k) + 1);
       std::vector<float> scratch(static_cast<std::size_t>(k + kLanes));
       const std::vector<float> bias(static_cast<std::size_t>((n + p - 1) / p * p), 0.0F);
@@ -265,16 +256,7 @@ TEST(Int8Weights, WordsFindPartners) {
     std::normal_distribution<float> normal;
     std::vector<float> w(static_cast<std::size_t>(panel * k));
     for (float& v : w) v = normal(random);
-    Plan plan;
-    WeightSpec spec;
-    spec.kind = WeightSpec::Kind::kPanels;
-    spec.element = Element::kInt8;
-    spec.parts = {{"w", {DType::kF32, {panel, k}, w.data()}}};
-    spec.n = panel;
-    spec.k = k;
-    spec.floats = plan.weight_floats = panel * kernels->weight_lines(Element::kInt8, k);
-    plan.weights.push_back(spec);
-    const Buffer packed = pack_weights(plan, *kernels);
+    const Buffer packed = pack_matrix(*kernels, Element::kInt8, w, panel, k);
     const auto* order =
         reinterpret_cast<const std::uint16_t*>(packed.as<float>() + (words + 2) * panel);
     const Index pairs = *order++;

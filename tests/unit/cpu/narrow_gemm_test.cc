@@ -6,8 +6,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "backend/cpu/pack.h"
 #include "isa_table.h"
+#include "pack_matrix.h"
 
 namespace inlay::backend::cpu {
 namespace {
@@ -23,17 +23,7 @@ struct NarrowProduct {
 std::vector<float> multiply(const Kernels& kernels, const NarrowProduct& p) {
   const std::vector<float> w = random_floats(p.n * p.k, 5, 0.1F);
   const std::vector<float> a = random_floats(p.m * p.k, 6, 0.5F);
-  Plan plan;
-  WeightSpec spec;
-  spec.kind = WeightSpec::Kind::kPanels;
-  spec.element = p.element;
-  spec.parts = {{"w", {DType::kF32, {p.n, p.k}, w.data()}}};
-  spec.n = p.n;
-  spec.k = p.k;
-  spec.floats = round_up(p.n, kernels.panel) * kernels.weight_lines(p.element, p.k);
-  plan.weight_floats = spec.floats;
-  plan.weights.push_back(spec);
-  const Buffer panels = pack_weights(plan, kernels);
+  const Buffer panels = pack_matrix(kernels, p.element, w, p.n, p.k);
   const Index lda = leading_dimension(row_floats(p.element, p.k));
   Buffer rows(static_cast<std::size_t>(p.m * lda) * sizeof(float));
   std::vector<float> scratch(static_cast<std::size_t>(p.k + kLanes));
