@@ -58,7 +58,10 @@ struct PanelFetch {
 };
 
 // c[rows][32] = a b in fp32 sums of bf16, or in 32-bit sums of bytes; work->step() after each step.
-template <Element kElement, bool kBoth, typename Work>
+// kPassing: b comes from the L2 cache and need not stay in the L1 cache, where the rows are: its
+// lines would push them out before the next panel (32 rows of 384 words fill it), and a tile from
+// the L2 cache takes as long as a product. Products of width 768 take 0.85 to 0.9 of the time.
+template <Element kElement, bool kBoth, bool kPassing = false, typename Work>
 static inline void multiply_tiles(const float* a, Index lda, const float* b, Index words, float* c,
                                   Index ldc, Work* work) {
   const Index row_bytes = lda * Index{sizeof(float)};
@@ -72,8 +75,13 @@ static inline void multiply_tiles(const float* a, Index lda, const float* b, Ind
   }
   for (Index i = 0; i < words; i += 16, b += 16 * 32) {
     _tile_loadd(4, a + i, row_bytes);
-    _tile_loadd(6, b, kLineBytes);
-    _tile_loadd(7, b + 16, kLineBytes);
+    if constexpr (kPassing) {
+      _tile_stream_loadd(6, b, kLineBytes);
+      _tile_stream_loadd(7, b + 16, kLineBytes);
+    } else {
+      _tile_loadd(6, b, kLineBytes);
+      _tile_loadd(7, b + 16, kLineBytes);
+    }
     if constexpr (kElement == Element::kBf16) {
       _tile_dpbf16ps(0, 4, 6);
       _tile_dpbf16ps(1, 4, 7);

@@ -95,7 +95,7 @@ static void amx_gemm_of(const GemmArgs& args, Index begin, Index end) {
         WorkAndFetch<Work> both{&work, {weights}};
         multiply_tiles<kElement, true>(a, lda, weights, words, c, kPanel, &both);
       } else {
-        multiply_tiles<kElement, true>(a, lda, weights, words, c, kPanel, &work);
+        multiply_tiles<kElement, true, true>(a, lda, weights, words, c, kPanel, &work);
       }
       work.rows(kTileRows);
       const Index column = panel * kPanel;
