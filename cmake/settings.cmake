@@ -28,7 +28,7 @@ if(INLAY_FUZZERS)
   if(NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
     message(FATAL_ERROR "INLAY_FUZZERS needs clang with its libFuzzer runtime (Debian: clang, libclang-rt-14-dev). Configure with `cmake --preset asan`.")
   endif()
-  target_compile_options(inlay_settings INTERFACE -fsanitize=fuzzer-no-link)
+  set(INLAY_COVERAGE -fsanitize=fuzzer-no-link)  # for the rooms that bytes from outside reach
 endif()
 
 find_package(Threads REQUIRED)
