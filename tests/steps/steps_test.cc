@@ -455,7 +455,7 @@ TEST_P(Steps, AgreeWithRefAndDoNotDependOnNeighbours) {
   Maker maker(11);
   c.step.build(&maker);
   close(&maker);
-  const Batch batch = make_batch();
+  const Batch batch = make_batch(INLAY_SANITIZED ? 270 : 600);
   const bool types = c.step.name == "embed_positions_types" || c.step.name == "encoder_576_last";
   const bool pools = c.step.name.starts_with("pool");
   const bool unseen = c.step.name.ends_with("_unseen_keys");
@@ -498,6 +498,7 @@ TEST_P(Steps, AgreeWithRefAndDoNotDependOnNeighbours) {
                                got.values[i].size() * sizeof(float)))
           << "the number of threads changes bits of output " << i;
     }
+    if (INLAY_SANITIZED && threads == 1) continue;
     if (packed.spans.empty()) expect_same_together(executable.get(), maker.program, packed, got, 7);
     // Each text alone, or where none of the bits depends on it every fourth.
     for (std::int64_t t = 0; t < packed.texts(); t += pads(*c.room) ? 4 : 1) {

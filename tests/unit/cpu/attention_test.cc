@@ -91,6 +91,7 @@ class Attention : public EveryIsa {
 TEST_P(Attention, LengthsAndHeadSizes) {
   for (const Index keys : {1, 2, 13, 14, 15, 16, 17, 31, 32, 33, 255, 256, 257}) {
     for (const Index d : {32, 64, 128, 24, 80, 1}) {
+      if (INLAY_SANITIZED && keys > 33 && d > 32) continue;
       compare({keys, d, false});
       compare({keys, d, true});
     }
@@ -100,13 +101,14 @@ TEST_P(Attention, LengthsAndHeadSizes) {
 TEST_P(Attention, LongTextsOfSeveralBlocks) {
   for (const Index keys : {511, 512, 513, 1000}) {
     for (const Index d : {32, 64, 128, 24, 80}) {
+      if (INLAY_SANITIZED && (keys != 513 || d > 32)) continue;
       compare({keys, d, false});
       compare({keys, d, true});
     }
   }
 }
 
-TEST_P(Attention, VeryLong) { compare({5000, 32, false}); }
+TEST_P(Attention, VeryLong) { compare({INLAY_SANITIZED ? 1500 : 5000, 32, false}); }
 
 TEST_P(Attention, SplitsGiveTheSameBits) {
   for (const Index keys : {37, 256, 700}) {

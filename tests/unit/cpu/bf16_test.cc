@@ -153,6 +153,7 @@ AttentionArgs attention_of(const std::vector<float>& qkv, Index apart, Index ld,
 TEST_P(Bf16, AttentionIsRight) {
   for (const Index d : {8, 32, 33, 64, 128}) {
     for (const Index keys : {1, 2, 3, 15, 16, 17, 31, 32, 33, 47, 64, 65, 130, 257, 513, 600}) {
+      if (INLAY_SANITIZED && (keys == 600 || (keys > 65 && d > 33))) continue;
       const Index ld = 3 * d + 16;
       const std::vector<float> qkv = random_floats(keys * ld, static_cast<unsigned>(keys + d), 2);
       Buffer scratch(static_cast<std::size_t>(attention_scratch(kernels(), d)) * sizeof(float));
@@ -279,7 +280,7 @@ TEST(Bf16Run, ATextsBitsDependOnTheTextAlone) {
 
 // Random weights, two layers: a wrong row, panel or pair leaves far less than this.
 TEST(Bf16Run, IsNearRef) {
-  const TestBatch batch({1, 2, 14, 15, 17, 31, 33, 64, 130, 257, 600});
+  const TestBatch batch({1, 2, 14, 15, 17, 31, 33, 64, 130, 257, INLAY_SANITIZED ? 40 : 600});
   for (const EncoderShape& shape : narrow_shapes()) {
     const Encoder encoder(shape);
     const auto width = static_cast<std::size_t>(encoder.program.output_width());

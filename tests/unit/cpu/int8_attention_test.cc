@@ -127,6 +127,7 @@ class Int8Attention : public EveryIsa {
 TEST_P(Int8Attention, LengthsAndHeadSizes) {
   for (const Index keys : {1, 2, 3, 4, 5, 13, 16, 17, 31, 32, 33, 63, 64, 65, 255, 257}) {
     for (const Index d : {32, 64, 128, 24, 80, 7, 1}) {
+      if (INLAY_SANITIZED && keys > 65 && d > 32) continue;
       compare({keys, d, false});
       compare({keys, d, true});
     }
@@ -136,6 +137,7 @@ TEST_P(Int8Attention, LengthsAndHeadSizes) {
 TEST_P(Int8Attention, LongTextsOfSeveralBlocks) {
   for (const Index keys : {512, 513, 700}) {
     for (const Index d : {32, 80}) {
+      if (INLAY_SANITIZED && (keys != 513 || d > 32)) continue;
       compare({keys, d, false});
       compare({keys, d, true});
     }

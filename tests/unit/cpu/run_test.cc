@@ -70,7 +70,8 @@ std::vector<EncoderShape> shapes() {
 class Run : public EveryIsa {};
 
 TEST_P(Run, AgreesWithRef) {
-  const TestBatch batch({1, 2, 7, 14, 15, 16, 17, 31, 33, 64, 130, 257, 600, 3, 1});
+  const TestBatch batch(
+      {1, 2, 7, 14, 15, 16, 17, 31, 33, 64, 130, 257, INLAY_SANITIZED ? 260 : 600, 3, 1});
   for (const EncoderShape& shape : shapes()) {
     Encoder encoder(shape);
     const std::int64_t width = encoder.program.output_width();
@@ -105,6 +106,7 @@ TEST_P(Run, FusedAndPlainGiveTheSameBits) {
 TEST_P(Run, ATextsBitsDependOnTheTextAlone) {
   std::vector<int> lengths{600, 512, 300, 257, 256, 255, 130, 64, 33, 32, 31, 17, 16, 15, 14, 2, 1};
   for (int i = 0; i < 20; ++i) lengths.push_back(1 + i * 37 % 90);
+  if (INLAY_SANITIZED) lengths.erase(lengths.begin(), lengths.begin() + 2);
   const TestBatch all(lengths);
   for (const EncoderShape& shape : {shapes()[1], shapes()[3]}) {
     Encoder encoder(shape);
@@ -114,7 +116,7 @@ TEST_P(Run, ATextsBitsDependOnTheTextAlone) {
     const std::vector<float> expected = run(one.get(), all, static_cast<std::int64_t>(width));
     std::vector<std::size_t> order(lengths.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    for (const int threads : {1, 2, 3, 4}) {
+    for (const int threads : INLAY_SANITIZED ? std::vector{1, 3} : std::vector{1, 2, 3, 4}) {
       const auto executable = make_executable(plan, kernels(), options_for(threads));
       const auto check = [&](const std::vector<std::size_t>& texts) {
         const std::vector<float> got =

@@ -172,13 +172,14 @@ TEST(ChunkEngine, TextsOfManyWindowsPassThroughAShortQueue) {
   small.batch_tokens = 48;
   Engine engine(small, chunked(20));
   std::string text;
-  for (int i = 0; i < 5000; ++i) text += "word ";
+  constexpr int kWords = INLAY_SANITIZED ? 1000 : 5000;
+  for (int i = 0; i < kWords; ++i) text += "word ";
   std::vector<std::future<Result>> results;
   for (int i = 0; i < 4; ++i) results.push_back(engine.submit({{text, "short", text}}));
   std::vector<float> first;
   for (auto& result : results) {
     const Result got = result.get();
-    EXPECT_GT(got.chunks[0].chunks.size(), 200U);
+    EXPECT_GT(got.chunks[0].chunks.size(), kWords / 25U);
     EXPECT_EQ(got.chunks[0].vectors, got.chunks[2].vectors);
     if (first.empty()) first = got.chunks[0].vectors;
     EXPECT_EQ(got.chunks[0].vectors, first);

@@ -52,7 +52,7 @@ void expect_code(ErrorCode code, const char* part, const std::function<void()>& 
 }
 
 TEST(Engine, VectorsDoNotDependOnBatchPlaceThreadsOrBudget) {
-  const std::vector<std::string> texts = many_texts(300);
+  const std::vector<std::string> texts = many_texts(INLAY_SANITIZED ? 100 : 300);
   Engine one(options("bert-mean", 1));
   const Result expected = one.run({texts});
   for (const int threads : {1, 2, 3}) {

@@ -337,7 +337,7 @@ TEST(Hostile, TruncatedConfigsAreErrors) {
     fs::copy(golden, folder.path(), fs::copy_options::recursive);
     const std::string whole = slurp(golden / name);
     const std::size_t end = whole.find_last_not_of(" \n") + 1;
-    for (std::size_t size = 0; size < end; ++size) {
+    for (std::size_t size = 0; size < end; size += INLAY_SANITIZED ? 4 : 1) {
       folder.write(name, whole.substr(0, size));
       const auto error = error_of([&] {
         const ModelFiles model = ModelFiles::open(folder.path());

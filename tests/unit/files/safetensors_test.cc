@@ -206,7 +206,7 @@ TEST(Safetensors, TruncatedAnywhereIsAnError) {
 }
 
 TEST(Safetensors, ReadsAHeaderOfAHundredThousandTensors) {
-  constexpr std::int64_t kCount = 100'000;
+  constexpr std::int64_t kCount = INLAY_SANITIZED ? 10'000 : 100'000;
   std::string header = "{";
   for (std::int64_t i = 0; i < kCount; ++i) {
     header +=
