@@ -12,7 +12,7 @@ namespace inlay::tokens {
 // whatever the keys.
 struct ByteTrie::Builder {
   static constexpr int kTries = 128, kDropped = 64;
-  std::vector<Cell>& cells;
+  LargeVector<Cell>& cells;
   std::vector<std::uint32_t> previous, next;  // of free cells; cell 0, the root, is the list's head
   std::vector<bool> used;                     // bases
 

@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "tokens/large_memory.h"
+
 namespace inlay::tokens {
 
 // A text to walk along: any eight bytes of it as one number, the first lowest, zeros past its end.
@@ -110,7 +112,7 @@ class ByteTrie {
     std::int32_t value = -1;
   };
   struct Builder;
-  std::vector<Cell> cells_{kLabels};
+  LargeVector<Cell> cells_{kLabels};
 };
 
 }  // namespace inlay::tokens
