@@ -38,7 +38,8 @@ struct ByteTrie::Builder {
     previous[next[cell]] = previous[cell];
     next[cell] = previous[cell] = cell;
   }
-  // A base of its own at which all labels' cells are free. Bases start at kLabels, so no child is the root or among the free cells behind it.
+  // A base of its own at which all labels' cells are free. Bases start at kLabels, so no child is
+  // the root or among the free cells behind it.
   std::uint32_t find_base(const unsigned char* labels, std::size_t count) {
     int tries = 0;
     for (std::uint32_t cell = next[0]; cell != 0 && tries < kTries; cell = next[cell], ++tries) {
@@ -142,12 +143,13 @@ void ByteTrie::build(const std::vector<std::pair<std::string_view, std::int32_t>
     // No edge beyond the first character's end, see step().
     const std::size_t whole =
         std::max(node.depth, character_bytes(keys[node.first].first[0])) - node.depth;
-    const std::size_t skipped = whole > 0 ? 0 : label_place(keys, node.first, node.last, node.depth);
+    const std::size_t skipped =
+        whole > 0 ? 0 : label_place(keys, node.first, node.last, node.depth);
     for (std::size_t first = node.first, last; first < node.last; first = last) {
       const std::string_view key = keys[first].first;
       const std::string_view start = key.substr(node.depth, skipped + 1);
-      for (last = first + 1; last < node.last &&
-                             keys[last].first.compare(node.depth, skipped + 1, start) == 0;) {
+      for (last = first + 1;
+           last < node.last && keys[last].first.compare(node.depth, skipped + 1, start) == 0;) {
         ++last;
       }
       // Sorted keys share what their first and last share.

@@ -67,7 +67,7 @@ class MatchedBpe {
   void find_last_merges(const MergeTable& merges);
   void fill_trie(const Vocab& vocab);
 
-  LargeVector<Token> tokens_;  // by id
+  LargeVector<Token> tokens_;          // by id
   std::vector<std::int32_t> shorter_;  // by id: the longest other token that it begins with, or -1
   ByteTrie trie_;  // all tokens; values are twice their ids, plus 1 for one that is left out
   Neighbours neighbours_;

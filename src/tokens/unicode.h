@@ -73,9 +73,7 @@ extern const CharFlags kCharFlags;
 inline std::uint32_t char_flags(char32_t c) noexcept {
   return c < CharFlags::kEnd ? kCharFlags.values[kCharFlags.index[c]] : char_record(c).flags;
 }
-inline bool has(char32_t c, std::uint32_t flags) noexcept {
-  return (char_flags(c) & flags) != 0;
-}
+inline bool has(char32_t c, std::uint32_t flags) noexcept { return (char_flags(c) & flags) != 0; }
 
 inline bool is_whitespace(char32_t c) noexcept { return has(c, kWhitespace); }
 inline bool is_bert_punctuation(char32_t c) noexcept { return has(c, kPunctuation); }
