@@ -1,6 +1,6 @@
 // Memory for tables that look-ups use all over. Each look-up in another page needs that page's
-// translation, so from kHugePage / 2 bytes on the kernel is asked for huge pages: 5 to 10 % of the
-// time of tokenizing.
+// translation, so from kHugePage / 2 bytes on the kernel is asked for huge pages: for the words'
+// cache, 5 to 10 % of the time of tokenizing.
 #pragma once
 
 #include <cstddef>
