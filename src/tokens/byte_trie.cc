@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <stdexcept>
 
 namespace inlay::tokens {
 
@@ -11,7 +12,7 @@ namespace inlay::tokens {
 // whatever the keys.
 struct ByteTrie::Builder {
   static constexpr int kTries = 128, kDropped = 64;
-  std::vector<Cell>& cells;
+  LargeVector<Cell>& cells;
   std::vector<std::uint32_t> previous, next;  // of free cells; cell 0, the root, is the list's head
   std::vector<bool> used;                     // bases
 
@@ -37,8 +38,8 @@ struct ByteTrie::Builder {
     previous[next[cell]] = previous[cell];
     next[cell] = previous[cell] = cell;
   }
-  // A base of its own at which all labels' cells are free; `labels` ascend. Bases start at
-  // kLabels, so no child is the root or among the free cells behind it.
+  // A base of its own at which all labels' cells are free. Bases start at kLabels, so no child is
+  // the root or among the free cells behind it.
   std::uint32_t find_base(const unsigned char* labels, std::size_t count) {
     int tries = 0;
     for (std::uint32_t cell = next[0]; cell != 0 && tries < kTries; cell = next[cell], ++tries) {
@@ -90,6 +91,31 @@ std::size_t character_bytes(char first) {
   return byte < 0xC0 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
 }
 
+using Keys = std::vector<std::pair<std::string_view, std::int32_t>>;
+
+// How many bytes in front of their label the edges of a state may have: those of characters of
+// three or two bytes that the last byte tells apart. `keys` are the state's, which has `depth`
+// bytes; no key ends there.
+std::size_t label_place(const Keys& keys, std::size_t first, std::size_t last, std::size_t depth) {
+  if (last - first < 2) return 0;
+  for (std::size_t skipped = 2; skipped > 0; --skipped) {
+    std::array<bool, 256> taken{};
+    bool good = true;
+    std::string_view before;
+    for (std::size_t i = first; i < last && good; ++i) {
+      const std::string_view start = keys[i].first.substr(depth, skipped + 1);
+      good = start.size() == skipped + 1 && character_bytes(start[0]) > skipped;
+      if (!good || start == before) continue;
+      before = start;
+      bool& here = taken[static_cast<unsigned char>(start.back())];
+      good = !here;
+      here = true;
+    }
+    if (good) return skipped;
+  }
+  return 0;
+}
+
 }  // namespace
 
 void ByteTrie::build(const std::vector<std::pair<std::string_view, std::int32_t>>& keys) {
@@ -114,24 +140,33 @@ void ByteTrie::build(const std::vector<std::pair<std::string_view, std::int32_t>
   for (std::size_t at = 0; at < nodes.size(); ++at) {
     const Node node = nodes[at];
     std::size_t count = 0;
+    // No edge beyond the first character's end, see step().
+    const std::size_t whole =
+        std::max(node.depth, character_bytes(keys[node.first].first[0])) - node.depth;
+    const std::size_t skipped =
+        whole > 0 ? 0 : label_place(keys, node.first, node.last, node.depth);
     for (std::size_t first = node.first, last; first < node.last; first = last) {
       const std::string_view key = keys[first].first;
-      const char label = key[node.depth];
-      for (last = first + 1; last < node.last && keys[last].first[node.depth] == label;) ++last;
+      const std::string_view start = key.substr(node.depth, skipped + 1);
+      for (last = first + 1;
+           last < node.last && keys[last].first.compare(node.depth, skipped + 1, start) == 0;) {
+        ++last;
+      }
       // Sorted keys share what their first and last share.
       const std::string_view other = keys[last - 1].first;
       std::size_t most = std::min(node.depth + kMostEdge, key.size());
-      if (node.depth < character_bytes(key[0])) most = std::min(most, character_bytes(key[0]));
-      std::size_t depth = node.depth + 1;
+      if (whole > 0) most = std::min(most, node.depth + whole);
+      std::size_t depth = node.depth + skipped + 1;
       while (depth < most && key[depth] == other[depth]) ++depth;
       std::uint64_t edge = 0;
       for (std::size_t i = depth; i > node.depth; --i)
         edge = (edge | static_cast<unsigned char>(key[i - 1])) << 8U;
-      labels[count] = static_cast<unsigned char>(label);
-      children[count++] = {edge | (depth - node.depth), first, last, depth};
+      labels[count] = static_cast<unsigned char>(start.back());
+      children[count++] = {edge | 8 * skipped | (depth - node.depth), first, last, depth};
     }
     const std::uint32_t base = builder.find_base(labels.data(), count);
-    cells_[node.state].base = base;
+    if (base >> (32 - kPlaceBits) != 0) throw std::length_error("a trie of 2^27 cells");
+    cells_[node.state].children = base << kPlaceBits | static_cast<std::uint32_t>(8 * skipped);
     for (std::size_t i = 0; i < count; ++i) {
       Child& child = children[i];
       const std::uint32_t state = base + labels[i];

@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "tokens/large_memory.h"
+
 namespace inlay::tokens {
 
 // A text to walk along: any eight bytes of it as one number, the first lowest, zeros past its end.
@@ -76,10 +78,13 @@ class ByteTrie {
   template <typename Text>
   bool step(const Text& text, std::uint32_t* state, std::size_t* at) const noexcept {
     const std::uint64_t bytes = text.eight(*at);
-    const std::uint32_t next = cells_[*state].base + (bytes & 0xFFU);
+    const std::uint32_t children = cells_[*state].children;
+    const std::uint32_t place = children & kPlace;
+    const std::uint32_t next = (children >> kPlaceBits) + ((bytes >> place) & 0xFFU);
     const std::uint64_t edge = cells_[next].edge;
-    const std::size_t count = edge & 0xFFU;
-    if ((((bytes << 8U) ^ edge) & kMasks[count]) != 0 || count > text.size() - *at) return false;
+    const std::size_t count = edge & kMostEdge;
+    if ((((bytes << 8U | place) ^ edge) & kMasks[count]) != 0 || count > text.size() - *at)
+      return false;
     *state = next;
     *at += count;
     return true;
@@ -90,21 +95,24 @@ class ByteTrie {
 
  private:
   static constexpr std::size_t kMostEdge = 7, kLabels = 256;
-  static constexpr std::uint64_t kFree = kMostEdge + 1;  // as an edge: matches nothing
-  static constexpr std::array<std::uint64_t, kMostEdge + 2> kMasks = [] {
-    std::array<std::uint64_t, kMostEdge + 2> masks{};
+  // Which byte of an edge is its label: the first, or the second or third where that one tells all
+  // of a state's edges apart, so that a character of several bytes is one step. In bits.
+  static constexpr std::uint32_t kPlace = 8 | 16, kPlaceBits = 5;
+  static constexpr std::uint64_t kFree = 32;  // as an edge: matches nothing
+  static constexpr std::array<std::uint64_t, kMostEdge + 1> kMasks = [] {
+    std::array<std::uint64_t, kMostEdge + 1> masks{0xF8};  // the label's place, or free
     for (std::size_t i = 1; i <= kMostEdge; ++i) masks[i] = masks[i - 1] | (0xFFULL << (8 * i));
-    masks[kFree] = ~std::uint64_t{0};  // the lowest byte, never equal, included
     return masks;
   }();
   struct Cell {
-    std::uint64_t edge = kFree;  // its bytes above their number; the first byte is the label
-    std::uint32_t base = 0;      // children are at base + label; no two states share one but
-                                 // those without children, whose 0 has free cells behind it
+    std::uint64_t edge = kFree;  // its bytes above the place of its label and their number
+    // The labels' place, above it the base: children are at base + label. No two states share one
+    // but those without children, whose 0 has free cells behind it.
+    std::uint32_t children = 0;
     std::int32_t value = -1;
   };
   struct Builder;
-  std::vector<Cell> cells_{kLabels};
+  LargeVector<Cell> cells_{kLabels};
 };
 
 }  // namespace inlay::tokens

@@ -35,6 +35,7 @@ void MatchedBpe::build(const Vocab& vocab, const MergeTable& merges,
   constexpr std::int64_t kMost = (1 << 30) - 1;
   if (most > std::min(kMost, 4 * static_cast<std::int64_t>(vocab.size()))) return;
   tokens_.assign(static_cast<std::size_t>(most) + 1, {});
+  shorter_.assign(tokens_.size(), -1);
   for (const std::int32_t id : bytes) {
     tokens_[static_cast<std::size_t>(id)].time = 0;
     tokens_[static_cast<std::size_t>(id)].bytes = 1;
@@ -48,7 +49,7 @@ void MatchedBpe::find_last_merges(const MergeTable& merges) {
     const MergeTable::Merge& merge = merges.merge(rank);
     if (merge.left < 0) continue;
     tokens_[static_cast<std::size_t>(merge.left)].followers |= std::uint64_t{1} << bit(merge.right);
-    tokens_[static_cast<std::size_t>(merge.right)].leaders |= 1U << (bit(merge.left) / 2);
+    tokens_[static_cast<std::size_t>(merge.right)].leaders |= std::uint64_t{1} << bit(merge.left);
   }
   for (std::uint32_t rank = 0; rank < merges.size(); ++rank) {
     const MergeTable::Merge& merge = merges.merge(rank);
@@ -111,7 +112,7 @@ void MatchedBpe::fill_trie(const Vocab& vocab) {
   for (const auto& [key, value] : keys) {
     if (value % 2 != 0) continue;
     while (!open.empty() && !key.starts_with(open.back().first)) open.pop_back();
-    tokens_[static_cast<std::size_t>(value / 2)].shorter = open.empty() ? -1 : open.back().second;
+    shorter_[static_cast<std::size_t>(value / 2)] = open.empty() ? -1 : open.back().second;
     open.emplace_back(key, value / 2);
   }
 }
@@ -133,6 +134,7 @@ bool MatchedBpe::encode(std::string_view word, bool whole_first,
       if (here < 0) continue;
       if (here % 2 == 0) {
         value = here;
+        fetch(here / 2);
         end = static_cast<std::uint32_t>(next);
       }
       if (next == size) whole = here / 2;
@@ -147,12 +149,13 @@ bool MatchedBpe::encode(std::string_view word, bool whole_first,
   for (;;) {
     if ((!any_dead || !dead[end]) && (at == 0 || stays(out->back().id, token, kNever))) {
       out->push_back({token, at, end});
+      fetch(tokens_[static_cast<std::size_t>(token)].right);  // what stays() asks for next
       at = end;
       if (at == size) return true;
       token = longest();
       continue;
     }
-    token = tokens_[static_cast<std::size_t>(token)].shorter;
+    token = shorter_[static_cast<std::size_t>(token)];
     while (token < 0) {
       if (at == 0) return false;
       if (!any_dead) dead.assign(size + 1, false);
@@ -161,7 +164,7 @@ bool MatchedBpe::encode(std::string_view word, bool whole_first,
       const TokenSpan last = out->back();
       out->pop_back();
       at = last.begin;
-      token = tokens_[static_cast<std::size_t>(last.id)].shorter;
+      token = shorter_[static_cast<std::size_t>(last.id)];
     }
     end = at + tokens_[static_cast<std::size_t>(token)].bytes;
   }

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "tokens/byte_trie.h"
+#include "tokens/large_memory.h"
 #include "tokens/merge_table.h"
 #include "tokens/model.h"
 #include "tokens/neighbours.h"
@@ -47,24 +48,27 @@ class MatchedBpe {
   struct Token {
     std::int32_t left = -1, right = -1;
     std::uint32_t time = kNever;
-    std::int32_t shorter = -1;  // the longest other token that it begins with
     std::uint32_t bytes = 0;
     // A bit for every token that it merges with, on its left and on its right, by bit(): most pairs
     // that do not merge need no look-up to be known.
-    std::uint32_t leaders = 0;
-    std::uint64_t followers = 0;
+    std::uint64_t leaders = 0, followers = 0;
   };
   static unsigned bit(std::int32_t id) {
     return static_cast<std::uint32_t>(id) * 0x9E3779B1U >> 26U;
   }
-  bool may_merge(std::int32_t left, const Token& a, std::int32_t right, const Token& b) const {
-    return ((a.followers >> bit(right)) & (b.leaders >> (bit(left) / 2)) & 1U) != 0;
+  static bool may_merge(std::int32_t left, const Token& a, std::int32_t right, const Token& b) {
+    return ((a.followers >> bit(right)) & (b.leaders >> bit(left)) & 1U) != 0;
+  }
+  // Its look-ups wait for memory and for little else.
+  void fetch(std::int32_t id) const {
+    if (id >= 0) __builtin_prefetch(tokens_.data() + id);
   }
   bool stays(std::int32_t left, std::int32_t right, std::uint32_t limit) const;
   void find_last_merges(const MergeTable& merges);
   void fill_trie(const Vocab& vocab);
 
-  std::vector<Token> tokens_;  // by id
+  LargeVector<Token> tokens_;          // by id
+  std::vector<std::int32_t> shorter_;  // by id: the longest other token that it begins with, or -1
   ByteTrie trie_;  // all tokens; values are twice their ids, plus 1 for one that is left out
   Neighbours neighbours_;
   const MergeTable* merges_ = nullptr;

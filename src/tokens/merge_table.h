@@ -7,7 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <vector>
+
+#include "tokens/large_memory.h"
 
 namespace inlay::tokens {
 
@@ -63,9 +64,9 @@ class MergeTable {
     pair = (pair ^ (pair >> 32U)) * 0xD6E8FEB86659FD93ULL;
     return pair ^ (pair >> 29U);
   }
-  std::vector<Slot> slots_{2};
+  LargeVector<Slot> slots_{2};
   std::size_t mask_ = 1;
-  std::vector<Merge> merges_;
+  LargeVector<Merge> merges_;
 };
 
 }  // namespace inlay::tokens

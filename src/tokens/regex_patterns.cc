@@ -45,7 +45,7 @@ class Cursor {
   CodePoint character() const { return utf8_decode(text_, at_); }
   std::uint32_t flags() const {
     const auto first = static_cast<unsigned char>(byte());
-    return first < 0x80 ? kAsciiFlags[first] : char_record(character().value).flags;
+    return first < 0x80 ? kAsciiFlags[first] : char_flags(character().value);
   }
   void advance() {
     // The first byte tells how many there are.
@@ -66,7 +66,7 @@ class Cursor {
         continue;
       }
       const CodePoint c = character();
-      if ((char_record(c.value).flags & wanted) == 0) return;
+      if ((char_flags(c.value) & wanted) == 0) return;
       at_ += c.bytes;
     }
   }

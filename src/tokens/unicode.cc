@@ -3,6 +3,7 @@
 #include "tokens/unicode.h"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 
 #include "base/utf8.h"
@@ -41,7 +42,28 @@ std::span<const CodeRange> find_class(std::string_view name) noexcept {
   return {kClassRanges + found->begin, found->size};
 }
 
+constexpr CharFlags make_char_flags() {
+  CharFlags made{};
+  std::array<std::uint8_t, std::size(kRecords)> index{};  // of a record's flags
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < index.size(); ++i) {
+    std::size_t at = 0;
+    while (at < count && made.values[at] != kRecords[i].flags) ++at;
+    if (at == count) made.values[count++] = kRecords[i].flags;  // no constant if they were too many
+    index[i] = static_cast<std::uint8_t>(at);
+  }
+  constexpr std::size_t kBlock = std::size_t{1} << kRecordBits;
+  for (std::size_t first = 0; first < CharFlags::kEnd; first += kBlock) {
+    const std::uint16_t* records = kRecordStage2 + kRecordStage1[first / kBlock] * kBlock;
+    std::uint8_t* to = made.index.data() + first;
+    for (std::size_t i = 0; i < kBlock; ++i) to[i] = index[records[i]];
+  }
+  return made;
+}
+
 }  // namespace
+
+constexpr CharFlags kCharFlags = make_char_flags();
 
 const CharRecord& char_record(char32_t c) noexcept {
   if (c >= kRecordEnd) c = 0xD800;  // answers nothing

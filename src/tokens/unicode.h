@@ -7,6 +7,8 @@
 // be called from any thread.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -58,9 +60,20 @@ inline constexpr std::uint32_t kLetter = kLu | kLl | kLt | kLm | kLo;  // \p{L}
 inline constexpr std::uint32_t kNumber = kNd | kNl | kNo;              // \p{N}
 
 const CharRecord& char_record(char32_t c) noexcept;
-inline bool has(char32_t c, std::uint32_t flags) noexcept {
-  return (char_record(c).flags & flags) != 0;
+
+// The flags of the characters below U+10000 by themselves, for loops over text: two loads, the
+// first from a table of which a language uses few lines, and no call.
+struct CharFlags {
+  static constexpr char32_t kEnd = 0x10000;
+  static constexpr std::size_t kMostValues = 128;
+  std::array<std::uint8_t, kEnd> index;
+  std::array<std::uint32_t, kMostValues> values;
+};
+extern const CharFlags kCharFlags;
+inline std::uint32_t char_flags(char32_t c) noexcept {
+  return c < CharFlags::kEnd ? kCharFlags.values[kCharFlags.index[c]] : char_record(c).flags;
 }
+inline bool has(char32_t c, std::uint32_t flags) noexcept { return (char_flags(c) & flags) != 0; }
 
 inline bool is_whitespace(char32_t c) noexcept { return has(c, kWhitespace); }
 inline bool is_bert_punctuation(char32_t c) noexcept { return has(c, kPunctuation); }

@@ -57,6 +57,15 @@ TEST(ByteTrie, FindsEveryKeyAndNoOther) {
       text += static_cast<char>(random() % (i % 2 ? 256 : 3));
     texts.push_back(text);
   }
+  // Characters of several bytes, which are one step where their last bytes differ; some cut off.
+  constexpr char32_t kFirst[] = {0x410, 0x3041, 0x4E00, 0x1F600, U'a'};
+  for (int i = 0; i < 3000; ++i) {
+    std::string text;
+    for (unsigned n = 1 + random() % 5; n > 0; --n)
+      utf8_append(text, kFirst[random() % 5] + random() % (i % 2 ? 8 : 90) * (i % 3 ? 1 : 65));
+    if (i % 16 == 0) text.pop_back();
+    if (!text.empty()) texts.push_back(text);
+  }
   std::sort(texts.begin(), texts.end());
   texts.erase(std::unique(texts.begin(), texts.end()), texts.end());
   std::vector<std::pair<std::string_view, std::int32_t>> keys;

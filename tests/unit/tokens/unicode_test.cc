@@ -31,6 +31,11 @@ TEST(Unicode, AgesAreTheWheels) {
   EXPECT_FALSE(is_punctuation(0x20AC));
 }
 
+TEST(Unicode, FlagsByThemselvesAreTheRecords) {
+  for (char32_t c = 0; c < 0x11000; ++c)
+    ASSERT_EQ(char_flags(c), char_record(c).flags) << static_cast<std::uint32_t>(c);
+}
+
 TEST(Unicode, ClassesAndFlagsAgree) {
   const struct {
     const char* name;
