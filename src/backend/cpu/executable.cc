@@ -22,8 +22,12 @@ namespace {
 // and 1024 (more gains nothing).
 constexpr Index kLeastChunk = 256;
 constexpr Index kMostChunk = 1024;
-// Near the end of a batch, chunks get smaller so that threads end together, but not below this.
-constexpr Index kLastChunk = 128;
+// Near the end of a batch, chunks get smaller so that threads end together: an even share of what
+// is left in so many pieces, but not below so many tokens. Many threads seldom get equal cores: on
+// 16 of them 100 texts of 12,300 tokens take 0.94 to 0.99 of the time in the smaller pieces.
+constexpr Index kFewThreads = 4;
+constexpr Index last_chunk(Index threads) { return threads > kFewThreads ? 64 : 128; }
+constexpr Index pieces_left(Index threads) { return threads > kFewThreads ? 3 : 2; }
 // Fewer tokens than this a thread are faster by all threads together: the weights are read once.
 constexpr Index kTeamTokens = 128;
 
@@ -163,11 +167,10 @@ void CpuExecutable::cut(const PackedBatch& batch) {
         ++t;
         continue;
       }
-      // The others' chunks shrink towards the end: an even share of what is left.
-      const Index target =
-          team ? sizes_.chunk_tokens
-               : std::clamp(left / (2 * threads) + 1, std::min(kLastChunk, sizes_.chunk_tokens),
-                            sizes_.chunk_tokens);
+      const Index target = team ? sizes_.chunk_tokens
+                                : std::clamp(left / (pieces_left(threads) * threads) + 1,
+                                             std::min(last_chunk(threads), sizes_.chunk_tokens),
+                                             sizes_.chunk_tokens);
       Chunk chunk{t, t, team && threads > 1};
       Index tokens = 0;
       while (chunk.text_end < texts && shared(chunk.text_end) == team &&
