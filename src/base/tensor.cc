@@ -1,15 +1,13 @@
 // Conversions and checked arithmetic for tensors; memory for packed weights and arenas.
 #include "base/tensor.h"
 
-#include <sys/mman.h>
-
 #include <array>
 #include <cstring>
-#include <limits>
 #include <new>
 
 #include "base/error.h"
 #include "base/half.h"
+#include "base/large_memory.h"
 
 namespace inlay {
 namespace {
@@ -109,17 +107,13 @@ std::vector<float> to_float(const TensorView& tensor, std::string_view where) {
 
 Buffer::Buffer(std::size_t bytes) : bytes_(bytes) {
   if (bytes == 0) return;
-  // Blocks of 4 MiB and more: on a 2 MiB boundary, so that the kernel can back them with huge
-  // pages.
-  constexpr std::size_t kHugePage = std::size_t{2} << 20U;
-  const std::size_t alignment = bytes >= 2 * kHugePage ? kHugePage : 64;
-  if (bytes > std::numeric_limits<std::size_t>::max() - alignment) throw std::bad_alloc();
-  const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-  data_.reset(std::aligned_alloc(alignment, rounded));
+  constexpr std::size_t kAlignment = 64;
+  if (bytes >= 2 * kHugePage) {
+    data_.reset(large_memory(bytes));
+    return;
+  }
+  data_.reset(std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment));
   if (data_ == nullptr) throw std::bad_alloc();
-#if defined(__linux__)
-  if (alignment == kHugePage) madvise(data_.get(), rounded, MADV_HUGEPAGE);  // advice only
-#endif
 }
 
 }  // namespace inlay

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,23 @@ inline std::size_t utf8_before(std::string_view text, std::size_t at) noexcept {
   do {
     --at;
   } while (utf8_continues(text[at]));
+  return at;
+}
+
+// Bytes of the character that begins with this byte; 1 for one that begins none.
+inline std::size_t utf8_bytes(char first) noexcept {
+  const auto byte = static_cast<unsigned char>(first);
+  return byte < 0xC0 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
+}
+
+// Offset, from `at` on, of the first byte that is not ASCII; text.size() when there is none.
+inline std::size_t utf8_ascii_end(std::string_view text, std::size_t at) noexcept {
+  constexpr std::uint64_t kHighBits = 0x8080808080808080U;
+  for (std::uint64_t eight; text.size() - at >= sizeof(eight); at += sizeof(eight)) {
+    std::memcpy(&eight, text.data() + at, sizeof(eight));
+    if ((eight & kHighBits) != 0) break;
+  }
+  while (at < text.size() && static_cast<unsigned char>(text[at]) < 0x80) ++at;
   return at;
 }
 

@@ -5,6 +5,8 @@
 #include <array>
 #include <stdexcept>
 
+#include "base/utf8.h"
+
 namespace inlay::tokens {
 
 // Free cells form a circular doubly linked list, so that a place for a state's children is sought
@@ -85,12 +87,6 @@ void ByteTrie::sort(std::vector<std::pair<std::string_view, std::int32_t>>* keys
 
 namespace {
 
-// Bytes of the UTF-8 character that begins with this byte; 1 for one that begins none.
-std::size_t character_bytes(char first) {
-  const auto byte = static_cast<unsigned char>(first);
-  return byte < 0xC0 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
-}
-
 using Keys = std::vector<std::pair<std::string_view, std::int32_t>>;
 
 // How many bytes in front of their label the edges of a state may have: those of characters of
@@ -104,7 +100,7 @@ std::size_t label_place(const Keys& keys, std::size_t first, std::size_t last, s
     std::string_view before;
     for (std::size_t i = first; i < last && good; ++i) {
       const std::string_view start = keys[i].first.substr(depth, skipped + 1);
-      good = start.size() == skipped + 1 && character_bytes(start[0]) > skipped;
+      good = start.size() == skipped + 1 && utf8_bytes(start[0]) > skipped;
       if (!good || start == before) continue;
       before = start;
       bool& here = taken[static_cast<unsigned char>(start.back())];
@@ -142,7 +138,7 @@ void ByteTrie::build(const std::vector<std::pair<std::string_view, std::int32_t>
     std::size_t count = 0;
     // No edge beyond the first character's end, see step().
     const std::size_t whole =
-        std::max(node.depth, character_bytes(keys[node.first].first[0])) - node.depth;
+        std::max(node.depth, utf8_bytes(keys[node.first].first[0])) - node.depth;
     const std::size_t skipped =
         whole > 0 ? 0 : label_place(keys, node.first, node.last, node.depth);
     for (std::size_t first = node.first, last; first < node.last; first = last) {

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "tokens/large_memory.h"
+#include "base/large_memory.h"
 
 namespace inlay::tokens {
 

@@ -4,7 +4,7 @@
 #include <limits>
 #include <new>
 
-#include "tokens/large_memory.h"
+#include "base/large_memory.h"
 
 namespace inlay::tokens {
 

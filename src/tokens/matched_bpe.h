@@ -19,8 +19,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/large_memory.h"
 #include "tokens/byte_trie.h"
-#include "tokens/large_memory.h"
 #include "tokens/merge_table.h"
 #include "tokens/model.h"
 #include "tokens/neighbours.h"

@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "tokens/large_memory.h"
+#include "base/large_memory.h"
 
 namespace inlay::tokens {
 

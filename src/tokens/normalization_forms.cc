@@ -6,8 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <cstring>
 
 #include "base/utf8.h"
 #include "tokens/unicode.h"
@@ -64,17 +62,9 @@ void sort_marks(Pending* begin, Pending* end, std::vector<Pending>& sorted) {
 
 // End of the stretch of characters that have `flag`. All of ASCII has every flag asked for here.
 std::size_t safe_end(std::string_view text, std::size_t at, std::uint32_t flag) noexcept {
-  constexpr std::uint64_t kHighBits = 0x8080808080808080U;
   while (at < text.size()) {
     if (static_cast<unsigned char>(text[at]) < 0x80) {
-      ++at;
-      for (std::uint64_t eight; text.size() - at >= sizeof(eight); at += sizeof(eight)) {
-        std::memcpy(&eight, text.data() + at, sizeof(eight));
-        if ((eight & kHighBits) != 0) {
-          at += static_cast<std::size_t>(std::countr_zero(eight & kHighBits)) / 8;
-          break;
-        }
-      }
+      at = utf8_ascii_end(text, at + 1);
       continue;
     }
     const CodePoint c = utf8_decode(text, at);

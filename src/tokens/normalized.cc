@@ -5,24 +5,10 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "tokens/unicode.h"
 
 namespace inlay::tokens {
-namespace {
-
-std::size_t first_non_ascii(std::string_view text) noexcept {
-  std::size_t i = 0;
-  for (; i + 8 <= text.size(); i += 8) {
-    std::uint64_t word;
-    std::char_traits<char>::copy(reinterpret_cast<char*>(&word), text.data() + i, 8);
-    if ((word & 0x8080808080808080ULL) != 0) break;
-  }
-  while (i < text.size() && static_cast<unsigned char>(text[i]) < 0x80) ++i;
-  return i;
-}
-
-}  // namespace
-
 void NormalizedString::reset(std::string_view original, bool track, std::uint32_t shift) {
   if (original.size() > std::numeric_limits<std::uint32_t>::max() - shift) {
     fail(ErrorCode::kBadInput, "text",
@@ -199,7 +185,7 @@ void NormalizedString::strip(bool left, bool right) {
 
 void NormalizedString::lowercase() {
   const std::string_view old = text();
-  if (prefix_ == 0 && first_non_ascii(old) == old.size()) {
+  if (prefix_ == 0 && utf8_ascii_end(old, 0) == old.size()) {
     // Same lengths, so the same alignments.
     for (char& c : edit()) c = static_cast<char>(c + (c >= 'A' && c <= 'Z' ? 'a' - 'A' : 0));
     return;

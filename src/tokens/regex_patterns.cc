@@ -47,11 +47,7 @@ class Cursor {
     const auto first = static_cast<unsigned char>(byte());
     return first < 0x80 ? kAsciiFlags[first] : char_flags(character().value);
   }
-  void advance() {
-    // The first byte tells how many there are.
-    const auto first = static_cast<unsigned char>(byte());
-    at_ += first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-  }
+  void advance() { at_ += utf8_bytes(byte()); }
   bool is(std::uint32_t flags_wanted) const { return !end() && (flags() & flags_wanted) != 0; }
   bool is_none(std::uint32_t flags_refused) const {
     return !end() && (flags() & flags_refused) == 0;

@@ -17,7 +17,7 @@ flags="-std=c++20 -O2 -Wall -Wextra -Werror -Wno-restrict -ffp-contract=off -pth
 # All that is not a kernel table is one translation unit: the headers are read once.
 joined=$build/joined.cc
 for file in "$source"/src/base/threads.cc "$source"/src/base/cpu_features.cc "$source"/src/base/error.cc \
-  "$source"/src/base/hash.cc "$source"/src/base/mapped_file.cc "$source"/src/base/tensor.cc \
+  "$source"/src/base/hash.cc "$source"/src/base/large_memory.cc "$source"/src/base/mapped_file.cc "$source"/src/base/tensor.cc \
   "$source"/src/batch/check_batch.cc "$source"/src/program/*.cc "$source"/src/backend/ref/*.cc "$source"/src/backend/cpu/*.cc; do
   case $file in */isa_neon* | */isa_generic*) continue ;; esac
   echo "#include \"$file\""

@@ -1,11 +1,14 @@
 // See large_memory.h.
-#include "tokens/large_memory.h"
+#include "base/large_memory.h"
 
 #include <sys/mman.h>
 
-namespace inlay::tokens {
+#include <limits>
+
+namespace inlay {
 
 void* large_memory(std::size_t bytes) {
+  if (bytes > std::numeric_limits<std::size_t>::max() - kHugePage) throw std::bad_alloc();
   const std::size_t rounded = (bytes + kHugePage - 1) / kHugePage * kHugePage;
   void* memory = std::aligned_alloc(kHugePage, rounded);
   if (memory == nullptr) throw std::bad_alloc();
@@ -15,4 +18,4 @@ void* large_memory(std::size_t bytes) {
   return memory;
 }
 
-}  // namespace inlay::tokens
+}  // namespace inlay

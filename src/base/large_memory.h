@@ -1,6 +1,5 @@
-// Memory for tables that look-ups use all over. Each look-up in another page needs that page's
-// translation, so from kHugePage / 2 bytes on the kernel is asked for huge pages: for the words'
-// cache, 5 to 10 % of the time of tokenizing.
+// Memory that is read all over, on huge pages where the kernel has them: each access to another
+// page needs that page's translation. The words' cache of the tokenizer: 5 to 10 % of its time.
 #pragma once
 
 #include <cstddef>
@@ -8,14 +7,15 @@
 #include <new>
 #include <vector>
 
-namespace inlay::tokens {
+namespace inlay {
 
 inline constexpr std::size_t kHugePage = std::size_t{2} << 20U;
 
 // At least so many bytes, uninitialised, on pages of their own; to be freed with std::free. Throws
-// std::bad_alloc.
+// std::bad_alloc. Any thread.
 void* large_memory(std::size_t bytes);
 
+// Of vectors: from half a huge page on, large memory.
 template <typename T>
 struct LargeAllocator {
   using value_type = T;
@@ -37,4 +37,4 @@ struct LargeAllocator {
 template <typename T>
 using LargeVector = std::vector<T, LargeAllocator<T>>;
 
-}  // namespace inlay::tokens
+}  // namespace inlay
