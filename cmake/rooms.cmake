@@ -33,7 +33,7 @@ function(inlay_unit_test room)
   target_link_libraries(${room}_test PRIVATE inlay_${room} inlay_settings GTest::gtest GTest::gmock GTest::gtest_main ${ARGN})
   target_compile_definitions(${room}_test PRIVATE INLAY_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data" INLAY_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     INLAY_SANITIZED=$<BOOL:${INLAY_SANITIZE}>)
-  if(NOT INLAY_SANITIZE)  # there all but kernels is -O0
+  if(NOT INLAY_SANITIZE)  # there the presets and src/CMakeLists.txt say
     target_compile_options(${room}_test PRIVATE -O1)  # with -O3 tests were a third of a release build
   endif()
   # GoogleTest's and the room's headers are read once for eight files: apart, they were three fifths of the compilation.

@@ -455,7 +455,7 @@ TEST_P(Steps, AgreeWithRefAndDoNotDependOnNeighbours) {
   Maker maker(11);
   c.step.build(&maker);
   close(&maker);
-  const Batch batch = make_batch(INLAY_SANITIZED ? 270 : 600);
+  const Batch batch = make_batch(INLAY_SANITIZED ? 310 : 600);
   const bool types = c.step.name == "embed_positions_types" || c.step.name == "encoder_576_last";
   const bool pools = c.step.name.starts_with("pool");
   const bool unseen = c.step.name.ends_with("_unseen_keys");

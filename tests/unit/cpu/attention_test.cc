@@ -91,7 +91,7 @@ class Attention : public EveryIsa {
 TEST_P(Attention, LengthsAndHeadSizes) {
   for (const Index keys : {1, 2, 13, 14, 15, 16, 17, 31, 32, 33, 255, 256, 257}) {
     for (const Index d : {32, 64, 128, 24, 80, 1}) {
-      if (INLAY_SANITIZED && keys > 33 && d > 32) continue;
+      if (INLAY_SANITIZED && keys > 33 && d > 32 && (keys != 257 || d != 80)) continue;
       compare({keys, d, false});
       compare({keys, d, true});
     }
@@ -101,7 +101,7 @@ TEST_P(Attention, LengthsAndHeadSizes) {
 TEST_P(Attention, LongTextsOfSeveralBlocks) {
   for (const Index keys : {511, 512, 513, 1000}) {
     for (const Index d : {32, 64, 128, 24, 80}) {
-      if (INLAY_SANITIZED && (keys != 513 || d > 32)) continue;
+      if (INLAY_SANITIZED && (keys != 513 || d > 64)) continue;
       compare({keys, d, false});
       compare({keys, d, true});
     }

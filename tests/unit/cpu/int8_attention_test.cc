@@ -127,7 +127,7 @@ class Int8Attention : public EveryIsa {
 TEST_P(Int8Attention, LengthsAndHeadSizes) {
   for (const Index keys : {1, 2, 3, 4, 5, 13, 16, 17, 31, 32, 33, 63, 64, 65, 255, 257}) {
     for (const Index d : {32, 64, 128, 24, 80, 7, 1}) {
-      if (INLAY_SANITIZED && keys > 65 && d > 32) continue;
+      if (INLAY_SANITIZED && keys > 65 && d > 32 && (keys != 257 || d != 80)) continue;
       compare({keys, d, false});
       compare({keys, d, true});
     }

@@ -32,7 +32,8 @@ double exact(Activation activation, double x) {
   }
 }
 
-// Every 4099th float of all finite ones, both signs, and each float around the polynomial's ends.
+// Every 4099th float (under sanitizers fewer) of all finite ones, both signs, and each float around
+// the polynomial's ends.
 std::vector<float> many_floats() {
   std::vector<float> values;
   for (std::uint64_t bits = 0; bits < (std::uint64_t{1} << 32U);
