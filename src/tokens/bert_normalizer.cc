@@ -111,7 +111,7 @@ class BertNormalizer final : public Normalizer {
     for (std::size_t at = 0; at < text.text().size();) {
       const CodePoint c = utf8_decode(text.text(), at);
       at += c.bytes;
-      seen |= char_record(c.value).flags;
+      seen |= char_flags(c.value);
     }
     if (clean_) {
       if ((seen & kBertRemoved) != 0) text.filter([](char32_t c) { return !has(c, kBertRemoved); });

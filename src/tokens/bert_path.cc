@@ -104,7 +104,7 @@ void BertPath::compute(std::string_view stretch, std::vector<TokenSpan>* out) co
   std::size_t begin = 0;
   for (std::size_t at = 0; at < text.size();) {
     const CodePoint c = utf8_decode(text, at);
-    const std::uint32_t flags = char_record(c.value).flags;
+    const std::uint32_t flags = char_flags(c.value);
     if ((flags & (kWhitespace | kPunctuation)) != 0) {
       if (begin < at) model_->tokenize(text.substr(begin, at - begin), out);
       begin = at + c.bytes;
@@ -124,7 +124,7 @@ void BertPath::absent(std::string_view text, std::size_t begin, std::size_t end,
   for (std::size_t at = begin; at < end;) {
     const CodePoint c = utf8_decode(text, at);
     const std::size_t next = at + c.bytes;
-    const std::uint32_t flags = c.bytes > 1 ? char_record(c.value).flags : 0;
+    const std::uint32_t flags = c.bytes > 1 ? char_flags(c.value) : 0;
     if ((flags & breaks_) != 0 && (flags & removed_) == 0) {
       if (done < at) word(text, done, at, cache, out);
       word(text, at, next, cache, out);
@@ -148,7 +148,7 @@ bool BertPath::add_stretch(std::string_view text, std::size_t begin, std::size_t
     const CodePoint c = utf8_decode(text, at);
     const std::size_t next = at + c.bytes;
     const bool alone = is_ideograph(c.value);
-    const std::uint32_t flags = !alone && c.bytes > 1 ? char_record(c.value).flags : 0;
+    const std::uint32_t flags = !alone && c.bytes > 1 ? char_flags(c.value) : 0;
     if (alone || ((flags & breaks_) != 0 && (flags & removed_) == 0)) {
       if (done < at && !batch->add(done, at)) return false;
       const std::int32_t id = alone ? ideograph(text, at, c.value) : -1;

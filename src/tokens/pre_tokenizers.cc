@@ -71,7 +71,7 @@ class BertPreTokenizer final : public PreTokenizer {
       std::uint32_t word = 0, at = 0;
       while (at < text.size()) {
         const CodePoint c = utf8_decode(text, at);
-        const std::uint32_t flags = char_record(c.value).flags;
+        const std::uint32_t flags = char_flags(c.value);
         if ((flags & (kWhitespace | kPunctuation)) != 0) {
           keep(Range{word, at});
           word = at + c.bytes;

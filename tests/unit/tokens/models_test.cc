@@ -75,18 +75,23 @@ TEST(ByteTrie, FindsEveryKeyAndNoOther) {
   trie.build(keys);
   for (std::size_t i = 0; i < texts.size(); ++i) {
     // All keys that a text begins with, the text itself among them where it is one.
-    const TrieText text(texts[i]);
-    std::vector<std::int32_t> found, wanted;
-    std::uint32_t state = ByteTrie::kRoot;
-    for (std::size_t at = 0; at < text.size() && trie.step(text, &state, &at);) {
-      if (trie.value(state) >= 0) found.push_back(trie.value(state));
-    }
+    const auto walk = [&](const auto& text) {
+      std::vector<std::int32_t> found;
+      std::uint32_t state = ByteTrie::kRoot;
+      for (std::size_t at = 0; at < text.size() && trie.step(text, &state, &at);) {
+        if (trie.value(state) >= 0) found.push_back(trie.value(state));
+      }
+      return found;
+    };
+    std::vector<std::int32_t> wanted;
     for (std::size_t bytes = 1; bytes <= texts[i].size(); ++bytes) {
       const auto key = std::lower_bound(texts.begin(), texts.end(), texts[i].substr(0, bytes));
       if (*key == texts[i].substr(0, bytes) && (key - texts.begin()) % 2 == 0)
         wanted.push_back(static_cast<std::int32_t>(key - texts.begin()));
     }
-    ASSERT_EQ(found, wanted);
+    ASSERT_EQ(walk(TrieText(texts[i])), wanted);
+    const std::string padded = texts[i] + std::string(PaddedText::kPadding, '\0');
+    ASSERT_EQ(walk(PaddedText(padded.data(), texts[i].size())), wanted);
   }
   trie.build({});
   EXPECT_TRUE(trie.empty());
