@@ -27,13 +27,13 @@
 
 #include "backend/cpu/isa.h"
 #include "base/cpu_features.h"
+#include "base/large_memory.h"
 #include "base/threads.h"
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <immintrin.h>
 #endif
 #if defined(__linux__)
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #if defined(__aarch64__)
@@ -379,7 +379,7 @@ class Peak {
   // that size can be read with between two queries, caches included.
   double read_rate(std::size_t bytes, int threads) {
     bytes = std::max<std::size_t>(bytes, 1 << 16) / 4096 * 4096;
-    const Buffer buffer(bytes);
+    const LargeVector<std::uint64_t> words(bytes / sizeof(std::uint64_t), 1);
     const std::size_t part = bytes / static_cast<std::size_t>(threads) / 64 * 64;
     std::vector<std::uint64_t> sums(static_cast<std::size_t>(threads));
     double best = 0;
@@ -387,8 +387,7 @@ class Peak {
       const double begin = now();
       pool_.run([&](int rank) {
         if (rank >= threads) return;
-        const auto* from = reinterpret_cast<const std::uint64_t*>(
-            buffer.data + part * static_cast<std::size_t>(rank));
+        const std::uint64_t* from = words.data() + part / 8 * static_cast<std::size_t>(rank);
         std::uint64_t lanes[16] = {};
         for (std::size_t word = 0; word < part / 8; word += 8) {
           for (std::size_t lane = 0; lane < 8; ++lane) lanes[lane] ^= from[word + lane];
@@ -400,22 +399,6 @@ class Peak {
     if (sums[0] == 42) std::fputs("", stderr);  // the sums are used
     return best;
   }
-
-  struct Buffer {
-    explicit Buffer(std::size_t bytes)
-        : data(static_cast<char*>(
-              std::aligned_alloc(1 << 21, (bytes + (1 << 21) - 1) >> 21 << 21))) {
-      if (data == nullptr) throw std::bad_alloc();
-#if defined(__linux__)
-      madvise(data, bytes, MADV_HUGEPAGE);
-#endif
-      std::memset(data, 1, bytes);
-    }
-    ~Buffer() { std::free(data); }
-    Buffer(const Buffer&) = delete;
-    Buffer& operator=(const Buffer&) = delete;
-    char* data;
-  };
 
   const backend::cpu::Kernels& kernels_;
   ThreadPool pool_;
